@@ -1,0 +1,1 @@
+//! From files of labelled text to batches of token ids.

@@ -1,0 +1,1 @@
+//! Run file to trained run: the loop, schedules, parameter groups, checkpoints.
