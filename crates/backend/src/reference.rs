@@ -1,0 +1,5 @@
+//! x
+
+/// x
+#[derive(Clone)]
+pub struct Reference;

@@ -1,0 +1,197 @@
+//! Shapes, enumerations and settings of the operations: plain data without behaviour of a machine.
+
+use std::ops::Range;
+
+/// Where a parameter's gradient and moments lie in their contiguous buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Index of the first value.
+    pub start: usize,
+    /// Number of values.
+    pub len: usize,
+}
+
+impl Span {
+    /// The span as a range of indices.
+    pub fn range(self) -> Range<usize> {
+        self.start..self.start + self.len
+    }
+}
+
+/// Rows and columns of a parameter; a vector has one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WeightShape {
+    /// Rows: outputs of a linear layer, entries of an embedding table.
+    pub rows: usize,
+    /// Columns: inputs of a linear layer, width of an embedding.
+    pub columns: usize,
+}
+
+impl WeightShape {
+    /// Number of values.
+    pub fn len(self) -> usize {
+        self.rows * self.columns
+    }
+    /// Whether there are no values.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// `x[rows, inputs]` to `y[rows, outputs]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinearShape {
+    /// Rows: N tokens, or S sequences in a head.
+    pub rows: usize,
+    /// Width of `x`.
+    pub inputs: usize,
+    /// Width of `y`.
+    pub outputs: usize,
+}
+
+/// Rows of `width` values, each normalised alone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NormShape {
+    /// Number of rows.
+    pub rows: usize,
+    /// Values in a row.
+    pub width: usize,
+    /// Added to the variance.
+    pub epsilon: f64,
+}
+
+/// Where the gradients of a norm's gain and bias go; `None` for a frozen one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NormSlots {
+    /// Gradient of the gain.
+    pub gain: Option<Span>,
+    /// Gradient of the bias.
+    pub bias: Option<Span>,
+}
+
+/// Which keys a query sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mask {
+    /// Every key of the sequence.
+    Bidirectional,
+    /// The keys at or before the query.
+    Causal,
+}
+
+/// Packed sequences for attention. Sequence `s` is the tokens `starts[s]..starts[s + 1]`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AttentionShape<'a> {
+    /// S + 1 offsets, the first 0 and the last N.
+    pub starts: &'a [u32],
+    /// Number of heads H.
+    pub heads: usize,
+    /// Head size E.
+    pub head_size: usize,
+    /// Which keys a query sees.
+    pub mask: Mask,
+    /// Factor on the scores, usually `1 / √E`.
+    pub scale: f64,
+}
+
+/// Element-wise functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// `x Φ(x)` by the error function.
+    GeluErf,
+    /// The tanh approximation of gelu: `x/2 (1 + tanh(√(2/π) (x + 0.044715 x³)))`.
+    GeluTanh,
+    /// `max(x, 0)`.
+    Relu,
+    /// The hyperbolic tangent.
+    Tanh,
+}
+
+/// Embedding rows looked up for `tokens` tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EmbeddingShape {
+    /// Number of ids.
+    pub tokens: usize,
+    /// Width of a row.
+    pub width: usize,
+}
+
+/// How a sequence becomes one row without parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// The first token.
+    First,
+    /// The last token.
+    Last,
+    /// The mean of all tokens.
+    Mean,
+}
+
+/// Packed sequences of rows of `width` values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolShape<'a> {
+    /// S + 1 offsets, the first 0 and the last N.
+    pub starts: &'a [u32],
+    /// Width D of a row.
+    pub width: usize,
+}
+
+/// Packed sequences, of each of which the last `last` tokens are attended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttentionPoolShape<'a> {
+    /// S + 1 offsets, the first 0 and the last N.
+    pub starts: &'a [u32],
+    /// Width D of a row.
+    pub width: usize,
+    /// How many tokens at the end of a sequence take part; shorter sequences take part whole.
+    pub last: usize,
+}
+
+/// What the logits should have been.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Targets<'a> {
+    /// One class per sequence: softmax over C logits. S class indices.
+    Classes(&'a [u32]),
+    /// Independent yes/no answers: a sigmoid per logit. S × C values, 0 or 1.
+    Binary(&'a [f32]),
+}
+
+/// The loss and how it is weighted. The formulas are those of PyTorch's `CrossEntropyLoss` (for [`Targets::Classes`]) and
+/// `BCEWithLogitsLoss` with `reduction="none"`; the focal factor follows <https://arxiv.org/abs/1708.02002>.
+///
+/// For classes, with `p = softmax(logits)`, smoothing ε and weights `w`:
+/// `loss = (1-p_y)^γ · [ -(1-ε) w_y ln p_y ] - ε/C · Σ_c w_c ln p_c`.
+/// For binary targets, smoothed to `t (1-ε) + ε/2`, summed over the C logits, with `q` the probability of the unsmoothed
+/// answer: `loss = Σ_c w_c (1-q_c)^γ · BCE(logit_c, t_c)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loss {
+    /// Number of logits C.
+    pub classes: usize,
+    /// Share of the target spread over all classes, in `[0, 1)`.
+    pub smoothing: f64,
+    /// A factor for each class, or none for all ones.
+    pub class_weights: Option<Vec<f64>>,
+    /// Focal exponent γ; 0 is the plain loss.
+    pub focal_gamma: f64,
+    /// What the gradient is divided by: the total weight of the whole optimiser batch, so that micro-batches add up to
+    /// the big batch.
+    pub normaliser: f64,
+}
+
+/// Settings of one AdamW step on one parameter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamW {
+    /// Learning rate.
+    pub rate: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Decoupled weight decay; the weight shrinks by `rate · weight_decay` first.
+    pub weight_decay: f64,
+    /// Number of this step, from 1, for the bias correction.
+    pub step: u64,
+    /// Factor on the gradient: what clipping leaves of it.
+    pub gradient_scale: f64,
+}
