@@ -204,6 +204,11 @@ pub trait Backend: Clone + Send + Sync + 'static {
     );
     /// `y += x` for the first `len` values.
     fn add(&self, y: &mut Self::Buffer, x: &Self::Buffer, len: usize);
+    /// `y = x` for the first `len` values.
+    fn copy(&self, y: &mut Self::Buffer, x: &Self::Buffer, len: usize) {
+        self.clear(y, len);
+        self.add(y, x, len);
+    }
     /// Zeroes a share `rate` of the first `len` values and scales the others by `1 / (1 - rate)`. The mask depends on
     /// the key and the index alone, so backward is the same call on the gradient.
     fn dropout(&self, x: &mut Self::Buffer, dropout: Dropout, len: usize);
