@@ -1,5 +1,0 @@
-//! x
-
-/// x
-#[derive(Clone)]
-pub struct Reference;

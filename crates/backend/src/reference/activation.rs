@@ -1,0 +1,79 @@
+//! Operations element by element: activations, sums and dropout.
+
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, SQRT_2};
+
+use super::{part, part_mut};
+use crate::{Activation, Dropout, Real};
+
+pub(super) fn forward<T: Real>(y: &mut [T], x: &[T], activation: Activation, len: usize) {
+    let y = part_mut("y", y, len, &activation);
+    let x = part("x", x, len, &activation);
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = value(activation, x);
+    }
+}
+
+pub(super) fn backward<T: Real>(dx: &mut [T], dy: &[T], x: &[T], activation: Activation, len: usize) {
+    let dx = part_mut("dx", dx, len, &activation);
+    let dy = part("dy", dy, len, &activation);
+    let x = part("x", x, len, &activation);
+    for i in 0..len {
+        dx[i] = dy[i] * slope(activation, x[i]);
+    }
+}
+
+/// `f(x)`.
+fn value<T: Real>(activation: Activation, x: T) -> T {
+    match activation {
+        Activation::GeluErf => x * normal_cdf(x),
+        Activation::GeluTanh => x * T::from_f64(0.5) * (T::one() + tanh_argument(x).tanh()),
+        // Not `max`, which would turn a NaN into a zero and hide that the run has diverged.
+        Activation::Relu if x < T::zero() => T::zero(),
+        Activation::Relu => x,
+        Activation::Tanh => x.tanh(),
+    }
+}
+
+/// `f'(x)`; relu's is 0 at 0.
+fn slope<T: Real>(activation: Activation, x: T) -> T {
+    let (one, half) = (T::one(), T::from_f64(0.5));
+    match activation {
+        Activation::GeluErf => {
+            let density = T::from_f64(0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2) * (-x * x * half).exp();
+            normal_cdf(x) + x * density
+        }
+        Activation::GeluTanh => {
+            let t = tanh_argument(x).tanh();
+            let inner = T::from_f64(SQRT_2_OVER_PI) * (one + T::from_f64(3.0 * CUBIC) * x * x);
+            half * (one + t) + half * x * (one - t * t) * inner
+        }
+        Activation::Relu if x <= T::zero() => T::zero(),
+        Activation::Relu => one,
+        Activation::Tanh => one - x.tanh() * x.tanh(),
+    }
+}
+
+const SQRT_2_OVER_PI: f64 = 0.5 * FRAC_2_SQRT_PI * SQRT_2;
+const CUBIC: f64 = 0.044715;
+
+/// `√(2/π) (x + 0.044715 x³)`.
+fn tanh_argument<T: Real>(x: T) -> T {
+    T::from_f64(SQRT_2_OVER_PI) * (x + T::from_f64(CUBIC) * x * x * x)
+}
+
+/// `Φ(x)`, the share of a standard normal variable below `x`; by `erfc`, which stays exact where `1 + erf` cancels.
+fn normal_cdf<T: Real>(x: T) -> T {
+    T::from_f64(0.5 * libm::erfc(-x.to_f64() * FRAC_1_SQRT_2))
+}
+
+pub(super) fn add<T: Real>(y: &mut [T], x: &[T], len: usize) {
+    let x = part("x", x, len, &"`add`");
+    super::add_scaled(part_mut("y", y, len, &"`add`"), T::one(), x);
+}
+
+pub(super) fn dropout<T: Real>(x: &mut [T], dropout: Dropout, len: usize) {
+    let scale = T::from_f64(dropout.scale());
+    for (i, x) in part_mut("x", x, len, &dropout).iter_mut().enumerate() {
+        *x = if dropout.keeps(i as u64) { *x * scale } else { T::zero() };
+    }
+}
