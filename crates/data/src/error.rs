@@ -1,0 +1,479 @@
+//! What can be wrong with a file of texts, and what to do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Everything that stops the reading, checking or writing of a data file.
+///
+/// The message says what is wrong and where (`file:line`); [`DataError::hint`] says what to do. Line numbers count
+/// from 1 and name the physical line on which a record starts; for Parquet they count rows.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// There is no file at this path.
+    #[error("{}: no such file", path.display())]
+    NotFound {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// The path names a directory.
+    #[error("{}: is a directory, not a data file", path.display())]
+    IsDirectory {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// The file exists and may not be read, or reading failed on the way.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// The file has no bytes, or nothing but blank lines.
+    #[error("{}: the file is empty", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file has a header and nothing below it, or a Parquet file has no rows.
+    #[error("{}: the file has a header and no rows", path.display())]
+    NoRows {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The first bytes belong to another kind of file.
+    #[error("{}: looks like {found}, not like CSV, TSV, JSON lines or Parquet", path.display())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// What it looks like.
+        found: &'static str,
+        /// What to do about it.
+        advice: &'static str,
+    },
+    /// Bytes that are not text in the file's encoding.
+    #[error("{}:{line}: {} not {encoding} text{}", path.display(), byte_phrase(*byte), in_column(column))]
+    Undecodable {
+        /// The file.
+        path: PathBuf,
+        /// Where the record starts.
+        line: u64,
+        /// The column, where the record could be split.
+        column: Option<String>,
+        /// The first offending byte; `None` where the file is not UTF-8 and the byte is not known.
+        byte: Option<u8>,
+        /// The encoding the file was read as.
+        encoding: &'static str,
+    },
+    /// A row with another number of fields than the header.
+    #[error("{}:{line}: the row has {} and the header has {expected}", path.display(), fields(*found))]
+    Ragged {
+        /// The file.
+        path: PathBuf,
+        /// Where the row starts.
+        line: u64,
+        /// Fields in the row.
+        found: usize,
+        /// Fields in the header.
+        expected: usize,
+        /// The delimiter in use.
+        delimiter: char,
+    },
+    /// A quoted field that runs to the end of the file.
+    #[error("{}:{line}: a quoted field starts here and never ends", path.display())]
+    UnclosedQuote {
+        /// The file.
+        path: PathBuf,
+        /// Where the record starts.
+        line: u64,
+        /// The quote character in use.
+        quote: char,
+    },
+    /// A record above the limit on its size.
+    #[error("{}:{line}: the record is longer than {}", path.display(), mebibytes(*limit))]
+    RecordTooLong {
+        /// The file.
+        path: PathBuf,
+        /// Where the record starts.
+        line: u64,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A line of a JSON-lines file that is not JSON.
+    #[error("{}:{line}: not JSON: {message}", path.display())]
+    BadJson {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: u64,
+        /// What the parser met.
+        message: String,
+    },
+    /// A line of a JSON-lines file that is JSON and not an object.
+    #[error("{}:{line}: expected a JSON object, found {found}", path.display())]
+    NotAnObject {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: u64,
+        /// The kind of value there.
+        found: &'static str,
+    },
+    /// A Parquet file that is cut short or contradicts itself.
+    #[error("{}: not a readable Parquet file: {message}", path.display())]
+    BadParquet {
+        /// The file.
+        path: PathBuf,
+        /// What the library met.
+        message: String,
+    },
+    /// A Parquet column whose values have no plain text form.
+    #[error("{}: column `{column}` has type {found}, which cannot be read as text", path.display())]
+    UnsupportedType {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Its type.
+        found: String,
+    },
+    /// No column fits a role, or the column asked for is not there.
+    #[error("{}: {}", path.display(), missing_column(*role, wanted))]
+    ColumnNotFound {
+        /// The file.
+        path: PathBuf,
+        /// What the column was wanted for.
+        role: Role,
+        /// The name that was asked for, if one was.
+        wanted: Option<String>,
+        /// The columns the file has.
+        columns: Vec<String>,
+    },
+    /// A row without a label.
+    #[error("{}:{line}: the label is missing (column `{column}`)", path.display())]
+    MissingLabel {
+        /// The file.
+        path: PathBuf,
+        /// The row.
+        line: u64,
+        /// The label column.
+        column: String,
+    },
+    /// A label outside a set that is already fixed.
+    #[error("{}:{line}: label `{label}` is not in the label set", path.display())]
+    UnknownLabel {
+        /// The file.
+        path: PathBuf,
+        /// The first row that has it.
+        line: u64,
+        /// The label.
+        label: String,
+        /// The labels that exist.
+        known: Vec<String>,
+    },
+    /// A label column of real numbers.
+    #[error("{}:{line}: column `{column}` holds real numbers such as `{value}`, not classes", path.display())]
+    FloatLabels {
+        /// The file.
+        path: PathBuf,
+        /// The first row with a real number.
+        line: u64,
+        /// The label column.
+        column: String,
+        /// The number found there.
+        value: String,
+        /// The other columns of the file.
+        others: Vec<String>,
+    },
+    /// A label column in which nearly every row has its own value.
+    #[error("{}: column `{column}` has {labels} different values in {rows} rows: not a label", path.display())]
+    TooManyLabels {
+        /// The file.
+        path: PathBuf,
+        /// The label column.
+        column: String,
+        /// How many different values it has.
+        labels: usize,
+        /// How many rows have a value.
+        rows: usize,
+        /// The other columns of the file.
+        others: Vec<String>,
+    },
+    /// A list of labels where one label is expected.
+    #[error("{}:{line}: column `{column}` holds a list or an object, not one label", path.display())]
+    LabelIsList {
+        /// The file.
+        path: PathBuf,
+        /// The row.
+        line: u64,
+        /// The label column.
+        column: String,
+    },
+    /// A key that the output's fixed columns have no place for.
+    #[error("{}:{line}: key `{key}` {problem}", path.display())]
+    ExtraKey {
+        /// The input file.
+        path: PathBuf,
+        /// The row.
+        line: u64,
+        /// The key.
+        key: String,
+        /// Why it cannot be written.
+        problem: &'static str,
+    },
+    /// A value that a file without quoting cannot hold.
+    #[error("{}: value `{value}` needs quotes, and the input file uses none", path.display())]
+    NeedsQuotes {
+        /// The output file.
+        path: PathBuf,
+        /// The value.
+        value: String,
+    },
+    /// The output could not be written.
+    #[error("{}: cannot be written: {source}", path.display())]
+    Unwritable {
+        /// The output file.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// The output's format cannot go where it was sent.
+    #[error("{}: {problem}", path.display())]
+    BadOutput {
+        /// The output file.
+        path: PathBuf,
+        /// Why not.
+        problem: &'static str,
+        /// What to do about it.
+        advice: &'static str,
+    },
+}
+
+/// What a column is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The texts.
+    Text,
+    /// The labels.
+    Label,
+}
+
+impl Role {
+    /// The word for this role in messages: `text` or `label`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Role::Text => "text",
+            Role::Label => "label",
+        }
+    }
+}
+
+impl DataError {
+    /// What the user can do about it, without a trailing period.
+    pub fn hint(&self) -> Option<String> {
+        self.row_hint().or_else(|| self.file_hint())
+    }
+
+    /// Advice for faults of single rows.
+    fn row_hint(&self) -> Option<String> {
+        Some(match self {
+            DataError::Undecodable { path, byte, encoding, .. } => undecodable_hint(path, *byte, encoding),
+            DataError::Ragged { delimiter, .. } => format!(
+                "put quotes around fields that contain the delimiter (`{}`) or a line break, or give the delimiter",
+                delimiter.escape_default()
+            ),
+            DataError::UnclosedQuote { quote, .. } => {
+                format!("close the field with `{quote}`; a `{quote}` inside a quoted field is written twice")
+            }
+            DataError::RecordTooLong { .. } => {
+                "check for a quote that is never closed or missing line breaks before this line".to_owned()
+            }
+            DataError::BadJson { .. } => "write one JSON object on each line, such as `{\"text\": \"…\"}`".to_owned(),
+            DataError::NotAnObject { .. } => "each line must be an object such as `{\"text\": \"…\"}`".to_owned(),
+            DataError::MissingLabel { .. } => "fill in the label or remove the row".to_owned(),
+            DataError::UnknownLabel { label, known, .. } => unknown_label_hint(label, known),
+            DataError::LabelIsList { .. } => "ask for multi-label classification with `--multi-label`".to_owned(),
+            DataError::ExtraKey { .. } => "write to a `.jsonl` file, or rename the key in the input".to_owned(),
+            DataError::NeedsQuotes { .. } => "write to a `.jsonl` file instead".to_owned(),
+            _ => return None,
+        })
+    }
+
+    /// Advice for faults of whole files.
+    fn file_hint(&self) -> Option<String> {
+        Some(match self {
+            DataError::NotFound { path } => not_found_hint(path),
+            DataError::IsDirectory { .. } => "name a file inside it (`.csv`, `.tsv`, `.jsonl` or `.parquet`)".to_owned(),
+            DataError::Unreadable { source, .. } | DataError::Unwritable { source, .. } => return io_hint(source),
+            DataError::Empty { .. } => {
+                "a data file has a header line such as `text,label` and one row for each text".to_owned()
+            }
+            DataError::NoRows { .. } => "add rows below the header".to_owned(),
+            DataError::UnknownFormat { advice, .. } | DataError::BadOutput { advice, .. } => (*advice).to_owned(),
+            DataError::BadParquet { .. } => "the file may be cut short: copy or export it again".to_owned(),
+            DataError::UnsupportedType { .. } => "convert the column to text or whole numbers, or name another".to_owned(),
+            DataError::ColumnNotFound { role, wanted, columns, .. } => column_hint(*role, wanted.as_deref(), columns),
+            DataError::FloatLabels { others, .. } => format!(
+                "this looks like a regression target: turn it into classes first, or name the label column with \
+                 `--label-column`{}",
+                other_columns(others)
+            ),
+            DataError::TooManyLabels { others, .. } => format!(
+                "this looks like a text or identifier column: name the label column with `--label-column`{}",
+                other_columns(others)
+            ),
+            _ => return None,
+        })
+    }
+
+    /// Whether reading can go on with the next row.
+    ///
+    /// The doctor goes on after such a fault so that it can list all of them; everyone else stops.
+    pub fn is_row_fault(&self) -> bool {
+        matches!(
+            self,
+            DataError::Undecodable { .. }
+                | DataError::Ragged { .. }
+                | DataError::BadJson { .. }
+                | DataError::NotAnObject { .. }
+                | DataError::LabelIsList { .. }
+        )
+    }
+
+    /// The line (or Parquet row) the error belongs to, counting from 1.
+    pub fn line(&self) -> Option<u64> {
+        match self {
+            DataError::Undecodable { line, .. }
+            | DataError::Ragged { line, .. }
+            | DataError::UnclosedQuote { line, .. }
+            | DataError::RecordTooLong { line, .. }
+            | DataError::BadJson { line, .. }
+            | DataError::NotAnObject { line, .. }
+            | DataError::MissingLabel { line, .. }
+            | DataError::UnknownLabel { line, .. }
+            | DataError::FloatLabels { line, .. }
+            | DataError::LabelIsList { line, .. }
+            | DataError::ExtraKey { line, .. } => Some(*line),
+            _ => None,
+        }
+    }
+
+    /// An error of the operating system while opening or reading `path`.
+    pub(crate) fn reading(path: &Path, source: io::Error) -> DataError {
+        let path = path.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::NotFound => DataError::NotFound { path },
+            io::ErrorKind::IsADirectory => DataError::IsDirectory { path },
+            _ => DataError::Unreadable { path, source },
+        }
+    }
+
+    /// An error of the operating system while creating or writing `path`.
+    pub(crate) fn writing(path: &Path, source: io::Error) -> DataError {
+        DataError::Unwritable { path: path.to_path_buf(), source }
+    }
+}
+
+/// The `count` strings nearest in spelling, best first, if any is near at all.
+pub(crate) fn nearest<'a>(wanted: &str, known: &'a [String]) -> Option<&'a str> {
+    let folded = wanted.to_lowercase();
+    known
+        .iter()
+        .map(|name| (strsim::normalized_damerau_levenshtein(&folded, &name.to_lowercase()), name))
+        .filter(|(score, _)| *score >= 0.5)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, name)| name.as_str())
+}
+
+/// Names in backticks, separated by commas; a long list is cut.
+pub(crate) fn backticked(names: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let rest = names.len().saturating_sub(SHOWN);
+    let tail = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    format!("{}{tail}", shown.join(", "))
+}
+
+/// The hint for a label outside the set: the nearest label first, then all of them.
+pub(crate) fn unknown_label_hint(label: &str, known: &[String]) -> String {
+    let near = nearest(label, known).map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+    format!("{near}known labels: {}", backticked(known))
+}
+
+fn byte_phrase(byte: Option<u8>) -> String {
+    byte.map_or_else(|| "bytes that are".to_owned(), |byte| format!("byte 0x{byte:02X} is"))
+}
+
+fn in_column(column: &Option<String>) -> String {
+    column.as_ref().map(|name| format!(" (column `{name}`)")).unwrap_or_default()
+}
+
+fn fields(count: usize) -> String {
+    if count == 1 { "1 field".to_owned() } else { format!("{count} fields") }
+}
+
+fn mebibytes(bytes: usize) -> String {
+    if bytes >= 1 << 20 { format!("{} MiB", bytes >> 20) } else { format!("{bytes} bytes") }
+}
+
+fn missing_column(role: Role, wanted: &Option<String>) -> String {
+    match wanted {
+        Some(name) => format!("there is no column `{name}`"),
+        None => format!("no column looks like the {}", role.word()),
+    }
+}
+
+fn column_hint(role: Role, wanted: Option<&str>, columns: &[String]) -> String {
+    let near = wanted
+        .and_then(|name| nearest(name, columns))
+        .map(|name| format!("did you mean `{name}`? "))
+        .unwrap_or_default();
+    format!("{near}name it with `--{}-column`; columns: {}", role.word(), backticked(columns))
+}
+
+fn other_columns(others: &[String]) -> String {
+    if others.is_empty() { String::new() } else { format!("; other columns: {}", backticked(others)) }
+}
+
+fn undecodable_hint(path: &Path, byte: Option<u8>, encoding: &str) -> String {
+    if byte.is_none() {
+        return format!("the file is damaged as {encoding}: save it again as UTF-8");
+    }
+    let file = path.display();
+    format!(
+        "save the file as UTF-8; if it came from Windows or Excel: `iconv -f WINDOWS-1252 -t UTF-8 {file} > utf8-{}`",
+        path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    )
+}
+
+fn not_found_hint(path: &Path) -> String {
+    let folder = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => Path::new("."),
+    };
+    let wanted = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return format!("the folder `{}` does not exist either", folder.display());
+    };
+    let mut names: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort_unstable();
+    match nearest(&wanted, &names) {
+        Some(name) => format!("did you mean `{}`?", path.with_file_name(name).display()),
+        None => "check the path".to_owned(),
+    }
+}
+
+fn io_hint(source: &io::Error) -> Option<String> {
+    let advice = match source.kind() {
+        io::ErrorKind::PermissionDenied => "check the permissions of the file and its folder",
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only: choose another folder",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full: free some space and run again",
+        io::ErrorKind::NotFound => "the folder does not exist: create it first",
+        io::ErrorKind::IsADirectory => "this is a directory: name a file inside it",
+        _ => return None,
+    };
+    Some(advice.to_owned())
+}
