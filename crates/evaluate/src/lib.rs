@@ -2,7 +2,7 @@
 //!
 //! Numbers go in, a report comes out: this crate knows no model and no data file. [`Predictions`] holds what a model said
 //! about texts whose labels are known; [`Evaluation`] measures it, every number with an interval; [`Metric`] is one of those
-//! numbers by its name, for choosing a checkpoint; and a report shows evaluations to a person as HTML, Markdown or JSON.
+//! numbers by its name, for choosing a checkpoint; and a [`Report`] shows evaluations to a person as HTML, Markdown or JSON.
 
 mod error;
 mod evaluation;
@@ -11,6 +11,7 @@ mod metric;
 mod metrics;
 mod predictions;
 mod random;
+mod report;
 
 pub use error::EvaluateError;
 pub use evaluation::{Evaluation, EvaluationOptions};
@@ -20,3 +21,4 @@ pub use metrics::calibration::{CALIBRATION_BINS, ReliabilityBin};
 pub use metrics::confusion::Confusion;
 pub use metrics::curves::BinaryCurves;
 pub use predictions::{MULTI_LABEL_THRESHOLD, Predictions, Truth};
+pub use report::{Baseline, Curve, NamedEvaluation, Report, Section, Verdict, WorstError, verdict};

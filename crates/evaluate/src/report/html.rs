@@ -1,0 +1,237 @@
+//! The report as one HTML page that loads nothing.
+//!
+//! This file says what stands where as plain strings; how it looks is in `templates/report.html`, which escapes them all.
+//! Only drawings and style numbers made here are put in as they are.
+
+use askama::Template;
+
+use super::chart::{Axes, Line, Look, line_chart};
+use super::{Curve, NamedEvaluation, Report, Section, Verdict, confusion, verdict, words};
+use crate::{BinaryCurves, ClassMetric, Estimate, EvaluateError, ReliabilityBin};
+
+/// Longer texts are folded.
+const TEXT_CHARACTERS: usize = 280;
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    title: &'a str,
+    verdict: Option<Verdict>,
+    notices: &'a [String],
+    evaluations: Vec<EvaluationView<'a>>,
+    curves: Vec<Figure>,
+    errors: Vec<ErrorView<'a>>,
+    sections: Vec<&'a Section>,
+}
+
+struct EvaluationView<'a> {
+    name: &'a str,
+    n: usize,
+    headline: bool,
+    metrics: Vec<MetricView>,
+    baseline: Option<String>,
+    undefined: Vec<String>,
+    intervals: String,
+    classes: Vec<ClassView<'a>>,
+    confusion: confusion::Table,
+    figures: Vec<Figure>,
+}
+
+struct MetricView {
+    name: &'static str,
+    meaning: &'static str,
+    value: String,
+    interval: String,
+    range: Option<Range>,
+}
+
+/// Where an interval lies between 0 and 1, in percent, for the small bar beside it.
+struct Range {
+    low: f64,
+    width: f64,
+    value: f64,
+}
+
+struct ClassView<'a> {
+    label: &'a str,
+    precision: String,
+    recall: String,
+    f1: String,
+    interval: String,
+    range: Option<Range>,
+    support: u64,
+}
+
+struct Figure {
+    title: String,
+    svg: String,
+    meaning: String,
+}
+
+struct ErrorView<'a> {
+    line: u64,
+    truth: &'a str,
+    predicted: &'a str,
+    confidence: String,
+    beginning: String,
+    /// The whole text, if only its beginning is shown.
+    whole: Option<&'a str>,
+}
+
+/// The whole page.
+pub(super) fn page(report: &Report) -> Result<String, EvaluateError> {
+    let headline = report.headline();
+    let is_headline = |named: &NamedEvaluation| headline.is_some_and(|h| std::ptr::eq(h, named));
+    let mut evaluations: Vec<EvaluationView> =
+        report.evaluations.iter().map(|named| evaluation(named, is_headline(named))).collect();
+    evaluations.sort_by_key(|view| !view.headline);
+    let page = Page {
+        title: &report.title,
+        verdict: headline.map(verdict),
+        notices: &report.notices,
+        evaluations,
+        curves: report.curves.iter().filter_map(curve).collect(),
+        errors: report.worst_errors.iter().map(error).collect(),
+        sections: report.data.iter().chain(&report.run).collect(),
+    };
+    page.render().map_err(|error| EvaluateError::Render(error.to_string()))
+}
+
+fn evaluation(named: &NamedEvaluation, headline: bool) -> EvaluationView<'_> {
+    let evaluation = &named.evaluation;
+    let metrics = words::table().into_iter().filter_map(|entry| {
+        let estimate = evaluation.get(&entry.metric)?;
+        Some(MetricView {
+            name: entry.name,
+            meaning: entry.meaning,
+            value: words::number(estimate.value),
+            interval: words::interval(&estimate),
+            range: entry.metric.higher_is_better().then(|| range(&estimate)).flatten(),
+        })
+    });
+    let baseline = named.baseline.as_ref().map(|baseline| {
+        format!(
+            "Always answering “{}” has accuracy {} and macro F1 {}.",
+            baseline.answer,
+            words::number(baseline.accuracy),
+            words::number(baseline.f1_macro)
+        )
+    });
+    let undefined = evaluation.undefined().iter();
+    let figures = std::iter::once(reliability(evaluation.reliability()))
+        .chain(evaluation.curves().map(|curves| binary(curves, &evaluation.labels()[1])).into_iter().flatten());
+    EvaluationView {
+        name: &named.name,
+        n: evaluation.n(),
+        headline,
+        metrics: metrics.collect(),
+        baseline,
+        undefined: undefined.map(|(metric, reason)| format!("No {metric}: {reason}.")).collect(),
+        intervals: words::intervals(evaluation),
+        classes: classes(named),
+        confusion: confusion::table(evaluation),
+        figures: figures.flatten().collect(),
+    }
+}
+
+fn classes(named: &NamedEvaluation) -> Vec<ClassView<'_>> {
+    let evaluation = &named.evaluation;
+    let labels = evaluation.labels().iter().enumerate();
+    labels
+        .map(|(class, label)| {
+            let score = |metric| evaluation.of_class(metric, class);
+            let shown = |metric| score(metric).map_or("–".into(), |e| words::number(e.value));
+            let f1 = score(ClassMetric::F1);
+            ClassView {
+                label,
+                precision: shown(ClassMetric::Precision),
+                recall: shown(ClassMetric::Recall),
+                f1: shown(ClassMetric::F1),
+                interval: f1.as_ref().map_or_else(String::new, words::interval),
+                range: f1.as_ref().and_then(range),
+                support: evaluation.support()[class],
+            }
+        })
+        .collect()
+}
+
+fn range(estimate: &Estimate) -> Option<Range> {
+    let within = estimate.low >= 0.0 && estimate.high <= 1.0;
+    let percent = |share: f64| (1_000.0 * share).round() / 10.0;
+    within.then(|| Range {
+        low: percent(estimate.low),
+        width: percent(estimate.high - estimate.low),
+        value: percent(estimate.value),
+    })
+}
+
+fn reliability(bins: &[ReliabilityBin]) -> Option<Figure> {
+    let filled = bins.iter().filter(|bin| bin.count > 0);
+    let points = filled.map(|bin| (bin.confidence, bin.accuracy)).collect();
+    let axes = Axes {
+        description: "Reliability diagram: share of right answers over confidence",
+        x: "confidence",
+        y: "share that is right",
+        unit_square: true,
+    };
+    let lines = vec![diagonal(), Line { points, look: Look::Marked }];
+    Some(Figure {
+        title: "Reliability".into(),
+        svg: line_chart(&axes, lines)?,
+        meaning: "On the dashed line, 80 % confidence means 80 % right; below it the model is too sure of itself."
+            .into(),
+    })
+}
+
+fn binary(curves: &BinaryCurves, label: &str) -> [Option<Figure>; 2] {
+    let roc = Axes { description: "ROC curve", x: "false positive rate", y: "true positive rate", unit_square: true };
+    let precision_recall =
+        Axes { description: "Precision-recall curve", x: "recall", y: "precision", unit_square: true };
+    let line = |points: &[(f64, f64)]| Line { points: points.to_vec(), look: Look::Solid };
+    let figure = |title: &str, svg, meaning: String| Figure { title: title.into(), svg, meaning };
+    [
+        line_chart(&roc, vec![diagonal(), line(&curves.roc)]).map(|svg| {
+            let meaning = format!("Every threshold for “{label}”. The dashed line is guessing.");
+            figure("ROC", svg, meaning)
+        }),
+        line_chart(&precision_recall, vec![line(&curves.precision_recall)]).map(|svg| {
+            let meaning = format!("How precise “{label}” stays when more of its texts are found.");
+            figure("Precision and recall", svg, meaning)
+        }),
+    ]
+}
+
+fn diagonal() -> Line {
+    Line { points: vec![(0.0, 0.0), (1.0, 1.0)], look: Look::Dashed }
+}
+
+fn curve(curve: &Curve) -> Option<Figure> {
+    let points: Vec<(f64, f64)> = curve.points.iter().map(|&(step, y)| (step as f64, y)).collect();
+    let look = if points.len() <= 30 { Look::Marked } else { Look::Solid };
+    let last = curve.points.iter().rev().find(|point| point.1.is_finite())?;
+    let description = format!("{} over training steps", curve.name);
+    // The axis names the unit; names come from programs and are short, but a drawing must hold no markup.
+    let unit = if curve.unit.is_empty() { &curve.name } else { &curve.unit };
+    let axes = Axes { description: &description, x: "step", y: unit, unit_square: false };
+    Some(Figure {
+        title: curve.name.clone(),
+        svg: line_chart(&axes, vec![Line { points, look }])?,
+        meaning: format!("{} at step {}", shortest(last.1), last.0),
+    })
+}
+
+fn shortest(value: f64) -> String {
+    if value != 0.0 && value.abs() < 1e-3 { format!("{value:.2e}") } else { format!("{value:.4}") }
+}
+
+fn error(error: &super::WorstError) -> ErrorView<'_> {
+    let (beginning, cut) = words::beginning(&error.text, TEXT_CHARACTERS);
+    ErrorView {
+        line: error.line,
+        truth: &error.truth,
+        predicted: &error.predicted,
+        confidence: words::percent(error.confidence),
+        beginning,
+        whole: cut.then_some(error.text.as_str()),
+    }
+}

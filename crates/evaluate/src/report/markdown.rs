@@ -1,0 +1,154 @@
+//! The report as Markdown: the same content without charts.
+
+use std::fmt::Write;
+
+use super::{NamedEvaluation, Report, Section, WorstError, confusion, verdict, words};
+use crate::ClassMetric;
+
+/// Longer texts are cut.
+const TEXT_CHARACTERS: usize = 300;
+
+/// The whole page.
+pub(super) fn page(report: &Report) -> String {
+    let mut page = format!("# {}\n", escaped(&report.title));
+    if let Some(named) = report.headline() {
+        let verdict = verdict(named);
+        let remarks: Vec<String> = verdict.remarks.iter().map(|remark| escaped(remark)).collect();
+        add(&mut page, &format!("**{}**\n\n{}", escaped(&verdict.headline), remarks.join(" ")));
+    }
+    for notice in &report.notices {
+        add(&mut page, &format!("> Note: {}", escaped(notice)));
+    }
+    for named in &report.evaluations {
+        evaluation(&mut page, named);
+    }
+    worst_errors(&mut page, &report.worst_errors);
+    for section in report.data.iter().chain(&report.run) {
+        facts(&mut page, section);
+    }
+    page
+}
+
+fn evaluation(page: &mut String, named: &NamedEvaluation) {
+    let evaluation = &named.evaluation;
+    add(page, &format!("## {} ({} texts)", escaped(&named.name), evaluation.n()));
+    let mut rows = Vec::new();
+    for entry in words::table() {
+        if let Some(estimate) = evaluation.get(&entry.metric) {
+            rows.push(vec![
+                entry.name.to_owned(),
+                words::number(estimate.value),
+                words::interval(&estimate),
+                entry.meaning.to_owned(),
+            ]);
+        }
+    }
+    table(page, &["Metric", "Value", "Interval", "Meaning"], &rows);
+    if let Some(baseline) = &named.baseline {
+        let sentence = format!(
+            "Always answering {}: accuracy {}, macro F1 {}.",
+            escaped(&baseline.answer),
+            words::number(baseline.accuracy),
+            words::number(baseline.f1_macro)
+        );
+        add(page, &sentence);
+    }
+    for (metric, reason) in evaluation.undefined() {
+        add(page, &format!("No `{}`: {}.", escaped(&metric.to_string()), escaped(reason)));
+    }
+    add(page, &words::intervals(evaluation));
+    classes(page, named);
+    let matrix = confusion::table(evaluation);
+    let rows: Vec<Vec<String>> = matrix
+        .rows
+        .iter()
+        .map(|row| {
+            let counts = row.cells.iter().map(|cell| cell.count.to_string());
+            std::iter::once(escaped(&row.label)).chain(counts).collect()
+        })
+        .collect();
+    let columns: Vec<String> = matrix.columns.iter().map(|column| escaped(column)).collect();
+    let header: Vec<&str> = std::iter::once(matrix.corner).chain(columns.iter().map(String::as_str)).collect();
+    table(page, &header, &rows);
+}
+
+fn classes(page: &mut String, named: &NamedEvaluation) {
+    let evaluation = &named.evaluation;
+    let mut rows = Vec::new();
+    for (class, label) in evaluation.labels().iter().enumerate() {
+        let score = |metric| match evaluation.of_class(metric, class) {
+            Some(estimate) => words::number(estimate.value),
+            None => "–".into(),
+        };
+        let f1 = evaluation.of_class(ClassMetric::F1, class);
+        rows.push(vec![
+            escaped(label),
+            score(ClassMetric::Precision),
+            score(ClassMetric::Recall),
+            score(ClassMetric::F1),
+            f1.map_or_else(String::new, |estimate| words::interval(&estimate)),
+            evaluation.support()[class].to_string(),
+        ]);
+    }
+    table(page, &["Class", "Precision", "Recall", "F1", "Interval of F1", "Texts"], &rows);
+}
+
+fn worst_errors(page: &mut String, errors: &[WorstError]) {
+    if errors.is_empty() {
+        return;
+    }
+    add(page, "## Worst errors");
+    let rows: Vec<Vec<String>> = errors
+        .iter()
+        .map(|error| {
+            vec![
+                error.line.to_string(),
+                escaped(&error.truth),
+                escaped(&error.predicted),
+                words::percent(error.confidence),
+                escaped(&words::beginning(&error.text, TEXT_CHARACTERS).0),
+            ]
+        })
+        .collect();
+    table(page, &["Line", "Truth", "Predicted", "Confidence", "Text"], &rows);
+}
+
+fn facts(page: &mut String, section: &Section) {
+    add(page, &format!("## {}", escaped(&section.title)));
+    let row = |(name, value): &(String, String)| vec![escaped(name), escaped(value)];
+    let rows: Vec<Vec<String>> = section.facts.iter().map(row).collect();
+    table(page, &["", ""], &rows);
+}
+
+fn add(page: &mut String, block: &str) {
+    page.push('\n');
+    page.push_str(block);
+    page.push('\n');
+}
+
+fn table(page: &mut String, header: &[&str], rows: &[Vec<String>]) {
+    if rows.is_empty() {
+        return;
+    }
+    let mut block = format!("| {} |\n|{}", header.join(" | "), "---|".repeat(header.len()));
+    for row in rows {
+        write!(block, "\n| {} |", row.join(" | ")).expect("writing to a string does not fail");
+    }
+    add(page, &block);
+}
+
+/// Text that Markdown and the HTML within it show as it is, on one line.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '\n' | '\r' => out.push(' '),
+            '|' | '*' | '_' | '[' | ']' | '#' | '\\' => out.extend(['\\', character]),
+            other => out.push(other),
+        }
+    }
+    out
+}

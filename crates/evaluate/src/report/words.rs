@@ -1,0 +1,63 @@
+//! The names and meanings of the metrics, and how numbers are written.
+
+use crate::{Average, Estimate, Metric};
+
+/// A metric as a row of the table.
+pub(super) struct MetricWords {
+    pub(super) metric: Metric,
+    pub(super) name: &'static str,
+    pub(super) meaning: &'static str,
+}
+
+/// The metrics of the table, in its order. Those that an evaluation does not have are left out of it.
+pub(super) fn table() -> Vec<MetricWords> {
+    use Average::{Macro, Micro, Weighted};
+    let row = |metric, name, meaning| MetricWords { metric, name, meaning };
+    vec![
+        row(Metric::Accuracy, "Accuracy", "share of texts with the right answer"),
+        row(Metric::F1(Macro), "F1, macro", "balance of precision and recall, every class counts the same"),
+        row(Metric::F1(Weighted), "F1, weighted", "the same, frequent classes count more"),
+        row(Metric::F1(Micro), "F1, micro", "the same over all label decisions together"),
+        row(Metric::Precision(Macro), "Precision, macro", "when it names a class, how often that is right"),
+        row(Metric::Recall(Macro), "Recall, macro", "of the texts of a class, how many it finds"),
+        row(Metric::RocAuc, "ROC AUC", "chance that a text of a class is ranked above one of another; 0.5 is guessing"),
+        row(Metric::Mcc, "Matthews", "correlation with the truth; 0 is guessing, 1 is perfect"),
+        row(Metric::LogLoss, "Log-loss", "surprise at the truth in nats, lower is better"),
+        row(Metric::Ece, "Calibration error", "how far confidence is from the share that is right, lower is better"),
+        row(Metric::Brier, "Brier score", "squared error of the probabilities, lower is better"),
+    ]
+}
+
+/// Three decimals, enough for any set of texts that a person labels.
+pub(super) fn number(value: f64) -> String {
+    format!("{value:.3}")
+}
+
+/// The ends of an interval.
+pub(super) fn interval(estimate: &Estimate) -> String {
+    format!("{} to {}", number(estimate.low), number(estimate.high))
+}
+
+/// A share in whole percent.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.0} %", 100.0 * share)
+}
+
+/// How the intervals were found, in one sentence.
+pub(super) fn intervals(evaluation: &crate::Evaluation) -> String {
+    format!(
+        "Intervals hold the true value in {} of 100 such tests: Wilson's for accuracy, otherwise the bootstrap over texts \
+         with {} resamples (percentiles, mirrored for the calibration error).",
+        (100.0 * evaluation.confidence()).round(),
+        evaluation.resamples()
+    )
+}
+
+/// The beginning of a text, cut between characters, and whether anything was left out.
+pub(super) fn beginning(text: &str, characters: usize) -> (String, bool) {
+    let end = text.char_indices().nth(characters).map(|(at, _)| at);
+    match end {
+        Some(end) => (format!("{}…", text[..end].trim_end()), true),
+        None => (text.to_owned(), false),
+    }
+}
