@@ -1,0 +1,121 @@
+use super::Tolerance;
+use super::desk::{Case, Desk, Numbers, Outcome, assert_same_bits, check_case, starts};
+use crate::{AttentionShape, Backend, Dropout, Mask};
+
+const LENGTHS: [&[usize]; 5] = [&[1], &[2, 1, 17], &[1, 64, 1, 65], &[130, 2], &[17, 65, 130, 1, 2, 64]];
+const HEADS: [(usize, usize); 6] = [(2, 4), (1, 8), (3, 16), (2, 32), (3, 64), (1, 80)];
+
+fn cases() -> Vec<Attention> {
+    let mut cases = Vec::new();
+    for (heads, head_size) in HEADS {
+        for (i, lengths) in LENGTHS.into_iter().enumerate() {
+            for mask in [Mask::Bidirectional, Mask::Causal] {
+                for rate in [None, Some(0.1), Some(0.5)] {
+                    // Sharper scores than usual in one of the batches: the softmax must not overflow.
+                    let sharpness = if i == 1 { 8.0 } else { 1.0 };
+                    let scale = sharpness / (head_size as f64).sqrt();
+                    cases.push(Attention { lengths: lengths.to_vec(), heads, head_size, mask, scale, rate });
+                }
+            }
+        }
+    }
+    cases
+}
+
+/// `attention_forward` with every mask, with and without dropout.
+pub fn attention_forward<B: Backend>(backend: &B, tolerance: &Tolerance) {
+    cases().into_iter().for_each(|case| check_case(&AttentionForward(case), backend, tolerance));
+}
+
+/// `attention_backward` with every mask, with and without dropout, after the backend's own forward.
+pub fn attention_backward<B: Backend>(backend: &B, tolerance: &Tolerance) {
+    cases().into_iter().for_each(|case| check_case(&AttentionBackward(case), backend, tolerance));
+}
+
+/// A sequence among others gives the same bits as alone, forward and backward.
+pub fn attention_packing<B: Backend>(backend: &B, _tolerance: &Tolerance) {
+    let desk = Desk { backend };
+    for case in cases().into_iter().filter(|case| case.rate.is_none()) {
+        let starts = starts(&case.lengths);
+        let tokens = case.tokens();
+        let mut numbers = Numbers::of(&case);
+        let (qkv, dy) = (numbers.values(tokens * 3 * case.width()), numbers.values(tokens * case.width()));
+        let packed = case.forward_and_backward(&desk, &qkv, &dy);
+        for pair in starts.windows(2) {
+            let (start, end) = (pair[0] as usize, pair[1] as usize);
+            let rows = |values: &[f64]| {
+                let width = values.len() / tokens;
+                values[start * width..end * width].to_vec()
+            };
+            let alone = Attention { lengths: vec![end - start], ..case.clone() };
+            for (packed, alone) in packed.iter().zip(alone.forward_and_backward(&desk, &rows(&qkv), &rows(&dy))) {
+                let packed = Outcome { name: packed.name, values: rows(&packed.values) };
+                assert_same_bits(&format!("{case:?}, tokens {start}..{end} packed and alone"), &packed, &alone);
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Attention {
+    lengths: Vec<usize>,
+    heads: usize,
+    head_size: usize,
+    mask: Mask,
+    scale: f64,
+    rate: Option<f64>,
+}
+
+impl Attention {
+    fn tokens(&self) -> usize {
+        self.lengths.iter().sum()
+    }
+
+    fn width(&self) -> usize {
+        self.heads * self.head_size
+    }
+
+    fn forward_and_backward<B: Backend>(&self, desk: &Desk<'_, B>, qkv: &[f64], dy: &[f64]) -> Vec<Outcome> {
+        let (tokens, width) = (self.tokens(), self.width());
+        let (mut y, mut log_sums) = (desk.output(tokens * width), desk.output(tokens * self.heads));
+        let mut dqkv = desk.output(tokens * 3 * width);
+        let (qkv, dy) = (desk.input(qkv), desk.input(dy));
+        let starts = starts(&self.lengths);
+        let Self { heads, head_size, mask, scale, .. } = *self;
+        let shape = AttentionShape { starts: &starts, heads, head_size, mask, scale };
+        let dropout = self.rate.map(|rate| Dropout { seed: 11, step: 5, site: 3, rate });
+        desk.backend.attention_forward(&mut y, &mut log_sums, &qkv, dropout, shape);
+        desk.backend.attention_backward(&mut dqkv, &dy, (&y, &log_sums), &qkv, dropout, shape);
+        vec![
+            desk.outcome("y", &y, tokens * width),
+            desk.outcome("log_sums", &log_sums, tokens * self.heads),
+            desk.outcome("dqkv", &dqkv, tokens * 3 * width),
+        ]
+    }
+
+    fn run<B: Backend>(&self, desk: &Desk<'_, B>, numbers: &mut Numbers) -> Vec<Outcome> {
+        let qkv = numbers.values(self.tokens() * 3 * self.width());
+        let dy = numbers.values(self.tokens() * self.width());
+        self.forward_and_backward(desk, &qkv, &dy)
+    }
+}
+
+#[derive(Debug)]
+struct AttentionForward(Attention);
+
+impl Case for AttentionForward {
+    fn run<B: Backend>(&self, desk: &Desk<'_, B>, numbers: &mut Numbers) -> Vec<Outcome> {
+        let mut outcomes = self.0.run(desk, numbers);
+        outcomes.truncate(2);
+        outcomes
+    }
+}
+
+#[derive(Debug)]
+struct AttentionBackward(Attention);
+
+impl Case for AttentionBackward {
+    fn run<B: Backend>(&self, desk: &Desk<'_, B>, numbers: &mut Numbers) -> Vec<Outcome> {
+        self.0.run(desk, numbers).split_off(2)
+    }
+}
