@@ -1,0 +1,193 @@
+//! Rows written back as they were read, with columns appended.
+//!
+//! Rows go out one by one, in order, and memory does not grow with the file. The format is the one that the extension
+//! of the output promises, else the input's. Where the format stays the same nothing that was read is written anew:
+//! a CSV record keeps its bytes and a JSON line keeps its key order, big integers and `1.10`; a Parquet file keeps its
+//! columns and types. A byte-order mark is kept; UTF-16 is written as UTF-8 with a byte-order mark.
+//!
+//! The file appears under its name only at [`Writer::finish`]: until then it is a temporary file in the same folder, and
+//! it is removed if anything fails. The name `-` means standard output, and devices and pipes are written directly.
+//!
+//! An appended column whose name the input has already is called `<name>_predicted` (then `<name>_predicted_2`, …).
+
+mod columnar;
+mod delimited;
+mod json_lines;
+mod output;
+
+use std::path::{Path, PathBuf};
+
+use crate::error::DataError;
+use crate::reader::{Cells, Dialect, Format, Reader, Row, Source};
+use output::Output;
+
+/// The type of an appended column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    Text,
+    /// 64-bit floating point numbers.
+    Number,
+}
+
+/// A column to append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: Kind,
+}
+
+impl NewColumn {
+    /// A column of texts.
+    pub fn text(name: impl Into<String>) -> Self {
+        NewColumn { name: name.into(), kind: Kind::Text }
+    }
+
+    /// A column of numbers.
+    pub fn number(name: impl Into<String>) -> Self {
+        NewColumn { name: name.into(), kind: Kind::Number }
+    }
+}
+
+/// A value for an appended column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A text.
+    Text(String),
+    /// A number, written as the shortest decimal that reads back as the same value.
+    Number(f64),
+    /// No value: an empty field, a JSON null, a Parquet null.
+    Missing,
+}
+
+/// A data file being written.
+pub struct Writer {
+    path: PathBuf,
+    encoder: Encoder,
+    appended: Vec<NewColumn>,
+}
+
+enum Encoder {
+    Delimited(delimited::Encoder),
+    JsonLines(json_lines::Encoder),
+    Columnar(Box<columnar::Encoder>),
+}
+
+impl Writer {
+    /// Starts a file at `path` (`-` is standard output) for the rows of `like`, with `appended` columns behind them.
+    ///
+    /// # Errors
+    /// A folder that is missing, read-only or full; Parquet to standard output.
+    pub fn create(path: &Path, like: &Reader, appended: &[NewColumn]) -> Result<Writer, DataError> {
+        let source = like.source();
+        let format = output_format(path, source)?;
+        let appended = rename(appended, &source.header);
+        let output = Output::create(path)?;
+        let encoder = match format {
+            Format::Csv | Format::Tsv => {
+                Encoder::Delimited(delimited::Encoder::start(path, output, format, source, &appended)?)
+            }
+            Format::Jsonl => Encoder::JsonLines(json_lines::Encoder::start(path, output, source)?),
+            Format::Parquet => Encoder::Columnar(Box::new(columnar::Encoder::start(path, output, source, &appended)?)),
+        };
+        Ok(Writer { path: path.to_path_buf(), encoder, appended })
+    }
+
+    /// The names under which the appended columns are written, in order.
+    pub fn appended(&self) -> impl Iterator<Item = &str> {
+        self.appended.iter().map(|column| column.name.as_str())
+    }
+
+    /// Writes one row and its appended values.
+    ///
+    /// # Errors
+    /// A full disk; a row of JSON lines with a key that the output has no place for.
+    ///
+    /// # Panics
+    /// When the number of values is not the number of appended columns.
+    pub fn write(&mut self, row: &Row, values: &[Value]) -> Result<(), DataError> {
+        assert_eq!(values.len(), self.appended.len(), "one value for each appended column");
+        match &mut self.encoder {
+            Encoder::Delimited(encoder) => encoder.write(&self.path, row, values),
+            Encoder::JsonLines(encoder) => encoder.write(&self.path, row, &self.appended, values),
+            Encoder::Columnar(encoder) => encoder.write(&self.path, row, values),
+        }
+    }
+
+    /// Completes the file and gives it its name, replacing a file of that name.
+    ///
+    /// # Errors
+    /// A full disk. Nothing is left behind then.
+    pub fn finish(self) -> Result<(), DataError> {
+        let output = match self.encoder {
+            Encoder::Delimited(encoder) => encoder.into_output(),
+            Encoder::JsonLines(encoder) => encoder.into_output(),
+            Encoder::Columnar(encoder) => encoder.into_output(&self.path)?,
+        };
+        output.finish().map_err(|error| DataError::writing(&self.path, error))
+    }
+}
+
+fn output_format(path: &Path, source: &Source) -> Result<Format, DataError> {
+    if path != Path::new("-") {
+        return Ok(Format::from_extension(path).unwrap_or(source.format));
+    }
+    if source.format == Format::Parquet {
+        return Err(DataError::BadOutput {
+            path: path.to_path_buf(),
+            problem: "Parquet cannot be written to standard output",
+            advice: "name a file: `-o predictions.parquet`, or `-o predictions.jsonl`",
+        });
+    }
+    Ok(source.format)
+}
+
+/// Gives appended columns names that the input does not have.
+fn rename(appended: &[NewColumn], header: &[String]) -> Vec<NewColumn> {
+    let mut taken: Vec<String> = header.to_vec();
+    let mut renamed = Vec::with_capacity(appended.len());
+    for column in appended {
+        let second = std::iter::once(format!("{}_predicted", column.name));
+        let further = (2..).map(|number| format!("{}_predicted_{number}", column.name));
+        let mut names = std::iter::once(column.name.clone()).chain(second).chain(further);
+        let name = names.find(|name| !taken.contains(name)).expect("the candidates never end");
+        taken.push(name.clone());
+        renamed.push(NewColumn { name, kind: column.kind });
+    }
+    renamed
+}
+
+/// Refuses a JSON row with a key outside the columns that the output has.
+fn refuse_extra_keys(row: &Row) -> Result<(), DataError> {
+    let Cells::Json { object, .. } = &row.cells else { return Ok(()) };
+    let header = &row.source.header;
+    match object.keys().find(|key| !header.contains(key)) {
+        None => Ok(()),
+        Some(key) => Err(DataError::ExtraKey {
+            path: row.source.path.clone(),
+            line: row.line,
+            key: key.clone(),
+            problem: "is not among the columns of the first rows",
+        }),
+    }
+}
+
+/// Delimiter and quoting for an output that is not in the input's own format.
+fn fresh_dialect(format: Format) -> Dialect {
+    if format == Format::Tsv { Dialect::TSV } else { Dialect::CSV }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_exist_get_a_suffix() {
+        let header = ["label", "confidence", "confidence_predicted"].map(str::to_owned);
+        let columns = [NewColumn::text("label"), NewColumn::number("confidence"), NewColumn::number("p")];
+        let names: Vec<String> = rename(&columns, &header).into_iter().map(|column| column.name).collect();
+        assert_eq!(names, ["label_predicted", "confidence_predicted_2", "p"]);
+    }
+}
