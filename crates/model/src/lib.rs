@@ -1,1 +1,27 @@
-//! One configurable transformer, its parameters and the Hugging Face folders it is read from and written to.
+//! One transformer, configured.
+//!
+//! A model family is a row of [`ModelConfig`], not a file of arithmetic: GPT-2, BERT, RoBERTa and DistilBERT run through
+//! the same [`Transformer`], which is generic over the machine ([`finetone_backend::Backend`]). The folders of Hugging
+//! Face are read and written by [`checkpoint`], by rules that each file of [`families`] lists.
+//!
+//! What one training step calls, in order:
+//! [`PackedBatch::pack`] → [`Transformer::forward`] → `Backend::cross_entropy` → [`Transformer::backward`] →
+//! `Backend::global_norm` → `Backend::adamw` → `Backend::refresh`.
+
+pub mod checkpoint;
+pub mod config;
+mod error;
+pub mod families;
+mod initialise;
+pub mod layers;
+mod packed_batch;
+mod params;
+mod transformer;
+mod workspace;
+
+pub use config::{Family, HeadConfig, HeadPooling, ModelConfig, Output, Placement};
+pub use error::ModelError;
+pub use packed_batch::PackedBatch;
+pub use params::{Gradients, Init, ParamId, ParamSpec, ParamTable, Parameters, Part};
+pub use transformer::{DropoutKey, Model, Pass, Transformer};
+pub use workspace::Workspace;

@@ -1,0 +1,216 @@
+//! A Hugging Face folder to a model, and back.
+//!
+//! `config.json` becomes a [`ModelConfig`], the tensors of `model.safetensors` (one file, or shards with an index) become
+//! [`Parameters`](crate::Parameters) by the rules of the family; an export runs the same rules backwards, so what was
+//! imported is exported bit for bit.
+
+mod export;
+mod tensors;
+
+pub use export::{NamedTensor, save, to_hugging_face};
+pub use tensors::Tensors;
+
+use std::path::{Path, PathBuf};
+
+use finetone_backend::{Backend, Real, WeightShape};
+use serde_json::{Map, Value};
+
+use crate::config::{Family, ModelConfig};
+use crate::error::ModelError;
+use crate::families::{self, Layout, Rule};
+use crate::params::{ParamTable, Parameters, Part};
+use crate::transformer::{Model, Transformer};
+
+/// Whether a head that the folder lacks is an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadImport {
+    /// The folder is a finished classifier: every tensor must be there.
+    Required,
+    /// The folder is a start for training: what is missing or belongs to other labels starts fresh, from this seed.
+    FreshWhereMissing(u64),
+}
+
+/// What an import found besides the weights.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImportReport {
+    /// Our names of the head's parameters that start fresh.
+    pub fresh: Vec<String>,
+    /// Tensors of the folder that the model has no use for, such as a language-model head.
+    pub unused: Vec<String>,
+}
+
+/// A folder with a readable `config.json`.
+#[derive(Debug, Clone)]
+pub struct ModelFolder {
+    folder: PathBuf,
+    config: ModelConfig,
+}
+
+impl ModelFolder {
+    /// Reads `config.json`.
+    ///
+    /// # Errors
+    /// See [`ModelError`]: no file, no JSON, an unknown `model_type`, a field that is not supported.
+    pub fn open(folder: &Path) -> Result<Self, ModelError> {
+        let path = folder.join("config.json");
+        let text = std::fs::read(&path).map_err(ModelError::io(&path))?;
+        let raw: Map<String, Value> = serde_json::from_slice(&text).map_err(|error| {
+            ModelError::config(&path, format!("not a JSON object: {error}"), "download or export the folder again")
+        })?;
+        Ok(Self { folder: folder.to_owned(), config: families::read_config(&raw, &path)? })
+    }
+
+    /// The configuration as read.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Reads the weights of the model that `config` describes: the folder's own configuration, or one with another head.
+    ///
+    /// # Errors
+    /// See [`ModelError`]: no safetensors, a damaged file, a missing tensor, a wrong shape.
+    pub fn load<B: Backend>(
+        &self,
+        backend: &B,
+        config: ModelConfig,
+        head: HeadImport,
+    ) -> Result<(Model<B>, ImportReport), ModelError> {
+        let tensors = Tensors::open(&self.folder)?;
+        let (transformer, table) = Transformer::declare(&config);
+        let same_labels = config.head.labels == self.config.head.labels;
+        let importer = Importer::new(&tensors, &config, &table);
+        let mut report = ImportReport::default();
+        let seed = if let HeadImport::FreshWhereMissing(seed) = head { seed } else { 0 };
+        let mut parameters = Parameters::initialise(backend, &table, seed);
+        for rule in &importer.rules {
+            let id = table.find(&rule.ours).expect("every rule names a parameter of the table");
+            let spec = table.spec(id);
+            let optional = spec.part == Part::Head && head != HeadImport::Required;
+            let other_labels = optional && spec.name.starts_with("head.classifier") && !same_labels;
+            if other_labels || (optional && !importer.fits(rule, spec.shape)) {
+                report.fresh.push(spec.name.clone());
+                continue;
+            }
+            let values = importer.read(rule, spec.shape)?;
+            let values: Vec<B::Real> = values.into_iter().map(|v| B::Real::from_f64(f64::from(v))).collect();
+            backend.write_weight(parameters.get_mut(id), &values);
+        }
+        report.unused = importer.unused();
+        Ok((Model { config, transformer, table, parameters }, report))
+    }
+}
+
+/// The rules of a model's backbone and head with the names as they stand in a file.
+pub(crate) fn rules_of(config: &ModelConfig, table: &ParamTable, prefixed: bool) -> Vec<Rule> {
+    let spec = config.family.spec();
+    let (mut rules, standard_head) = (spec.rules)(config);
+    if prefixed {
+        rename(&mut rules, |name| format!("{}{name}", spec.prefix));
+    }
+    if config.head.standard {
+        let mut head = standard_head;
+        // A file without prefixes also names the pooler, which is part of BERT's backbone there, without one.
+        if !prefixed {
+            rename(&mut head, |name| name.strip_prefix(spec.prefix).unwrap_or(name).to_owned());
+        }
+        rules.extend(head);
+    } else {
+        let own = table.iter().filter(|(_, spec)| spec.part == Part::Head);
+        rules.extend(own.map(|(_, spec)| Rule {
+            ours: spec.name.clone(),
+            theirs: vec![format!("finetone.{}", spec.name)],
+            layout: Layout::Same,
+        }));
+    }
+    rules
+}
+
+fn rename(rules: &mut [Rule], new: impl Fn(&str) -> String) {
+    for name in rules.iter_mut().flat_map(|rule| &mut rule.theirs) {
+        *name = new(name);
+    }
+}
+
+/// The shape that one of `parts` stacked tensors has in their file; vectors have one dimension.
+pub(crate) fn their_shape(shape: WeightShape, is_vector: bool, parts: usize, layout: Layout) -> Vec<usize> {
+    match (is_vector, layout) {
+        (true, _) => vec![shape.columns / parts],
+        (false, Layout::Same) => vec![shape.rows / parts, shape.columns],
+        (false, Layout::Transposed) => vec![shape.columns, shape.rows / parts],
+    }
+}
+
+struct Importer<'a> {
+    tensors: &'a Tensors,
+    rules: Vec<Rule>,
+    family: Family,
+    /// Names of parameters that are vectors: their rules' tensors have one dimension.
+    vectors: Vec<String>,
+}
+
+impl<'a> Importer<'a> {
+    fn new(tensors: &'a Tensors, config: &ModelConfig, table: &ParamTable) -> Self {
+        let prefix = config.family.spec().prefix;
+        let prefixed = tensors.names().any(|name| name.starts_with(prefix));
+        // A vector never decays and a matrix always does; a one-row matrix (one logit) is told apart by just that.
+        let vectors = table.iter().filter(|(_, spec)| !spec.decay).map(|(_, spec)| spec.name.clone()).collect();
+        Self { tensors, rules: rules_of(config, table, prefixed), family: config.family, vectors }
+    }
+
+    fn expected(&self, rule: &Rule, shape: WeightShape) -> Vec<usize> {
+        their_shape(shape, self.vectors.contains(&rule.ours), rule.theirs.len(), rule.layout)
+    }
+
+    /// The tensor's name in the file: as the rule says, or as checkpoints of the first years call norms.
+    fn name<'n>(&self, name: &'n str) -> std::borrow::Cow<'n, str> {
+        if !self.tensors.contains(name) {
+            let old = match name.rsplit_once('.') {
+                Some((stem, "weight")) => format!("{stem}.gamma"),
+                Some((stem, "bias")) => format!("{stem}.beta"),
+                _ => return name.into(),
+            };
+            if self.tensors.contains(&old) {
+                return old.into();
+            }
+        }
+        name.into()
+    }
+
+    fn fits(&self, rule: &Rule, shape: WeightShape) -> bool {
+        let expected = self.expected(rule, shape);
+        rule.theirs.iter().all(|name| self.tensors.shape(&self.name(name)).is_some_and(|found| found == expected))
+    }
+
+    fn read(&self, rule: &Rule, shape: WeightShape) -> Result<Vec<f32>, ModelError> {
+        let expected = self.expected(rule, shape);
+        let mut values = Vec::with_capacity(shape.len());
+        for name in &rule.theirs {
+            let part = self.tensors.read(&self.name(name), &expected)?;
+            match rule.layout {
+                Layout::Same => values.extend(part),
+                Layout::Transposed => values.extend(transpose(&part, expected[0], expected[1])),
+            }
+        }
+        Ok(values)
+    }
+
+    /// Tensors that no rule names; buffers that are no weights are not worth a word.
+    fn unused(&self) -> Vec<String> {
+        let used: std::collections::HashSet<_> =
+            self.rules.iter().flat_map(|rule| &rule.theirs).map(|name| self.name(name)).collect();
+        let buffer = |name: &str| {
+            name.ends_with(".position_ids")
+                || (self.family == Family::Gpt2
+                    && (name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias")))
+        };
+        let mut unused: Vec<String> =
+            self.tensors.names().filter(|name| !used.contains(*name) && !buffer(name)).map(str::to_owned).collect();
+        unused.sort();
+        unused
+    }
+}
+
+/// `[rows, columns]` to `[columns, rows]`.
+pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|c| (0..rows).map(move |r| values[r * columns + c])).collect()
+}

@@ -1,0 +1,177 @@
+//! What a model is made of: an enumeration for every choice that families make differently.
+
+use finetone_backend::{Activation, Mask};
+use serde_json::{Map, Value};
+
+/// A family of models: how its `config.json` is read and what its tensors are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// GPT-2 (`gpt2`).
+    Gpt2,
+    /// BERT and MiniLM (`bert`).
+    Bert,
+    /// RoBERTa and BERTweet (`roberta`), XLM-R (`xlm-roberta`).
+    Roberta,
+    /// DistilBERT (`distilbert`).
+    DistilBert,
+}
+
+/// Where the normalisations of a block stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// Before each sublayer, and once after the last block (GPT-2).
+    Pre,
+    /// After each sublayer's residual sum (BERT).
+    Post,
+}
+
+/// How the head turns a sequence into one vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadPooling {
+    /// The first token's.
+    First,
+    /// The last token's.
+    Last,
+    /// The mean of all tokens'.
+    Mean,
+    /// Attention with one learned query over the last `last` tokens.
+    Attention {
+        /// How many tokens at the end take part.
+        last: usize,
+    },
+}
+
+/// What the logits mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// One logit for each class, a softmax over them.
+    Softmax,
+    /// Two classes, one logit: a sigmoid gives the probability of the second.
+    OneLogit,
+    /// One logit for each class, a sigmoid each: any number of classes may apply.
+    MultiLabel,
+}
+
+/// The classification head: pooling → dropout → (dense → activation → dropout) → classifier.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeadConfig {
+    /// Sequence to vector.
+    pub pooling: HeadPooling,
+    /// Activation of a dense layer D → D before the classifier, if there is one.
+    pub dense: Option<Activation>,
+    /// Whether the classifier has a bias.
+    pub bias: bool,
+    /// Dropout on the pooled vector when a dense layer follows (RoBERTa).
+    pub pooled_dropout: f64,
+    /// Dropout right before the classifier.
+    pub dropout: f64,
+    /// What the logits mean.
+    pub output: Output,
+    /// Names of the classes, in the order of the logits.
+    pub labels: Vec<String>,
+    /// Whether this is the family's own head, which Transformers opens.
+    pub standard: bool,
+}
+
+impl HeadConfig {
+    /// Number of logits C.
+    pub fn logits(&self) -> usize {
+        match self.output {
+            Output::OneLogit => 1,
+            Output::Softmax | Output::MultiLabel => self.labels.len(),
+        }
+    }
+}
+
+/// A transformer's sizes and choices. Sizes carry Hugging Face's names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelConfig {
+    /// The family it was read from and is written as.
+    pub family: Family,
+    /// Rows of the token embedding, V.
+    pub vocab_size: usize,
+    /// Width of a token, D.
+    pub hidden_size: usize,
+    /// Number of blocks, L.
+    pub num_hidden_layers: usize,
+    /// Number of attention heads, H.
+    pub num_attention_heads: usize,
+    /// Width of the feed-forward layer, F.
+    pub intermediate_size: usize,
+    /// Rows of the position embedding, the offset included.
+    pub max_position_embeddings: usize,
+    /// The row of the first position (RoBERTa counts from the padding id + 1).
+    pub position_offset: usize,
+    /// Rows of the token-type embedding; 0 where there is none. All tokens are of type 0.
+    pub type_vocab_size: usize,
+    /// ε of the normalisations.
+    pub norm_epsilon: f64,
+    /// Where the normalisations stand.
+    pub placement: Placement,
+    /// Which keys a query sees.
+    pub mask: Mask,
+    /// The feed-forward layer's function.
+    pub activation: Activation,
+    /// Whether the embedding's sum is normalised.
+    pub embedding_norm: bool,
+    /// Whether the token-embedding dropout, the residual dropouts and the attention dropout are on, and how much.
+    pub dropout: DropoutRates,
+    /// Deviation of freshly initialised weights.
+    pub initializer_range: f64,
+    /// Whether fresh residual projections are scaled by `1 / √(2 L)` (GPT-2).
+    pub scaled_residual_init: bool,
+    /// The classification head.
+    pub head: HeadConfig,
+    /// `config.json` as it was read, so that an export keeps every field.
+    pub raw: Map<String, Value>,
+}
+
+/// Dropout of the backbone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DropoutRates {
+    /// On the embedding.
+    pub embedding: f64,
+    /// On each sublayer's output, before the residual sum.
+    pub residual: f64,
+    /// On the attention probabilities.
+    pub attention: f64,
+}
+
+impl ModelConfig {
+    /// Size of one head, E.
+    pub fn head_size(&self) -> usize {
+        self.hidden_size / self.num_attention_heads
+    }
+
+    /// The longest sequence that the position embedding allows.
+    pub fn max_tokens(&self) -> usize {
+        self.max_position_embeddings - self.position_offset
+    }
+
+    /// Replaces the head's pooling. Anything but the family's own is followed by dropout and one linear layer.
+    pub fn set_pooling(&mut self, pooling: HeadPooling) {
+        if pooling != self.head.pooling {
+            self.head = HeadConfig {
+                pooling,
+                dense: None,
+                bias: true,
+                pooled_dropout: 0.0,
+                standard: false,
+                ..self.head.clone()
+            };
+        }
+    }
+
+    /// Sets every dropout of the backbone to one rate.
+    pub fn set_backbone_dropout(&mut self, rate: f64) {
+        self.dropout = DropoutRates { embedding: rate, residual: rate, attention: rate };
+    }
+
+    /// Sets the dropouts of the head to one rate; a family's own head without dropout (GPT-2) gains one.
+    pub fn set_head_dropout(&mut self, rate: f64) {
+        self.head.dropout = rate;
+        if self.head.pooled_dropout > 0.0 {
+            self.head.pooled_dropout = rate;
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What can go wrong with a model folder, and what to do about it.
+
+use std::path::{Path, PathBuf};
+
+/// An error about a configuration or a checkpoint; [`ModelError::hint`] says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// `config.json` is not JSON or lacks a field.
+    #[error("{}: {problem}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The folder has weights in a format that is not read.
+    #[error("{}: there is no `model.safetensors`, only `{found}`", folder.display())]
+    PickleOnly {
+        /// The folder.
+        folder: PathBuf,
+        /// The file with the weights.
+        found: String,
+    },
+    /// The folder has no weights.
+    #[error("{}: there is no `model.safetensors`", folder.display())]
+    NoWeights {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A safetensors file whose header is wrong, or that ends early.
+    #[error("{}: not a valid safetensors file: {problem}", path.display())]
+    Safetensors {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A tensor that the configuration asks for is not there.
+    #[error("{}: tensor `{name}` is missing", path.display())]
+    MissingTensor {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its name in the checkpoint.
+        name: String,
+    },
+    /// A tensor has another shape than the configuration says.
+    #[error("{}: tensor `{name}` has shape {found:?}, the configuration says {expected:?}", path.display())]
+    TensorShape {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its name in the checkpoint.
+        name: String,
+        /// The shape in the file.
+        found: Vec<usize>,
+        /// The shape by `config.json`.
+        expected: Vec<usize>,
+    },
+    /// A tensor of a type that is not floating-point.
+    #[error("{}: tensor `{name}` is of type {dtype}, which is not read", path.display())]
+    TensorType {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its name in the checkpoint.
+        name: String,
+        /// The type by its safetensors name.
+        dtype: String,
+    },
+}
+
+impl ModelError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Io { source, .. } => crate::error::io_hint(source),
+            Self::Config { hint, .. } => Some(hint.clone()),
+            Self::PickleOnly { folder, .. } => Some(format!(
+                "convert it once with: python -c \"from transformers import AutoModelForSequenceClassification as M; \
+                 M.from_pretrained('{0}').save_pretrained('{0}', safe_serialization=True)\"",
+                folder.display()
+            )),
+            Self::NoWeights { .. } => Some(
+                "a model folder holds `config.json`, `model.safetensors` (or its shards and index) and `tokenizer.json`".into(),
+            ),
+            Self::Safetensors { .. } => Some("the file is damaged or incomplete: download or export it again".into()),
+            Self::MissingTensor { .. } => {
+                Some("the weights belong to another model than `config.json` describes, or the export was cut off".into())
+            }
+            Self::TensorShape { .. } => Some("`config.json` and the weights belong to different models".into()),
+            Self::TensorType { .. } => {
+                Some("save the model in float32, float16 or bfloat16; quantised checkpoints are not read".into())
+            }
+        }
+    }
+
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+
+    pub(crate) fn config(path: &Path, problem: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Config { path: path.to_owned(), problem: problem.into(), hint: hint.into() }
+    }
+}
+
+fn io_hint(source: &std::io::Error) -> Option<String> {
+    use std::io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    match source.kind() {
+        NotFound => Some("check the path".into()),
+        PermissionDenied | ReadOnlyFilesystem => {
+            Some("choose a folder that you may write to, or change its permissions".into())
+        }
+        StorageFull => Some("free some space or write to another disk".into()),
+        _ => None,
+    }
+}

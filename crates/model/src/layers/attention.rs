@@ -1,0 +1,111 @@
+//! `y = drop(softmax(q kᵀ / √E) v · Wᵒᵀ + bᵒ)`, with `[q k v] = x Wᵀ + b`, within each sequence
+//!
+//! <https://arxiv.org/abs/1706.03762>; the probabilities are computed in tiles and never stored
+//! (<https://arxiv.org/abs/2205.14135>).
+
+use finetone_backend::{AttentionShape, Backend};
+
+use super::{Declare, Dropout, Linear, SublayerScratch};
+use crate::config::ModelConfig;
+use crate::params::{Gradients, Init};
+use crate::transformer::Pass;
+
+/// Self-attention of H heads of size E.
+#[derive(Debug, Clone)]
+pub struct Attention {
+    qkv: Linear,
+    output: Linear,
+    probabilities: Dropout,
+    dropout: Dropout,
+    heads: usize,
+    head_size: usize,
+    mask: finetone_backend::Mask,
+}
+
+/// What attention keeps for its backward.
+pub struct AttentionSaved<B: Backend> {
+    /// `[N, 3 D]`.
+    qkv: B::Buffer,
+    /// `[N, D]`.
+    attended: B::Buffer,
+    /// `[N, H]`.
+    log_sums: B::Buffer,
+}
+
+impl<B: Backend> AttentionSaved<B> {
+    pub(crate) fn new(backend: &B, config: &ModelConfig, tokens: usize) -> Self {
+        Self {
+            qkv: backend.zeros(tokens * 3 * config.hidden_size),
+            attended: backend.zeros(tokens * config.hidden_size),
+            log_sums: backend.zeros(tokens * config.num_attention_heads),
+        }
+    }
+}
+
+impl Attention {
+    pub(crate) fn declare(at: &mut Declare<'_>, config: &ModelConfig) -> Self {
+        let d = config.hidden_size;
+        let init = Init::Normal(config.initializer_range);
+        Self {
+            qkv: at.within("qkv", |at| Linear::declare(at, (d, 3 * d), true, init)),
+            output: at.within("output", |at| Linear::declare(at, (d, d), true, residual_init(config))),
+            probabilities: Dropout::declare(at, config.dropout.attention),
+            dropout: Dropout::declare(at, config.dropout.residual),
+            heads: config.num_attention_heads,
+            head_size: config.head_size(),
+            mask: config.mask,
+        }
+    }
+
+    fn shape<'a, B: Backend>(&self, pass: &Pass<'a, B>) -> AttentionShape<'a> {
+        AttentionShape {
+            starts: &pass.batch.starts,
+            heads: self.heads,
+            head_size: self.head_size,
+            mask: self.mask,
+            scale: 1.0 / (self.head_size as f64).sqrt(),
+        }
+    }
+
+    /// Writes `y[N, D]`.
+    pub fn forward<B: Backend>(
+        &self,
+        pass: &Pass<'_, B>,
+        y: &mut B::Buffer,
+        saved: &mut AttentionSaved<B>,
+        x: &B::Buffer,
+    ) {
+        let n = pass.batch.tokens();
+        self.qkv.forward(pass, &mut saved.qkv, x, n);
+        let dropout = self.probabilities.key(pass);
+        pass.backend.attention_forward(&mut saved.attended, &mut saved.log_sums, &saved.qkv, dropout, self.shape(pass));
+        self.output.forward(pass, y, &saved.attended, n);
+        self.dropout.apply(pass, y, n * self.heads * self.head_size);
+    }
+
+    /// Writes `dx[N, D]`; `saved` is what forward kept, and `x`.
+    pub fn backward<B: Backend>(
+        &self,
+        pass: &Pass<'_, B>,
+        dx: &mut B::Buffer,
+        grads: &mut Gradients<B>,
+        scratch: &mut SublayerScratch<B>,
+        dy: &B::Buffer,
+        (saved, x): (&AttentionSaved<B>, &B::Buffer),
+    ) {
+        let n = pass.batch.tokens();
+        let dy = self.dropout.backward(pass, &mut scratch.branch, dy, n * self.heads * self.head_size);
+        self.output.backward(pass, &mut scratch.attended, grads, dy, &saved.attended, n);
+        let dropout = self.probabilities.key(pass);
+        let kept = (&saved.attended, &saved.log_sums);
+        let (dqkv, dattended) = (&mut scratch.qkv, &scratch.attended);
+        pass.backend.attention_backward(dqkv, dattended, kept, &saved.qkv, dropout, self.shape(pass));
+        self.qkv.backward(pass, dx, grads, &scratch.qkv, x, n);
+    }
+}
+
+/// GPT-2 starts its residual projections smaller, by the number of residual sums.
+pub(crate) fn residual_init(config: &ModelConfig) -> Init {
+    let sums = if config.scaled_residual_init { 2.0 * config.num_hidden_layers as f64 } else { 1.0 };
+    Init::Normal(config.initializer_range / sums.sqrt())
+}

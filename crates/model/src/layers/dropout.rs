@@ -1,0 +1,48 @@
+//! `y = mask · x / (1 - rate)` while training, `y = x` otherwise
+//!
+//! The mask is a function of (seed, step, site, index): backward computes it again and nothing is stored.
+
+use finetone_backend::Backend;
+
+use super::Declare;
+use crate::transformer::Pass;
+
+/// One place where values are dropped.
+#[derive(Debug, Clone)]
+pub struct Dropout {
+    site: u32,
+    rate: f64,
+}
+
+impl Dropout {
+    pub(crate) fn declare(at: &mut Declare<'_>, rate: f64) -> Self {
+        Self { site: at.site(), rate }
+    }
+
+    /// The mask's key in this pass; `None` where nothing is dropped.
+    pub fn key<B: Backend>(&self, pass: &Pass<'_, B>) -> Option<finetone_backend::Dropout> {
+        let key = pass.dropout.filter(|_| self.rate > 0.0)?;
+        Some(finetone_backend::Dropout { seed: key.seed, step: key.step, site: self.site, rate: self.rate })
+    }
+
+    /// Drops values of `x` in place. On a gradient the same call is the backward.
+    pub fn apply<B: Backend>(&self, pass: &Pass<'_, B>, x: &mut B::Buffer, len: usize) {
+        if let Some(key) = self.key(pass) {
+            pass.backend.dropout(x, key, len);
+        }
+    }
+
+    /// The gradient behind the dropout: `dy` itself where nothing is dropped, otherwise a masked copy in `branch`.
+    pub fn backward<'b, B: Backend>(
+        &self,
+        pass: &Pass<'_, B>,
+        branch: &'b mut B::Buffer,
+        dy: &'b B::Buffer,
+        len: usize,
+    ) -> &'b B::Buffer {
+        let Some(key) = self.key(pass) else { return dy };
+        pass.backend.copy(branch, dy, len);
+        pass.backend.dropout(branch, key, len);
+        branch
+    }
+}

@@ -1,0 +1,159 @@
+//! `logits = W drop(v) + b`, with `v = pool(x)` or `v = f(dense(drop(pool(x))))`
+//!
+//! Pooling by attention: `p = softmax(x · q / √D)` over the last tokens, `v = Σ p x`, with a learned query `q`.
+
+use finetone_backend::{Activation, AttentionPoolShape, Backend, PoolShape, Pooling};
+
+use super::{Declare, Dropout, Linear};
+use crate::config::{HeadPooling, ModelConfig};
+use crate::params::{Gradients, Init, ParamId};
+use crate::transformer::Pass;
+
+/// Hidden states to one row of logits for each sequence.
+#[derive(Debug, Clone)]
+pub struct Head {
+    pool: Pool,
+    pooled_dropout: Dropout,
+    dense: Option<(Linear, Activation)>,
+    dropout: Dropout,
+    classifier: Linear,
+    width: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Pool {
+    Plain(Pooling),
+    Attention { query: ParamId, last: usize },
+}
+
+/// What the head keeps for its backward, and its output.
+pub struct HeadSaved<B: Backend> {
+    /// `[N]`, attention pooling only (empty otherwise).
+    probabilities: B::Buffer,
+    /// `[S, D]`.
+    pooled: B::Buffer,
+    /// `[S, D]` before and after the activation, where there is a dense layer.
+    dense: Option<(B::Buffer, B::Buffer)>,
+    /// `[S, C]`.
+    pub logits: B::Buffer,
+}
+
+impl<B: Backend> HeadSaved<B> {
+    pub(crate) fn new(backend: &B, config: &ModelConfig, tokens: usize, sequences: usize) -> Self {
+        let rows = || backend.zeros(sequences * config.hidden_size);
+        let attended = matches!(config.head.pooling, HeadPooling::Attention { .. });
+        Self {
+            probabilities: backend.zeros(if attended { tokens } else { 0 }),
+            pooled: rows(),
+            dense: config.head.dense.map(|_| (rows(), rows())),
+            logits: backend.zeros(sequences * config.head.logits()),
+        }
+    }
+}
+
+/// Memory of the head's backward: `[S, D]` each.
+pub struct HeadScratch<B: Backend> {
+    features: B::Buffer,
+    inner: B::Buffer,
+    pooled: B::Buffer,
+}
+
+impl<B: Backend> HeadScratch<B> {
+    pub(crate) fn new(backend: &B, config: &ModelConfig, sequences: usize) -> Self {
+        let rows = || backend.zeros(sequences * config.hidden_size);
+        Self { features: rows(), inner: rows(), pooled: rows() }
+    }
+}
+
+impl Head {
+    pub(crate) fn declare(at: &mut Declare<'_>, config: &ModelConfig) -> Self {
+        let (head, d) = (&config.head, config.hidden_size);
+        let init = Init::Normal(config.initializer_range);
+        let pool = match head.pooling {
+            HeadPooling::First => Pool::Plain(Pooling::First),
+            HeadPooling::Last => Pool::Plain(Pooling::Last),
+            HeadPooling::Mean => Pool::Plain(Pooling::Mean),
+            HeadPooling::Attention { last } => Pool::Attention { query: at.vector("query", d, init), last },
+        };
+        Self {
+            pool,
+            pooled_dropout: Dropout::declare(at, head.pooled_dropout),
+            dense: head.dense.map(|f| (at.within("dense", |at| Linear::declare(at, (d, d), true, init)), f)),
+            dropout: Dropout::declare(at, head.dropout),
+            classifier: at.within("classifier", |at| Linear::declare(at, (d, head.logits()), head.bias, init)),
+            width: d,
+        }
+    }
+
+    fn attention_shape<'a, B: Backend>(&self, pass: &Pass<'a, B>, last: usize) -> AttentionPoolShape<'a> {
+        AttentionPoolShape { starts: &pass.batch.starts, width: self.width, last }
+    }
+
+    /// Writes `saved.logits[S, C]` from `x[N, D]`.
+    pub fn forward<B: Backend>(&self, pass: &Pass<'_, B>, saved: &mut HeadSaved<B>, x: &B::Buffer) {
+        let rows = pass.batch.sequences();
+        let len = rows * self.width;
+        match self.pool {
+            Pool::Plain(pooling) => {
+                let shape = PoolShape { starts: &pass.batch.starts, width: self.width };
+                pass.backend.pool_forward(&mut saved.pooled, x, pooling, shape);
+            }
+            Pool::Attention { query, last } => {
+                let (query, shape) = (pass.parameters.get(query), self.attention_shape(pass, last));
+                pass.backend.attention_pool_forward(&mut saved.pooled, &mut saved.probabilities, x, query, shape);
+            }
+        }
+        let features = match (&self.dense, &mut saved.dense) {
+            (Some((dense, activation)), Some((inner, activated))) => {
+                self.pooled_dropout.apply(pass, &mut saved.pooled, len);
+                dense.forward(pass, inner, &saved.pooled, rows);
+                pass.backend.activation_forward(activated, inner, *activation, len);
+                activated
+            }
+            _ => &mut saved.pooled,
+        };
+        self.dropout.apply(pass, features, len);
+        self.classifier.forward(pass, &mut saved.logits, features, rows);
+    }
+
+    /// Writes `dx[N, D]`; `saved` is what forward kept, and `x`.
+    pub fn backward<B: Backend>(
+        &self,
+        pass: &Pass<'_, B>,
+        dx: &mut B::Buffer,
+        grads: &mut Gradients<B>,
+        scratch: &mut HeadScratch<B>,
+        dlogits: &B::Buffer,
+        (saved, x): (&HeadSaved<B>, &B::Buffer),
+    ) {
+        let rows = pass.batch.sequences();
+        let len = rows * self.width;
+        let HeadScratch { features: dfeatures, inner: dinner, pooled: dpooled } = scratch;
+        let dpooled = match (&self.dense, &saved.dense) {
+            (Some((dense, activation)), Some((inner, activated))) => {
+                self.classifier.backward(pass, dfeatures, grads, dlogits, activated, rows);
+                self.dropout.apply(pass, dfeatures, len);
+                pass.backend.activation_backward(dinner, dfeatures, inner, *activation, len);
+                dense.backward(pass, dpooled, grads, dinner, &saved.pooled, rows);
+                self.pooled_dropout.apply(pass, dpooled, len);
+                dpooled
+            }
+            _ => {
+                self.classifier.backward(pass, dfeatures, grads, dlogits, &saved.pooled, rows);
+                self.dropout.apply(pass, dfeatures, len);
+                dfeatures
+            }
+        };
+        match self.pool {
+            Pool::Plain(pooling) => {
+                let shape = PoolShape { starts: &pass.batch.starts, width: self.width };
+                pass.backend.pool_backward(dx, dpooled, pooling, shape);
+            }
+            Pool::Attention { query, last } => {
+                let grads = (&mut grads.buffer, pass.table.span(query));
+                let (kept, shape) = ((x, &saved.probabilities), self.attention_shape(pass, last));
+                pass.backend.attention_pool_backward(dx, grads, dpooled, kept, pass.parameters.get(query), shape);
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The table of parameters, and the memory that follows it.
+
+use finetone_backend::{Backend, Real, Span, WeightShape};
+
+use crate::initialise;
+
+/// Index of a parameter in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ParamId(pub(crate) usize);
+
+/// How a fresh parameter is filled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// Normal with mean 0 and this deviation.
+    Normal(f64),
+    /// Zeros.
+    Zeros,
+    /// Ones.
+    Ones,
+}
+
+/// Which part of the model a parameter belongs to, from input to output; decides freezing and layer-wise rates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// Token, position and type embeddings.
+    Embedding,
+    /// The block of this number, from 0.
+    Block(usize),
+    /// The normalisation after the last block.
+    FinalNorm,
+    /// Pooling and classifier.
+    Head,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParamSpec {
+    /// Our name, such as `blocks.0.attention.qkv.weight`.
+    pub name: String,
+    /// Rows and columns; vectors have one row.
+    pub shape: WeightShape,
+    /// Whether weight decay applies: matrices yes, norms and biases no.
+    pub decay: bool,
+    /// How it starts from scratch.
+    pub init: Init,
+    /// Which part of the model it belongs to.
+    pub part: Part,
+    /// Whether it is trained.
+    pub trainable: bool,
+}
+
+/// All parameters of a model, and where their gradients lie.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ParamTable {
+    specs: Vec<ParamSpec>,
+    spans: Vec<Option<Span>>,
+    gradient_len: usize,
+}
+
+impl ParamTable {
+    /// Adds a parameter, trainable at first.
+    pub(crate) fn declare(&mut self, spec: ParamSpec) -> ParamId {
+        self.specs.push(spec);
+        self.place();
+        ParamId(self.specs.len() - 1)
+    }
+
+    /// Decides which parameters are trained, and lays out the gradients anew.
+    pub fn set_trainable(&mut self, trainable: impl Fn(&ParamSpec) -> bool) {
+        for spec in &mut self.specs {
+            spec.trainable = trainable(spec);
+        }
+        self.place();
+    }
+
+    fn place(&mut self) {
+        let mut start = 0;
+        self.spans = self.specs.iter().map(|spec| place_one(&mut start, spec)).collect();
+        self.gradient_len = start;
+    }
+
+    /// Every parameter with its id.
+    pub fn iter(&self) -> impl Iterator<Item = (ParamId, &ParamSpec)> {
+        self.specs.iter().enumerate().map(|(i, spec)| (ParamId(i), spec))
+    }
+
+    /// The row of one parameter.
+    pub fn spec(&self, id: ParamId) -> &ParamSpec {
+        &self.specs[id.0]
+    }
+
+    /// Where its gradient lies; `None` for a frozen parameter.
+    pub fn span(&self, id: ParamId) -> Option<Span> {
+        self.spans[id.0]
+    }
+
+    /// The parameter of this name.
+    pub fn find(&self, name: &str) -> Option<ParamId> {
+        self.specs.iter().position(|spec| spec.name == name).map(ParamId)
+    }
+
+    /// Number of parameters in the table (tensors, not numbers).
+    pub fn len(&self) -> usize {
+        self.specs.len()
+    }
+
+    /// Whether the table is empty.
+    pub fn is_empty(&self) -> bool {
+        self.specs.is_empty()
+    }
+
+    /// Numbers in all parameters.
+    pub fn numbers(&self) -> usize {
+        self.specs.iter().map(|spec| spec.shape.len()).sum()
+    }
+
+    /// Numbers in the trained parameters: the length of the gradient buffer.
+    pub fn gradient_len(&self) -> usize {
+        self.gradient_len
+    }
+
+    /// The part closest to the input that is trained; backward need not go below it.
+    pub fn lowest_trainable(&self) -> Option<Part> {
+        self.specs.iter().filter(|spec| spec.trainable).map(|spec| spec.part).min()
+    }
+}
+
+fn place_one(start: &mut usize, spec: &ParamSpec) -> Option<Span> {
+    spec.trainable.then(|| {
+        let span = Span { start: *start, len: spec.shape.len() };
+        *start += span.len;
+        span
+    })
+}
+
+/// The weights of a model on a backend, one for each row of the table.
+pub struct Parameters<B: Backend> {
+    weights: Vec<B::Weight>,
+}
+
+impl<B: Backend> Parameters<B> {
+    /// Fresh weights; the same seed gives the same values on every backend.
+    pub fn initialise(backend: &B, table: &ParamTable, seed: u64) -> Self {
+        let weights = table
+            .iter()
+            .map(|(id, spec)| {
+                let values = initialise::values(spec.init, spec.shape.len(), seed, id.0 as u64);
+                let values: Vec<B::Real> = values.into_iter().map(B::Real::from_f64).collect();
+                backend.weight(&values, spec.shape)
+            })
+            .collect();
+        Self { weights }
+    }
+
+    /// One weight.
+    pub fn get(&self, id: ParamId) -> &B::Weight {
+        &self.weights[id.0]
+    }
+
+    /// One weight, to be changed.
+    pub fn get_mut(&mut self, id: ParamId) -> &mut B::Weight {
+        &mut self.weights[id.0]
+    }
+
+    /// The master values of one weight as `f32`.
+    pub fn values(&self, backend: &B, table: &ParamTable, id: ParamId) -> Vec<f32> {
+        let mut values = vec![B::Real::default(); table.spec(id).shape.len()];
+        backend.read_weight(&mut values, self.get(id));
+        values.into_iter().map(|v| v.to_f64() as f32).collect()
+    }
+
+    /// Replaces the master values of one weight.
+    pub fn set_values(&mut self, backend: &B, id: ParamId, values: &[f32]) {
+        let values: Vec<B::Real> = values.iter().map(|&v| B::Real::from_f64(f64::from(v))).collect();
+        backend.write_weight(self.get_mut(id), &values);
+    }
+}
+
+/// Gradients of all trained parameters in one contiguous buffer, laid out by the table.
+pub struct Gradients<B: Backend> {
+    /// The numbers, `table.gradient_len()` of them.
+    pub buffer: B::Buffer,
+}
+
+impl<B: Backend> Gradients<B> {
+    /// Zeros for every trained parameter.
+    pub fn new(backend: &B, table: &ParamTable) -> Self {
+        Self { buffer: backend.zeros(table.gradient_len()) }
+    }
+}

@@ -1,0 +1,184 @@
+//! The transformer: embedding, blocks, final norm, head.
+
+use finetone_backend::{Backend, Loss, Targets};
+
+use crate::config::{ModelConfig, Placement};
+use crate::layers::{Block, BlockSaved, Declare, Embedding, Head, Norm};
+use crate::packed_batch::PackedBatch;
+use crate::params::{Gradients, ParamTable, Parameters, Part};
+use crate::workspace::{TrainingMemory, Workspace};
+
+/// What keys the dropout masks of one forward pass of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DropoutKey {
+    /// Seed of the run.
+    pub seed: u64,
+    /// Number of this forward pass within the run.
+    pub step: u64,
+}
+
+/// What every layer of one pass looks at: the machine, the weights, the batch, and whether values are dropped.
+pub struct Pass<'a, B: Backend> {
+    /// The machine.
+    pub backend: &'a B,
+    /// The table that says where gradients lie.
+    pub table: &'a ParamTable,
+    /// The weights.
+    pub parameters: &'a Parameters<B>,
+    /// The sequences.
+    pub batch: &'a PackedBatch,
+    /// Dropout while training; `None` gives the model's answer.
+    pub dropout: Option<DropoutKey>,
+}
+
+/// The layers of a model. They hold ids of parameters; the weights themselves are in [`Parameters`].
+#[derive(Debug, Clone)]
+pub struct Transformer {
+    embedding: Embedding,
+    blocks: Vec<Block>,
+    final_norm: Option<Norm>,
+    head: Head,
+}
+
+/// A model on a backend: what it is, its layers, its table and its weights.
+pub struct Model<B: Backend> {
+    /// Sizes and choices.
+    pub config: ModelConfig,
+    /// The layers.
+    pub transformer: Transformer,
+    /// The parameters' names and shapes.
+    pub table: ParamTable,
+    /// The weights.
+    pub parameters: Parameters<B>,
+}
+
+impl<B: Backend> Model<B> {
+    /// A model with fresh weights.
+    pub fn initialise(backend: &B, config: ModelConfig, seed: u64) -> Self {
+        let (transformer, table) = Transformer::declare(&config);
+        let parameters = Parameters::initialise(backend, &table, seed);
+        Self { config, transformer, table, parameters }
+    }
+
+    /// Looks at the model through one pass over `batch`.
+    pub fn pass<'a>(&'a self, backend: &'a B, batch: &'a PackedBatch, dropout: Option<DropoutKey>) -> Pass<'a, B> {
+        Pass { backend, table: &self.table, parameters: &self.parameters, batch, dropout }
+    }
+}
+
+impl Transformer {
+    /// The layers of this configuration, and the table of their parameters.
+    pub fn declare(config: &ModelConfig) -> (Self, ParamTable) {
+        let (mut table, mut sites) = (ParamTable::default(), 0);
+        let embedding =
+            Embedding::declare(&mut declare(&mut table, &mut sites, Part::Embedding, "embeddings."), config);
+        let blocks = (0..config.num_hidden_layers)
+            .map(|i| {
+                let prefix = format!("blocks.{i}.");
+                Block::declare(&mut declare(&mut table, &mut sites, Part::Block(i), &prefix), config)
+            })
+            .collect();
+        let final_norm = (config.placement == Placement::Pre).then(|| {
+            let mut at = declare(&mut table, &mut sites, Part::FinalNorm, "final_norm.");
+            Norm::declare(&mut at, config.hidden_size, config.norm_epsilon)
+        });
+        let head = Head::declare(&mut declare(&mut table, &mut sites, Part::Head, "head."), config);
+        (Self { embedding, blocks, final_norm, head }, table)
+    }
+
+    /// Runs a batch; the logits are in [`Workspace::logits`].
+    ///
+    /// # Panics
+    /// When the batch is larger than the workspace was planned for.
+    pub fn forward<B: Backend>(&self, pass: &Pass<'_, B>, workspace: &mut Workspace<B>) {
+        let (tokens, sequences) = (pass.batch.tokens(), pass.batch.sequences());
+        assert!(tokens <= workspace.max_tokens, "{tokens} tokens in a workspace for {}", workspace.max_tokens);
+        assert!(sequences <= workspace.max_sequences, "{sequences} sequences for {}", workspace.max_sequences);
+        let Workspace { embedding, blocks, final_norm, head, .. } = workspace;
+        self.embedding.forward(pass, embedding);
+        let sets = blocks.len();
+        for (i, block) in self.blocks.iter().enumerate() {
+            let (saved, x) = block_and_input(blocks, embedding.output(), i, sets);
+            block.forward(pass, saved, x);
+        }
+        let last = blocks[(self.blocks.len() - 1) % sets].output();
+        let hidden = match (&self.final_norm, final_norm) {
+            (Some(norm), Some((normed, stats))) => {
+                norm.forward(pass, normed, stats, last, tokens);
+                &*normed
+            }
+            _ => last,
+        };
+        self.head.forward(pass, head, hidden);
+    }
+
+    /// The loss of each sequence of the last forward, into `losses[S]` (not divided by the normaliser); keeps the
+    /// gradient of the logits for [`Transformer::backward`].
+    ///
+    /// # Panics
+    /// When the workspace is one for inference.
+    pub fn loss<B: Backend>(
+        &self,
+        pass: &Pass<'_, B>,
+        workspace: &mut Workspace<B>,
+        losses: &mut [B::Real],
+        targets: Targets<'_>,
+        loss: &Loss,
+    ) {
+        let memory = workspace.training.as_mut().expect("the loss needs a workspace for training");
+        let logits = &workspace.head.logits;
+        pass.backend.cross_entropy(&mut memory.losses, &mut memory.dlogits, logits, targets, loss);
+        pass.backend.read(losses, &memory.losses, 0..pass.batch.sequences());
+    }
+
+    /// Accumulates the gradients of the last loss, down to the lowest part that is trained.
+    ///
+    /// # Panics
+    /// When the workspace is one for inference.
+    pub fn backward<B: Backend>(&self, pass: &Pass<'_, B>, grads: &mut Gradients<B>, workspace: &mut Workspace<B>) {
+        let Some(lowest) = pass.table.lowest_trainable() else { return };
+        let Workspace { embedding, blocks, final_norm, head, training, .. } = workspace;
+        let memory = training.as_mut().expect("backward needs a workspace for training");
+        let TrainingMemory { dlogits, head: head_scratch, block: scratch, gradients, .. } = memory;
+        let [dy, dx] = gradients;
+        let (mut dy, mut dx) = (dy, dx);
+        let last = blocks[self.blocks.len() - 1].output();
+        match (&self.final_norm, final_norm) {
+            (Some(norm), Some((normed, stats))) => {
+                self.head.backward(pass, dx, grads, head_scratch, dlogits, (head, normed));
+                norm.backward(pass, dy, grads, dx, (last, stats), pass.batch.tokens());
+            }
+            _ => self.head.backward(pass, dy, grads, head_scratch, dlogits, (head, last)),
+        }
+        for (i, block) in self.blocks.iter().enumerate().rev() {
+            if lowest > Part::Block(i) {
+                return;
+            }
+            let x = if i == 0 { embedding.output() } else { blocks[i - 1].output() };
+            block.backward(pass, dx, grads, scratch, dy, (&blocks[i], x));
+            std::mem::swap(&mut dx, &mut dy);
+        }
+        if lowest == Part::Embedding {
+            self.embedding.backward(pass, grads, dx, dy, embedding);
+        }
+    }
+}
+
+fn declare<'a>(table: &'a mut ParamTable, sites: &'a mut u32, part: Part, prefix: &str) -> Declare<'a> {
+    Declare { table, sites, part, prefix: prefix.to_owned() }
+}
+
+/// The buffers that block `i` writes, and its input: the previous block's output, or the embedding's for the first.
+fn block_and_input<'a, B: Backend>(
+    blocks: &'a mut [BlockSaved<B>],
+    embedded: &'a B::Buffer,
+    i: usize,
+    sets: usize,
+) -> (&'a mut BlockSaved<B>, &'a B::Buffer) {
+    if i == 0 {
+        return (&mut blocks[0], embedded);
+    }
+    let [saved, previous] =
+        blocks.get_disjoint_mut([i % sets, (i - 1) % sets]).expect("two sets of buffers alternate between the blocks");
+    (saved, previous.output())
+}
