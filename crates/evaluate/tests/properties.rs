@@ -3,8 +3,11 @@
 use finetone_evaluate::{Evaluation, EvaluationOptions, Metric, Predictions, Truth};
 use proptest::prelude::*;
 
+/// True classes and logits of one text.
+type Row = (Vec<usize>, Vec<f32>);
+
 /// Rows of truth and logits for two to four classes, of one label or several.
-fn any_predictions() -> impl Strategy<Value = (bool, Vec<(Vec<usize>, Vec<f32>)>)> {
+fn any_predictions() -> impl Strategy<Value = (bool, Vec<Row>)> {
     (any::<bool>(), 2_usize..5).prop_flat_map(|(multi, classes)| {
         let labels = if multi { 0..=classes } else { 1..=1 };
         let truth = prop::collection::vec(0..classes, labels);
@@ -14,7 +17,7 @@ fn any_predictions() -> impl Strategy<Value = (bool, Vec<(Vec<usize>, Vec<f32>)>
     })
 }
 
-fn predictions(multi: bool, rows: &[(Vec<usize>, Vec<f32>)]) -> Predictions {
+fn predictions(multi: bool, rows: &[Row]) -> Predictions {
     let labels = (0..rows[0].1.len()).map(|class| format!("c{class}")).collect();
     let truth: Vec<Vec<usize>> = rows.iter().map(|row| row.0.clone()).collect();
     let probabilities = rows.iter().flat_map(|(_, logits)| {

@@ -94,7 +94,8 @@ pub(super) fn page(report: &Report) -> Result<String, EvaluateError> {
         errors: report.worst_errors.iter().map(error).collect(),
         sections: report.data.iter().chain(&report.run).collect(),
     };
-    page.render().map_err(|error| EvaluateError::Render(error.to_string()))
+    // The template language drops the last line end of a file.
+    page.render().map(|page| page + "\n").map_err(|error| EvaluateError::Render(error.to_string()))
 }
 
 fn evaluation(named: &NamedEvaluation, headline: bool) -> EvaluationView<'_> {
@@ -166,19 +167,22 @@ fn range(estimate: &Estimate) -> Option<Range> {
 }
 
 fn reliability(bins: &[ReliabilityBin]) -> Option<Figure> {
-    let filled = bins.iter().filter(|bin| bin.count > 0);
-    let points = filled.map(|bin| (bin.confidence, bin.accuracy)).collect();
+    let filled: Vec<&ReliabilityBin> = bins.iter().filter(|bin| bin.count > 0).collect();
+    let points = filled.iter().map(|bin| (bin.confidence, bin.accuracy)).collect();
+    // The area of a mark follows the number of decisions, so that a bin of three does not look like one of three hundred.
+    let most = filled.iter().map(|bin| bin.count).max()? as f64;
+    let marks = filled.iter().map(|bin| 1.5 + 5.0 * (bin.count as f64 / most).sqrt()).collect();
     let axes = Axes {
         description: "Reliability diagram: share of right answers over confidence",
         x: "confidence",
         y: "share that is right",
         unit_square: true,
     };
-    let lines = vec![diagonal(), Line { points, look: Look::Marked }];
+    let lines = vec![diagonal(), Line { points, marks, look: Look::Marked }];
     Some(Figure {
         title: "Reliability".into(),
         svg: line_chart(&axes, lines)?,
-        meaning: "On the dashed line, 80 % confidence means 80 % right; below it the model is too sure of itself."
+        meaning: "On the dashed line, 80 % confidence means 80 % right; below it the model is too sure of itself. Larger marks stand for more texts."
             .into(),
     })
 }
@@ -187,7 +191,7 @@ fn binary(curves: &BinaryCurves, label: &str) -> [Option<Figure>; 2] {
     let roc = Axes { description: "ROC curve", x: "false positive rate", y: "true positive rate", unit_square: true };
     let precision_recall =
         Axes { description: "Precision-recall curve", x: "recall", y: "precision", unit_square: true };
-    let line = |points: &[(f64, f64)]| Line { points: points.to_vec(), look: Look::Solid };
+    let line = |points: &[(f64, f64)]| Line::new(points.to_vec(), Look::Solid);
     let figure = |title: &str, svg, meaning: String| Figure { title: title.into(), svg, meaning };
     [
         line_chart(&roc, vec![diagonal(), line(&curves.roc)]).map(|svg| {
@@ -202,7 +206,7 @@ fn binary(curves: &BinaryCurves, label: &str) -> [Option<Figure>; 2] {
 }
 
 fn diagonal() -> Line {
-    Line { points: vec![(0.0, 0.0), (1.0, 1.0)], look: Look::Dashed }
+    Line::new(vec![(0.0, 0.0), (1.0, 1.0)], Look::Dashed)
 }
 
 fn curve(curve: &Curve) -> Option<Figure> {
@@ -215,7 +219,7 @@ fn curve(curve: &Curve) -> Option<Figure> {
     let axes = Axes { description: &description, x: "step", y: unit, unit_square: false };
     Some(Figure {
         title: curve.name.clone(),
-        svg: line_chart(&axes, vec![Line { points, look }])?,
+        svg: line_chart(&axes, vec![Line::new(points, look)])?,
         meaning: format!("{} at step {}", shortest(last.1), last.0),
     })
 }

@@ -31,7 +31,7 @@ pub fn verdict(named: &NamedEvaluation) -> Verdict {
             &format!("; always answering the most frequent {class} would be right on {}", of_100(baseline.accuracy));
         if accuracy.low <= baseline.accuracy {
             remarks.push(format!(
-                "This is not clearly better than always answering `{}`: the model may have learned nothing.",
+                "This is not clearly better than always answering “{}”: the model may have learned nothing.",
                 baseline.answer
             ));
         }
@@ -55,9 +55,10 @@ fn measured_on(named: &NamedEvaluation) -> String {
     let texts = if n == 1 { "text" } else { "texts" };
     let mut sentence = format!("Measured on {n} {} {texts}", named.name);
     if named.name == "validation" {
-        sentence += ", which also chose the checkpoint: on new texts expect slightly less";
+        sentence += ", which also chose the checkpoint, so expect slightly less on new texts";
     }
-    sentence + "."
+    let confidence = (100.0 * named.evaluation.confidence()).round();
+    sentence + &format!("; in brackets the {confidence} % interval.")
 }
 
 fn weakest_class(named: &NamedEvaluation) -> Option<String> {
@@ -66,7 +67,7 @@ fn weakest_class(named: &NamedEvaluation) -> Option<String> {
     if let Some(class) = absent {
         let label = &evaluation.labels()[class];
         return Some(format!(
-            "No text is labelled `{label}`, so nothing is known about it; macro F1 counts it as zero."
+            "No text is labelled “{label}”, so nothing is known about it; macro F1 counts it as zero."
         ));
     }
     let f1 = |class| evaluation.of_class(crate::ClassMetric::F1, class).map(|e| e.value);
@@ -76,7 +77,7 @@ fn weakest_class(named: &NamedEvaluation) -> Option<String> {
     let best = scored.iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 - weakest.0 >= 0.05).then(|| {
         let label = &evaluation.labels()[weakest.1];
-        format!("It is weakest on `{label}` (F1 {:.2}, best class {:.2}).", weakest.0, best.0)
+        format!("It is weakest on “{label}” (F1 {:.2}, best class {:.2}).", weakest.0, best.0)
     })
 }
 

@@ -1,0 +1,145 @@
+//! The report of a small fixed case, in its three forms.
+
+use finetone_evaluate::{
+    Curve, Evaluation, EvaluationOptions, NamedEvaluation, Predictions, Report, Section, Truth, WorstError, verdict,
+};
+use serde_json::Value;
+
+const TEXTS: [&str; 4] = ["It broke <b>twice</b> & nobody cared.", "Fine | I guess", "Lovely", "Meh"];
+
+fn small(labels: [&str; 2]) -> Predictions {
+    let truth = Truth::Single(vec![0, 0, 1, 1, 0, 1, 1, 0, 0, 0]);
+    let second = [0.25, 0.75, 0.75, 0.875, 0.125, 0.5, 0.625, 0.0, 0.25, 0.125_f32];
+    let probabilities = second.iter().flat_map(|p| [1.0 - p, *p]).collect();
+    Predictions::new(labels.map(str::to_owned).to_vec(), truth, probabilities).expect("valid")
+}
+
+fn evaluated(name: &str, predictions: &Predictions) -> NamedEvaluation {
+    let options = EvaluationOptions { resamples: 200, ..EvaluationOptions::default() };
+    let evaluation = Evaluation::new(predictions, &options).expect("evaluates");
+    NamedEvaluation::new(name, predictions, evaluation).expect("has a baseline")
+}
+
+fn report(labels: [&str; 2]) -> Report {
+    let predictions = small(labels);
+    let curve = |name: &str, unit: &str| Curve {
+        name: name.into(),
+        unit: unit.into(),
+        points: vec![(10, 0.75), (20, 0.5), (30, f64::NAN)],
+    };
+    Report {
+        title: "reviews".into(),
+        evaluations: vec![evaluated("test", &predictions)],
+        notices: vec!["3 texts were cut".into()],
+        worst_errors: WorstError::rank(&predictions, 5, |row| (row as u64 + 2, TEXTS[row % 4].into())),
+        curves: vec![curve("training loss", "nats"), curve("learning rate", "")],
+        data: vec![Section::new("Data").fact("rows", 10)],
+        run: vec![Section::new("Run").fact("seed", 7)],
+    }
+}
+
+/// Six significant decimals: the last bits of a logarithm are the machine's.
+fn rounded(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let number = number.as_f64().expect("a float");
+            *value = Value::from((number * 1e6).round() / 1e6);
+        }
+        Value::Array(values) => values.iter_mut().for_each(rounded),
+        Value::Object(values) => values.values_mut().for_each(rounded),
+        _ => {}
+    }
+}
+
+#[test]
+fn markdown() {
+    insta::assert_snapshot!(report(["negative", "positive"]).to_markdown());
+}
+
+#[test]
+fn json() {
+    let text = report(["negative", "positive"]).to_json().expect("serialises");
+    let mut value: Value = serde_json::from_str(&text).expect("is JSON");
+    rounded(&mut value);
+    insta::assert_snapshot!(serde_json::to_string_pretty(&value).expect("serialises"));
+}
+
+#[test]
+fn the_json_of_an_evaluation_is_what_scripts_rely_on() {
+    let named = evaluated("test", &small(["negative", "positive"]));
+    let json = serde_json::to_value(&named.evaluation).expect("serialises");
+    for key in ["accuracy", "f1_macro", "f1_weighted", "log_loss", "roc_auc", "ece"] {
+        let (value, ends) = (&json[key], &json["intervals"][key]);
+        assert!(value.is_number() && ends[0].is_number() && ends[1].is_number(), "{key}: {json}");
+    }
+    assert_eq!(json["n"], 10);
+    assert!(json["f1"]["negative"].is_number() && json["intervals"]["f1"]["positive"][1].is_number());
+    assert_eq!(json["support"]["negative"], 6);
+    assert_eq!(json["confusion"], serde_json::json!([[5, 1], [1, 3]]));
+}
+
+#[test]
+fn the_page_has_its_parts_and_loads_nothing() {
+    let page = report(["negative", "positive"]).to_html().expect("renders");
+    for part in ["Right on 80 of 100 texts", "By class", "Confusion", "Worst errors", "Training", "Data"] {
+        assert!(page.contains(part), "{part} is missing");
+    }
+    // Reliability, ROC, precision-recall and two training curves.
+    assert_eq!(page.matches("<svg").count(), 5);
+    assert_eq!(page.matches("<td class=\"right\"").count(), 2);
+    for load in ["http:", "https:", "src=", "href=", "url(", "@import", "<link", "<script", "NaN"] {
+        assert!(!page.contains(load), "the page has {load}");
+    }
+    assert_eq!(page.matches("<section>").count(), page.matches("</section>").count());
+    assert!(page.contains("prefers-color-scheme: dark") && page.contains("width=device-width"));
+}
+
+#[test]
+fn nothing_from_a_user_becomes_markup() {
+    let evil = "<script>alert(1)</script>\"'&";
+    let mut report = report([evil, "positive"]);
+    report.title = evil.into();
+    report.notices = vec![evil.into()];
+    report.evaluations[0].name = evil.into();
+    report.worst_errors[0].text = evil.repeat(40);
+    report.curves[0].name = evil.into();
+    report.curves[0].unit = evil.into();
+    report.data = vec![Section::new(evil).fact(evil, evil)];
+    let page = report.to_html().expect("renders");
+    assert!(!page.contains("<script") && !page.contains("\"'&\""), "markup came through");
+    assert!(page.contains("<summary>whole text</summary>"));
+    let markdown = report.to_markdown();
+    assert!(!markdown.contains("<script") && markdown.contains("&lt;script&gt;"));
+}
+
+#[test]
+fn worst_errors_are_the_costliest_first() {
+    let errors = WorstError::rank(&small(["negative", "positive"]), 1, |row| (row as u64, String::new()));
+    let said: Vec<_> = errors.iter().map(|e| (e.line, e.predicted.as_str(), e.confidence)).collect();
+    assert_eq!(said, [(1, "positive", 0.75)]);
+}
+
+#[test]
+fn several_labels_have_a_report_too() {
+    let labels = ["billing", "delay", "praise"].map(str::to_owned).to_vec();
+    let truth = Truth::Multi(vec![vec![0, 1], vec![], vec![2], vec![0]]);
+    let probabilities = vec![0.9, 0.2, 0.1, 0.1, 0.3, 0.2, 0.2, 0.1, 0.8, 0.7, 0.4, 0.6];
+    let predictions = Predictions::new(labels, truth, probabilities).expect("valid");
+    let errors = WorstError::rank(&predictions, 9, |row| (row as u64, String::new()));
+    assert_eq!(errors[0].truth, "billing, delay");
+    assert!((errors[0].confidence - 0.8).abs() < 1e-6);
+    let named = evaluated("validation", &predictions);
+    let words = verdict(&named);
+    assert!(words.headline.starts_with("All labels right on 50 of 100 texts (15 to 85); "), "{words:?}");
+    let remarks = words.remarks.join(" ");
+    assert!(remarks.contains("also chose the checkpoint") && remarks.contains("4 texts are few"));
+    assert!(remarks.contains("not clearly better"));
+    let report = Report { evaluations: vec![named], ..Report::default() };
+    assert!(report.to_html().expect("renders").contains("invented"));
+    assert!(report.to_markdown().contains("| billing | 2 | 0 | 0 | 2 |"));
+}
+
+#[test]
+fn an_empty_report_is_still_a_page() {
+    assert!(Report::default().to_html().expect("renders").ends_with("</html>\n"));
+}
