@@ -1,9 +1,18 @@
 //! From files of labelled text to batches of token ids.
 
+pub mod batching;
 pub mod columns;
+pub mod dataset;
 pub mod error;
+pub mod labels;
 pub mod reader;
+pub mod split;
 pub mod tokenizer;
 pub mod writer;
 
+pub use dataset::{Dataset, Example, Notice, ReadOptions};
 pub use error::{DataError, Role};
+pub use labels::{LabelSet, Target};
+pub use reader::{Format, OpenOptions, Reader, Row};
+pub use split::{Split, stratified_split};
+pub use writer::{NewColumn, Value, Writer};

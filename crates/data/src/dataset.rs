@@ -1,0 +1,364 @@
+//! A whole file of examples, checked.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::columns;
+use crate::error::{DataError, Role};
+use crate::labels::{self, LabelSet, Target};
+use crate::reader::{OpenOptions, Reader, Row};
+
+/// How many lines a notice names.
+pub const NAMED_LINES: usize = 10;
+
+/// Rows from which on a column with a label of its own for nearly every row is refused.
+const ENOUGH_ROWS: usize = 20;
+
+/// One text and what it is labelled with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Example {
+    /// The text, as in the file without surrounding white space.
+    pub text: String,
+    /// Its class or classes; `None` in a file without labels.
+    pub target: Option<Target>,
+    /// The line on which its row starts, counting from 1; for Parquet the number of the row.
+    pub line: u64,
+}
+
+/// Something that was done to the data and that the user should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Notice {
+    /// Labels were brought to one spelling.
+    LabelsNormalised {
+        /// How many rows had another spelling.
+        rows: usize,
+        /// The changes, as (spelling in the file, spelling kept), sorted.
+        changes: Vec<(String, String)>,
+    },
+    /// Rows with an empty text were skipped.
+    EmptyTexts {
+        /// How many.
+        rows: usize,
+        /// The first lines.
+        lines: Vec<u64>,
+    },
+}
+
+impl std::fmt::Display for Notice {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Notice::LabelsNormalised { rows, changes } => {
+                let shown: Vec<String> =
+                    changes.iter().take(NAMED_LINES).map(|(from, to)| format!("`{from}` → `{to}`")).collect();
+                write!(formatter, "labels of {} were normalised: {}", counted(*rows, "row"), shown.join(", "))
+            }
+            Notice::EmptyTexts { rows, lines } => {
+                write!(formatter, "{} skipped for an empty text ({})", counted(*rows, "row"), line_list(lines, *rows))
+            }
+        }
+    }
+}
+
+/// `1 row`, `2 rows`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// `line 3` or `lines 3, 8, 12 and 4 more`.
+pub(crate) fn line_list(lines: &[u64], total: usize) -> String {
+    let shown: Vec<String> = lines.iter().map(u64::to_string).collect();
+    let rest = total.saturating_sub(lines.len());
+    let tail = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    format!("line{} {}{tail}", if total == 1 { "" } else { "s" }, shown.join(", "))
+}
+
+/// What the caller knows about a file of examples.
+#[derive(Debug, Clone)]
+pub struct ReadOptions {
+    /// How the file is written.
+    pub open: OpenOptions,
+    /// The column of texts; `None`: found by name.
+    pub text_column: Option<String>,
+    /// The column of labels; `None`: found by name.
+    pub label_column: Option<String>,
+    /// The labels that may occur; `None`: those that the file has.
+    pub known: Option<LabelSet>,
+    /// The separator between labels where a text can have several (`|` by custom; JSON arrays need none); `None`: every
+    /// text has one label.
+    pub multi_label: Option<char>,
+    /// Whether a file without label column, or a row without label, is refused.
+    pub labels_required: bool,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        ReadOptions {
+            open: OpenOptions::default(),
+            text_column: None,
+            label_column: None,
+            known: None,
+            multi_label: None,
+            labels_required: true,
+        }
+    }
+}
+
+/// A file of examples, held in memory.
+#[derive(Debug, Clone, Serialize)]
+pub struct Dataset {
+    /// The examples in the order of the file, without those whose text is empty.
+    pub examples: Vec<Example>,
+    /// The classes: those of the file, or those that were given.
+    pub labels: LabelSet,
+    /// What was done to the data.
+    pub notices: Vec<Notice>,
+    /// The file.
+    pub source: PathBuf,
+    /// The name of the column of texts.
+    pub text_column: String,
+    /// The name of the column of labels, where there is one.
+    pub label_column: Option<String>,
+}
+
+impl Dataset {
+    /// Reads a file and stops at its first fault.
+    ///
+    /// # Errors
+    /// Everything that [`Reader`] refuses; a column that is not found; a missing or unknown label; a label column of
+    /// real numbers, or with a value of its own in nearly every row; a file without any text.
+    pub fn read(path: &Path, options: &ReadOptions) -> Result<Dataset, DataError> {
+        Dataset::from_reader(Reader::open(path, &options.open)?, options)
+    }
+
+    /// Reads the rows of a file that is open already.
+    ///
+    /// # Errors
+    /// As [`Dataset::read`].
+    pub fn from_reader(mut reader: Reader, options: &ReadOptions) -> Result<Dataset, DataError> {
+        let columns = Columns::find(&reader, options)?;
+        let mut gathered = Gathered::default();
+        while let Some(row) = reader.next_row() {
+            gathered.take(&row?, &columns, options)?;
+        }
+        gathered.finish(&reader, columns, options)
+    }
+
+    /// How many examples each class has. A text with several labels counts for each.
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.labels.len()];
+        for class in self.examples.iter().filter_map(|example| example.target.as_ref()).flat_map(Target::classes) {
+            counts[*class] += 1;
+        }
+        counts
+    }
+}
+
+/// The columns in use, as indices into the header.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Columns {
+    pub text: usize,
+    pub label: Option<usize>,
+}
+
+impl Columns {
+    pub(crate) fn find(reader: &Reader, options: &ReadOptions) -> Result<Columns, DataError> {
+        let source = reader.source();
+        let text = columns::find(source, Role::Text, options.text_column.as_deref())?;
+        let label = match columns::find(source, Role::Label, options.label_column.as_deref()) {
+            Ok(column) => Some(column).filter(|column| *column != text || options.label_column.is_some()),
+            Err(_) if !options.labels_required && options.label_column.is_none() => None,
+            Err(fault) => return Err(fault),
+        };
+        Ok(Columns { text, label })
+    }
+}
+
+/// The labels of a row as the file writes them, tidied; `None` where there is no label.
+pub(crate) fn row_labels(row: &Row, column: usize, separator: Option<char>) -> Result<Option<Vec<String>>, DataError> {
+    let Some(separator) = separator else {
+        if row.is_nested(column) {
+            let source = row.source();
+            let (path, column) = (source.path.clone(), source.header[column].clone());
+            return Err(DataError::LabelIsList { path, line: row.line, column });
+        }
+        let label = row.text(column)?;
+        return Ok((!labels::is_missing(&label)).then(|| vec![labels::tidy(&label)]));
+    };
+    let items = match row.list(column)? {
+        Some(items) => items,
+        None => {
+            let text = row.text(column)?;
+            if labels::is_missing(&text) {
+                return Ok(None);
+            }
+            text.split(separator).map(str::to_owned).collect()
+        }
+    };
+    Ok(Some(items.iter().map(|item| labels::tidy(item)).filter(|item| !item.is_empty()).collect()))
+}
+
+/// The number of rows with a spelling and the first line that has it.
+type Spellings = BTreeMap<String, (usize, u64)>;
+
+/// Rows read so far. Labels stay spellings until all of them are known.
+#[derive(Default)]
+struct Gathered {
+    texts: Vec<(String, u64, Option<Vec<String>>)>,
+    spellings: Spellings,
+    empty: usize,
+    empty_lines: Vec<u64>,
+}
+
+impl Gathered {
+    fn take(&mut self, row: &Row, columns: &Columns, options: &ReadOptions) -> Result<(), DataError> {
+        let label = match columns.label {
+            None => None,
+            Some(column) => {
+                let label = row_labels(row, column, options.multi_label)?;
+                if label.is_none() && options.labels_required {
+                    let source = row.source();
+                    let column = source.header[column].clone();
+                    return Err(DataError::MissingLabel { path: source.path.clone(), line: row.line, column });
+                }
+                label
+            }
+        };
+        for spelling in label.iter().flatten() {
+            self.spellings.entry(spelling.clone()).or_insert((0, row.line)).0 += 1;
+        }
+        let text = row.text(columns.text)?;
+        let text = text.trim();
+        if text.is_empty() {
+            self.empty += 1;
+            if self.empty_lines.len() < NAMED_LINES {
+                self.empty_lines.push(row.line);
+            }
+        } else {
+            self.texts.push((text.to_owned(), row.line, label));
+        }
+        Ok(())
+    }
+
+    fn finish(self, reader: &Reader, columns: Columns, options: &ReadOptions) -> Result<Dataset, DataError> {
+        let source = reader.source();
+        if self.texts.is_empty() {
+            return Err(DataError::NoRows { path: source.path.clone() });
+        }
+        let labelled = self.texts.iter().filter(|(_, _, label)| label.is_some()).count();
+        if let (Some(column), None) = (columns.label, &options.known) {
+            refuse_non_labels(reader, &columns, column, &self.spellings, labelled)?;
+        }
+        let (labels, classes) = resolve(&source.path, &self.spellings, options.known.as_ref())?;
+        let mut notices = normalisation(&self.spellings, &labels, &classes);
+        if self.empty > 0 {
+            notices.push(Notice::EmptyTexts { rows: self.empty, lines: self.empty_lines });
+        }
+        let multiple = options.multi_label.is_some();
+        let examples = self.texts.into_iter().map(|(text, line, spellings)| {
+            let target = spellings.map(|spellings| target(&spellings, &classes, multiple));
+            Example { text, target, line }
+        });
+        Ok(Dataset {
+            examples: examples.collect(),
+            labels,
+            notices,
+            source: source.path.clone(),
+            text_column: source.header[columns.text].clone(),
+            label_column: columns.label.map(|column| source.header[column].clone()),
+        })
+    }
+}
+
+/// Refuses a column that holds numbers to predict, or texts, rather than classes.
+pub(crate) fn refuse_non_labels(
+    reader: &Reader,
+    columns: &Columns,
+    column: usize,
+    spellings: &Spellings,
+    rows: usize,
+) -> Result<(), DataError> {
+    let source = reader.source();
+    let header = &source.header;
+    let others = || {
+        let indices = (0..header.len()).filter(|index| *index != column && *index != columns.text);
+        indices.map(|index| header[index].clone()).collect()
+    };
+    let numeric = spellings.keys().all(|label| label.parse::<f64>().is_ok());
+    let first_real = spellings.iter().filter(|(label, _)| labels::is_real(label)).min_by_key(|(_, (_, line))| *line);
+    if let (true, Some((value, (_, line)))) = (numeric, first_real) {
+        return Err(DataError::FloatLabels {
+            path: source.path.clone(),
+            line: *line,
+            column: header[column].clone(),
+            value: value.clone(),
+            others: others(),
+        });
+    }
+    if rows >= ENOUGH_ROWS && spellings.len() * 10 >= rows * 9 {
+        return Err(DataError::TooManyLabels {
+            path: source.path.clone(),
+            column: header[column].clone(),
+            labels: spellings.len(),
+            rows,
+            others: others(),
+        });
+    }
+    Ok(())
+}
+
+/// The label set and the class of every spelling.
+fn resolve(
+    path: &Path,
+    spellings: &Spellings,
+    known: Option<&LabelSet>,
+) -> Result<(LabelSet, BTreeMap<String, usize>), DataError> {
+    let Some(known) = known else {
+        let vocabulary = labels::build(spellings.keys().map(String::as_str));
+        return Ok((vocabulary.set, vocabulary.classes));
+    };
+    let mut classes = BTreeMap::new();
+    let mut unknown: Option<(u64, &String)> = None;
+    for (spelling, (_, line)) in spellings {
+        match known.class(spelling) {
+            Some(class) => {
+                classes.insert(spelling.clone(), class);
+            }
+            None if unknown.is_none_or(|(first, _)| *line < first) => unknown = Some((*line, spelling)),
+            None => {}
+        }
+    }
+    match unknown {
+        None => Ok((known.clone(), classes)),
+        Some((line, label)) => Err(DataError::UnknownLabel {
+            path: path.to_path_buf(),
+            line,
+            label: label.clone(),
+            known: known.names().to_vec(),
+        }),
+    }
+}
+
+fn normalisation(spellings: &Spellings, labels: &LabelSet, classes: &BTreeMap<String, usize>) -> Vec<Notice> {
+    let mut rows = 0;
+    let mut changes = Vec::new();
+    for (spelling, class) in classes {
+        if labels.name(*class) != spelling {
+            rows += spellings.get(spelling).map_or(0, |(count, _)| *count);
+            changes.push((spelling.clone(), labels.name(*class).to_owned()));
+        }
+    }
+    if changes.is_empty() { Vec::new() } else { vec![Notice::LabelsNormalised { rows, changes }] }
+}
+
+fn target(spellings: &[String], classes: &BTreeMap<String, usize>, multiple: bool) -> Target {
+    let mut found: Vec<usize> = spellings.iter().filter_map(|spelling| classes.get(spelling).copied()).collect();
+    found.sort_unstable();
+    found.dedup();
+    match found.first() {
+        Some(class) if !multiple => Target::Class(*class),
+        _ => Target::Classes(found),
+    }
+}
