@@ -139,11 +139,11 @@ pub(super) fn assert_same_bits(what: &str, ours: &Outcome, other: &Outcome) {
 }
 
 /// A stream of numbers by SplitMix64 (<https://doi.org/10.1145/2714064.2660195>).
-pub(super) struct Numbers(u64);
+pub(crate) struct Numbers(u64);
 
 impl Numbers {
     /// The stream of a case: its text, hashed by FNV-1a.
-    pub(super) fn of(case: &impl Debug) -> Self {
+    pub(crate) fn of(case: &impl Debug) -> Self {
         let hash = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         Self(format!("{case:?}").bytes().fold(0xcbf2_9ce4_8422_2325, hash))
     }
@@ -156,23 +156,23 @@ impl Numbers {
     }
 
     /// Numbers in `[-scale, scale)` that `f32` holds exactly, for every power of two as scale.
-    pub(super) fn scaled(&mut self, len: usize, scale: f64) -> Vec<f64> {
+    pub(crate) fn scaled(&mut self, len: usize, scale: f64) -> Vec<f64> {
         (0..len).map(|_| ((self.next() >> 41) as f64 / 4_194_304.0 - 1.0) * scale).collect()
     }
 
     /// Numbers in `[-1, 1)`.
-    pub(super) fn values(&mut self, len: usize) -> Vec<f64> {
+    pub(crate) fn values(&mut self, len: usize) -> Vec<f64> {
         self.scaled(len, 1.0)
     }
 
     /// Indices below `bound`; with few values or a small bound, many are repeated.
-    pub(super) fn indices(&mut self, len: usize, bound: usize) -> Vec<u32> {
+    pub(crate) fn indices(&mut self, len: usize, bound: usize) -> Vec<u32> {
         (0..len).map(|_| (self.next() % bound as u64) as u32).collect()
     }
 }
 
 /// The offsets of sequences with these lengths.
-pub(super) fn starts(lengths: &[usize]) -> Vec<u32> {
+pub(crate) fn starts(lengths: &[usize]) -> Vec<u32> {
     let mut starts = vec![0];
     for &length in lengths {
         starts.push(starts[starts.len() - 1] + length as u32);

@@ -7,7 +7,7 @@
 //! give a sequence the same bits whatever its neighbours are.
 
 mod attention;
-mod desk;
+pub(crate) mod desk;
 mod elements;
 mod embedding;
 mod linear;

@@ -7,13 +7,15 @@
 mod activation;
 mod attention;
 mod embedding;
+#[cfg(test)]
+mod gradient_tests;
 mod linear;
 mod loss;
 mod norm;
 mod optimiser;
 mod pool;
 #[cfg(test)]
-mod testing;
+mod pytorch_tests;
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
