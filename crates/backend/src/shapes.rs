@@ -81,7 +81,7 @@ pub enum Mask {
 /// Packed sequences for attention. Sequence `s` is the tokens `starts[s]..starts[s + 1]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AttentionShape<'a> {
-    /// S + 1 offsets, the first 0 and the last N.
+    /// S + 1 rising offsets, the first 0 and the last N: no sequence is empty.
     pub starts: &'a [u32],
     /// Number of heads H.
     pub heads: usize,
@@ -100,7 +100,7 @@ pub enum Activation {
     GeluErf,
     /// The tanh approximation of gelu: `x/2 (1 + tanh(√(2/π) (x + 0.044715 x³)))`.
     GeluTanh,
-    /// `max(x, 0)`.
+    /// `max(x, 0)`, with slope 0 at 0, and NaN for NaN: a run that has diverged must show it.
     Relu,
     /// The hyperbolic tangent.
     Tanh,
@@ -129,7 +129,7 @@ pub enum Pooling {
 /// Packed sequences of rows of `width` values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolShape<'a> {
-    /// S + 1 offsets, the first 0 and the last N.
+    /// S + 1 rising offsets, the first 0 and the last N: no sequence is empty.
     pub starts: &'a [u32],
     /// Width D of a row.
     pub width: usize,
@@ -138,7 +138,7 @@ pub struct PoolShape<'a> {
 /// Packed sequences, of each of which the last `last` tokens are attended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttentionPoolShape<'a> {
-    /// S + 1 offsets, the first 0 and the last N.
+    /// S + 1 rising offsets, the first 0 and the last N: no sequence is empty.
     pub starts: &'a [u32],
     /// Width D of a row.
     pub width: usize,

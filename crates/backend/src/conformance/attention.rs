@@ -39,8 +39,8 @@ pub fn attention_packing<B: Backend>(backend: &B, _tolerance: &Tolerance) {
         let starts = starts(&case.lengths);
         let tokens = case.tokens();
         let mut numbers = Numbers::of(&case);
-        let (qkv, dy) = (numbers.values(tokens * 3 * case.width()), numbers.values(tokens * case.width()));
-        let packed = case.forward_and_backward(&desk, &qkv, &dy);
+        let (qkv, dy) = (case.queries_keys_values(&mut numbers), case.gradient(&mut numbers));
+        let packed = case.run_on(&desk, &qkv, Some(&dy));
         for pair in starts.windows(2) {
             let (start, end) = (pair[0] as usize, pair[1] as usize);
             let rows = |values: &[f64]| {
@@ -48,7 +48,7 @@ pub fn attention_packing<B: Backend>(backend: &B, _tolerance: &Tolerance) {
                 values[start * width..end * width].to_vec()
             };
             let alone = Attention { lengths: vec![end - start], ..case.clone() };
-            for (packed, alone) in packed.iter().zip(alone.forward_and_backward(&desk, &rows(&qkv), &rows(&dy))) {
+            for (packed, alone) in packed.iter().zip(alone.run_on(&desk, &rows(&qkv), Some(&rows(&dy)))) {
                 let packed = Outcome { name: packed.name, values: rows(&packed.values) };
                 assert_same_bits(&format!("{case:?}, tokens {start}..{end} packed and alone"), &packed, &alone);
             }
@@ -75,28 +75,32 @@ impl Attention {
         self.heads * self.head_size
     }
 
-    fn forward_and_backward<B: Backend>(&self, desk: &Desk<'_, B>, qkv: &[f64], dy: &[f64]) -> Vec<Outcome> {
+    /// Runs both directions and returns `y`, `log_sums` and `dqkv`; without `dy`, forward alone.
+    fn run_on<B: Backend>(&self, desk: &Desk<'_, B>, qkv: &[f64], dy: Option<&[f64]>) -> Vec<Outcome> {
         let (tokens, width) = (self.tokens(), self.width());
         let (mut y, mut log_sums) = (desk.output(tokens * width), desk.output(tokens * self.heads));
-        let mut dqkv = desk.output(tokens * 3 * width);
-        let (qkv, dy) = (desk.input(qkv), desk.input(dy));
+        let qkv = desk.input(qkv);
         let starts = starts(&self.lengths);
         let Self { heads, head_size, mask, scale, .. } = *self;
         let shape = AttentionShape { starts: &starts, heads, head_size, mask, scale };
         let dropout = self.rate.map(|rate| Dropout { seed: 11, step: 5, site: 3, rate });
         desk.backend.attention_forward(&mut y, &mut log_sums, &qkv, dropout, shape);
-        desk.backend.attention_backward(&mut dqkv, &dy, (&y, &log_sums), &qkv, dropout, shape);
-        vec![
-            desk.outcome("y", &y, tokens * width),
-            desk.outcome("log_sums", &log_sums, tokens * self.heads),
-            desk.outcome("dqkv", &dqkv, tokens * 3 * width),
-        ]
+        let mut outcomes =
+            vec![desk.outcome("y", &y, tokens * width), desk.outcome("log_sums", &log_sums, tokens * self.heads)];
+        if let Some(dy) = dy {
+            let mut dqkv = desk.output(tokens * 3 * width);
+            desk.backend.attention_backward(&mut dqkv, &desk.input(dy), (&y, &log_sums), &qkv, dropout, shape);
+            outcomes.push(desk.outcome("dqkv", &dqkv, tokens * 3 * width));
+        }
+        outcomes
     }
 
-    fn run<B: Backend>(&self, desk: &Desk<'_, B>, numbers: &mut Numbers) -> Vec<Outcome> {
-        let qkv = numbers.values(self.tokens() * 3 * self.width());
-        let dy = numbers.values(self.tokens() * self.width());
-        self.forward_and_backward(desk, &qkv, &dy)
+    fn queries_keys_values(&self, numbers: &mut Numbers) -> Vec<f64> {
+        numbers.values(self.tokens() * 3 * self.width())
+    }
+
+    fn gradient(&self, numbers: &mut Numbers) -> Vec<f64> {
+        numbers.values(self.tokens() * self.width())
     }
 }
 
@@ -105,9 +109,7 @@ struct AttentionForward(Attention);
 
 impl Case for AttentionForward {
     fn run<B: Backend>(&self, desk: &Desk<'_, B>, numbers: &mut Numbers) -> Vec<Outcome> {
-        let mut outcomes = self.0.run(desk, numbers);
-        outcomes.truncate(2);
-        outcomes
+        self.0.run_on(desk, &self.0.queries_keys_values(numbers), None)
     }
 }
 
@@ -116,6 +118,7 @@ struct AttentionBackward(Attention);
 
 impl Case for AttentionBackward {
     fn run<B: Backend>(&self, desk: &Desk<'_, B>, numbers: &mut Numbers) -> Vec<Outcome> {
-        self.0.run(desk, numbers).split_off(2)
+        let (qkv, dy) = (self.0.queries_keys_values(numbers), self.0.gradient(numbers));
+        self.0.run_on(desk, &qkv, Some(&dy)).split_off(2)
     }
 }

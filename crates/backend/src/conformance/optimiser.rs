@@ -2,12 +2,6 @@ use super::desk::{Case, Desk, Numbers, Outcome, check_case};
 use super::{SIZES, Tolerance};
 use crate::{AdamW, Backend, LinearShape};
 
-/// Both operations of this file.
-pub(super) fn global_norm_and_adamw<B: Backend>(backend: &B, tolerance: &Tolerance) {
-    global_norm(backend, tolerance);
-    adamw(backend, tolerance);
-}
-
 /// `global_norm`.
 pub fn global_norm<B: Backend>(backend: &B, tolerance: &Tolerance) {
     SIZES.into_iter().chain([1000, 70_001]).for_each(|len| check_case(&GlobalNorm(len), backend, tolerance));

@@ -10,8 +10,6 @@ use crate::{
 
 type Weight = super::ReferenceWeight<f64>;
 const BACKEND: Reference<f64> = Reference { real: std::marker::PhantomData };
-const ALL: fn(usize) -> Span = |len| Span { start: 0, len };
-
 /// Batches of packed sequences, among them one token alone and many sequences of one.
 const LENGTHS: [&[usize]; 4] = [&[1], &[1, 1, 1], &[4, 1, 6], &[9]];
 
@@ -21,6 +19,11 @@ fn vector(values: &[f64]) -> Weight {
 
 fn matrix(values: &[f64], rows: usize) -> Weight {
     BACKEND.weight(values, WeightShape { rows, columns: values.len() / rows })
+}
+
+/// A parameter that has the gradient buffer for itself.
+fn whole(len: usize) -> Span {
+    Span { start: 0, len }
 }
 
 fn inner(a: &[f64], b: &[f64]) -> f64 {
@@ -58,8 +61,8 @@ fn linear() {
         };
         let (mut dx, mut dw, mut db) = (vec![9.0; x.len()], vec![0.0; w.len()], vec![0.0; outputs]);
         BACKEND.linear_backward_input(&mut dx, &dy, &matrix(&w, outputs), shape);
-        BACKEND.linear_backward_weight(&mut dw, ALL(w.len()), &dy, &x, shape);
-        BACKEND.linear_backward_bias(&mut db, ALL(outputs), &dy, shape);
+        BACKEND.linear_backward_weight(&mut dw, whole(w.len()), &dy, &x, shape);
+        BACKEND.linear_backward_bias(&mut db, whole(outputs), &dy, shape);
         assert_gradient("dx", &dx, &x, |x| value(x, &w, &b));
         assert_gradient("dweight", &dw, &w, |w| value(&x, w, &b));
         assert_gradient("dbias", &db, &b, |b| value(&x, &w, b));
@@ -81,7 +84,7 @@ fn norm() {
             inner(&y, &dy)
         };
         let (mut dx, mut grads) = (vec![9.0; x.len()], vec![0.0; 2 * width]);
-        let slots = NormSlots { gain: Some(ALL(width)), bias: Some(Span { start: width, len: width }) };
+        let slots = NormSlots { gain: Some(whole(width)), bias: Some(Span { start: width, len: width }) };
         BACKEND.norm_backward(&mut dx, (&mut grads, slots), &dy, (&x, &stats), &vector(&gain), shape);
         assert_gradient("dx", &dx, &x, |x| value(x, &gain, &bias));
         assert_gradient("dgain", &grads[..width], &gain, |gain| value(&x, gain, &bias));
@@ -158,7 +161,7 @@ fn embedding_accumulates_repeated_ids() {
         let mut numbers = Numbers::of(&ids);
         let (table, dy) = (numbers.values(rows * width), numbers.values(ids.len() * width));
         let mut dtable = vec![0.0; table.len()];
-        BACKEND.embedding_backward(&mut dtable, ALL(table.len()), &dy, ids, shape);
+        BACKEND.embedding_backward(&mut dtable, whole(table.len()), &dy, ids, shape);
         assert_gradient("dtable", &dtable, &table, |table| {
             let mut y = vec![0.0; dy.len()];
             BACKEND.embedding_forward(&mut y, &[(ids, &matrix(table, rows))], shape);
@@ -207,7 +210,7 @@ fn check_attention_pool(shape: AttentionPoolShape<'_>) {
     };
     let p = forward(&x, &query).1;
     let (mut dx, mut dquery) = (vec![9.0; x.len()], vec![0.0; width]);
-    let slot = (&mut dquery, Some(ALL(width)));
+    let slot = (&mut dquery, Some(whole(width)));
     BACKEND.attention_pool_backward(&mut dx, slot, &dy, (&x, &p), &vector(&query), shape);
     assert_gradient(&format!("dx of {shape:?}"), &dx, &x, |x| inner(&forward(x, &query).0, &dy));
     assert_gradient(&format!("dquery of {shape:?}"), &dquery, &query, |query| inner(&forward(&x, query).0, &dy));
