@@ -39,7 +39,7 @@ pub fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     for step in steps(options) {
         println!("== {}", step.title());
         let step_started = Instant::now();
-        let code = step.execute(root)?;
+        let code = exit_code(&mut step.command(root))?;
         if code != 0 {
             println!("== failed with exit code {code} after {}: {}", seconds(step_started.elapsed()), step.title());
             return Ok(ExitCode::from(code));
@@ -66,28 +66,33 @@ impl Step {
         }
     }
 
-    /// Runs the command in `root` and gives its exit code; a command ended by a signal counts as 1.
-    fn execute(&self, root: &Path) -> Result<u8> {
+    /// The command, ready to start in `root`.
+    fn command(&self, root: &Path) -> Command {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command.args(self.arguments).current_dir(root);
-        // The package variables that `cargo run` set for this process would make cargo believe that the
-        // environment of every build script has changed.
+        // The package variables that `cargo run` set for this process would make cargo believe that the environment
+        // of every build script has changed.
+        command.env_remove("CARGO_MANIFEST_DIR");
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("CARGO_PKG_") {
                 command.env_remove(name);
             }
         }
-        command.env_remove("CARGO_MANIFEST_DIR");
         if let Some((name, value)) = self.environment {
             command.env(name, value);
         }
-        let status = command.status().with_context(|| format!("could not start `{}`", self.title()))?;
-        if status.success() {
-            return Ok(0);
-        }
-        Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+        command
     }
+}
+
+/// Runs the command to its end and gives its exit code; a command ended by a signal counts as 1.
+fn exit_code(command: &mut Command) -> Result<u8> {
+    let status = command.status().context("could not start cargo")?;
+    if status.success() {
+        return Ok(0);
+    }
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
 fn seconds(duration: Duration) -> String {
@@ -96,6 +101,8 @@ fn seconds(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Stdio;
+
     use super::*;
 
     #[test]
@@ -114,7 +121,8 @@ mod tests {
     #[test]
     fn a_failing_step_gives_its_exit_code() {
         let unknown = Step { arguments: &["no-such-command"], environment: None };
-        let code = unknown.execute(Path::new(".")).expect("cargo is on the path");
+        let mut command = unknown.command(Path::new("."));
+        let code = exit_code(command.stderr(Stdio::null())).expect("cargo can be started");
         assert_ne!(code, 0);
     }
 }

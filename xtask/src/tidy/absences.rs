@@ -74,7 +74,8 @@ fn unsafe_allowance(source: &RustSource, tokens: &[Token]) -> usize {
         .map_or(0, |&(_, times, _)| times)
 }
 
-/// Looks for `SAFETY:` on the line itself before the keyword, or in the comment above the statement it stands in.
+/// Looks for `SAFETY:` on the line itself before the keyword, or in the comments and attributes above the statement it
+/// stands in. A line that ends a statement, a block or the arm of a match ends the search.
 fn has_safety_comment(lines: &[String], line: usize) -> bool {
     let Some((last, above)) = lines.get(..line).and_then(<[String]>::split_last) else {
         return false;
@@ -84,15 +85,13 @@ fn has_safety_comment(lines: &[String], line: usize) -> bool {
         return true;
     }
     for text in above.iter().rev().map(|text| text.trim()) {
-        if text.starts_with("//") || text.starts_with("/*") || text.starts_with('*') {
+        if ["//", "/*", "*", "#["].iter().any(|start| text.starts_with(start)) {
             if text.contains("SAFETY:") {
                 return true;
             }
             continue;
         }
-        let begins_elsewhere =
-            text.is_empty() || text.ends_with([';', '{', '}']) || text.ends_with("},") || text.ends_with("=> (),");
-        if begins_elsewhere && !text.starts_with("#[") {
+        if text.is_empty() || text.ends_with([';', '{', '}']) || text.ends_with("},") {
             return false;
         }
     }

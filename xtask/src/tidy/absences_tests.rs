@@ -28,13 +28,17 @@ fn the_inside_of_a_macro_is_seen_and_text_is_not() {
 fn a_safety_comment_covers_the_statement_below_it_and_no_more() {
     let over_assignment = "fn f() {\n// SAFETY: fine.\n// Really.\nlet x =\nunsafe { g() };\n}\n";
     let over_attribute = "// SAFETY: fine.\n#[cfg(unix)]\nunsafe impl Send for A {}\n";
+    let beside_attribute = "#[cfg(unix)] // SAFETY: fine.\nunsafe impl Send for A {}\n";
     let of_another = "fn f() {\n// SAFETY: fine.\nlet x = 1;\nunsafe { g() }\n}\n";
+    let of_another_arm = "fn f() {\nmatch a {\n// SAFETY: fine.\nA => unsafe { g() },\nB => unsafe { h() },\n}\n}\n";
     let far_above = "// SAFETY: fine.\n\nunsafe impl Send for A {}\n";
     let stated = "/// # Safety\n/// Never.\nunsafe fn f() {}\n";
     let path = "crates/backend-cpu/src/a.rs";
     assert!(lines(path, over_assignment).is_empty());
     assert!(lines(path, over_attribute).is_empty());
+    assert!(lines(path, beside_attribute).is_empty());
     assert_eq!(lines(path, of_another), [4]);
+    assert_eq!(lines(path, of_another_arm), [5]);
     assert_eq!(lines(path, far_above), [3]);
     assert!(lines(path, stated).is_empty());
 }

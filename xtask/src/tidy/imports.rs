@@ -84,7 +84,7 @@ pub fn check(path: &str, text: &str) -> Vec<Violation> {
         return vec![at("", format!("`{folder}` has no row in the table of `xtask/src/tidy/imports.rs`; add one"))];
     };
     let mut violations = Vec::new();
-    if manifest.get("lints").and_then(|lints| lints.get("workspace")) != Some(&Value::Boolean(true)) {
+    if !has_lints(folder, &manifest) {
         violations.push(at("", "add `[lints] workspace = true`".to_owned()));
     }
     if manifest.contains_key("features") && !row.binary {
@@ -103,6 +103,13 @@ pub fn check(path: &str, text: &str) -> Vec<Violation> {
         }
     }
     violations
+}
+
+/// Whether the lints of the workspace apply; a backend, which needs `unsafe`, may write out its own.
+fn has_lints(folder: &str, manifest: &Table) -> bool {
+    let Some(lints) = manifest.get("lints") else { return false };
+    let own = folder.starts_with("backend-") && lints.get("rust").is_some() && lints.get("clippy").is_some();
+    own || lints.get("workspace") == Some(&Value::Boolean(true))
 }
 
 impl Row {
@@ -225,6 +232,9 @@ mod tests {
     #[test]
     fn a_crate_needs_a_row_and_the_lints_of_the_workspace() {
         assert_eq!(check("crates/data/Cargo.toml", "[package]\n").len(), 1);
+        let own = "[lints.rust]\nunsafe_code = \"allow\"\n[lints.clippy]\nall = \"warn\"\n";
+        assert_eq!(check("crates/data/Cargo.toml", own).len(), 1);
+        assert!(check("crates/backend-cpu/Cargo.toml", own).is_empty());
         assert!(advice("unheard-of", "")[0].contains("no row"));
     }
 }
