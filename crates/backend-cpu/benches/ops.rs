@@ -1,0 +1,2 @@
+//! Rough speed of every operation.
+fn main() {}

@@ -1,0 +1,326 @@
+//! [`Backend`] for [`Cpu`]: checks lengths, cuts slices to them, and calls the kernels.
+
+use crate::gemm::{Onto, Operand, Size, multiply};
+use crate::ops::{activation, attention, attention_pool, dropout, embedding, loss, norm, optimiser, pool};
+use crate::{Buffer, Cpu, Weight};
+use finetone_backend::{
+    Activation, AdamW, AttentionPoolShape, AttentionShape, Backend, DeviceError, Dropout, EmbeddingShape, LinearShape,
+    Loss, NormShape, NormSlots, PoolShape, Pooling, Span, Targets, WeightShape,
+};
+use std::fmt::Debug;
+use std::ops::Range;
+
+/// The first `len` values of a buffer that may be longer, or a panic that names both lengths.
+fn cut<'a>(name: &str, values: &'a [f32], len: usize, shape: &dyn Debug) -> &'a [f32] {
+    assert!(values.len() >= len, "`{name}` has {} values, but {shape:?} needs {len}", values.len());
+    &values[..len]
+}
+
+/// As [`cut`], for results.
+fn cut_mut<'a>(name: &str, values: &'a mut [f32], len: usize, shape: &dyn Debug) -> &'a mut [f32] {
+    assert!(values.len() >= len, "`{name}` has {} values, but {shape:?} needs {len}", values.len());
+    &mut values[..len]
+}
+
+/// The values of a gradient in the contiguous buffer, `len` of them.
+fn at<'a>(grads: &'a mut [f32], span: Span, len: usize, shape: &dyn Debug) -> &'a mut [f32] {
+    assert!(span.len == len, "the gradient at {span:?} does not have the {len} values of {shape:?}");
+    assert!(span.start + len <= grads.len(), "{span:?} lies beyond the {} gradients", grads.len());
+    &mut grads[span.range()]
+}
+
+/// The master values of a parameter of this shape.
+fn master<'a>(name: &str, weight: &'a Weight, rows: usize, columns: usize) -> &'a [f32] {
+    let expected = WeightShape { rows, columns };
+    assert!(weight.shape() == expected, "`{name}` is {:?}, not {expected:?}", weight.shape());
+    weight.master()
+}
+
+/// Number of packed tokens, after checking that the offsets ascend from zero.
+fn tokens(starts: &[u32]) -> usize {
+    assert!(starts.first() == Some(&0), "sequences must start at token 0: {starts:?}");
+    assert!(starts.is_sorted(), "starts of sequences must ascend: {starts:?}");
+    starts[starts.len() - 1] as usize
+}
+
+/// A row-major matrix, and its transpose.
+fn matrix(values: &[f32], columns: usize) -> Operand<'_> {
+    Operand { values, row: columns, column: 1 }
+}
+fn transposed(values: &[f32], columns: usize) -> Operand<'_> {
+    Operand { values, row: 1, column: columns }
+}
+
+impl Backend for Cpu {
+    type Real = f32;
+    type Buffer = Buffer;
+    type Weight = Weight;
+
+    fn name(&self) -> String {
+        let threads = self.threads();
+        format!("cpu f32 {}, {threads} {}", self.isa().name(), if threads == 1 { "thread" } else { "threads" })
+    }
+
+    fn zeros(&self, len: usize) -> Buffer {
+        Buffer::zeros(len)
+    }
+
+    fn len(&self, buffer: &Buffer) -> usize {
+        buffer.len()
+    }
+
+    fn write(&self, buffer: &mut Buffer, values: &[f32]) {
+        cut_mut("buffer", buffer, values.len(), &"the write").copy_from_slice(values);
+    }
+
+    fn read(&self, values: &mut [f32], buffer: &Buffer, range: Range<usize>) {
+        assert_eq!(values.len(), range.len(), "{} places for the values {range:?}", values.len());
+        values.copy_from_slice(&cut("buffer", buffer, range.end, &range)[range]);
+    }
+
+    fn clear(&self, buffer: &mut Buffer, len: usize) {
+        self.chunks([(cut_mut("buffer", buffer, len, &"the clearing"), 1 << 18)], |_, [values]| values.fill(0.0));
+    }
+
+    fn weight(&self, values: &[f32], shape: WeightShape) -> Weight {
+        Weight::new(values, shape)
+    }
+
+    fn read_weight(&self, values: &mut [f32], weight: &Weight) {
+        assert_eq!(values.len(), weight.master().len(), "places for the values of {:?}", weight.shape());
+        values.copy_from_slice(weight.master());
+    }
+
+    fn write_weight(&self, weight: &mut Weight, values: &[f32]) {
+        assert_eq!(values.len(), weight.master().len(), "values for a parameter of {:?}", weight.shape());
+        weight.master_mut().copy_from_slice(values);
+        weight.refresh();
+    }
+
+    fn refresh(&self, weight: &mut Weight) {
+        weight.refresh();
+    }
+
+    fn synchronize(&self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    fn linear_forward(&self, y: &mut Buffer, x: &Buffer, weight: &Weight, bias: Option<&Weight>, shape: LinearShape) {
+        let LinearShape { rows, inputs, outputs } = shape;
+        let y = cut_mut("y", y, rows * outputs, &shape);
+        let x = cut("x", x, rows * inputs, &shape);
+        let w = master("weight", weight, outputs, inputs);
+        let onto = bias.map_or(Onto::Nothing, |bias| Onto::Bias(master("bias", bias, 1, outputs)));
+        let size = Size { m: rows, n: outputs, k: inputs };
+        multiply(self, y, matrix(x, inputs), transposed(w, inputs), size, onto);
+    }
+
+    fn linear_backward_input(&self, dx: &mut Buffer, dy: &Buffer, weight: &Weight, shape: LinearShape) {
+        let LinearShape { rows, inputs, outputs } = shape;
+        let dx = cut_mut("dx", dx, rows * inputs, &shape);
+        let dy = cut("dy", dy, rows * outputs, &shape);
+        let w = master("weight", weight, outputs, inputs);
+        let size = Size { m: rows, n: inputs, k: outputs };
+        multiply(self, dx, matrix(dy, outputs), matrix(w, inputs), size, Onto::Nothing);
+    }
+
+    fn linear_backward_weight(&self, grads: &mut Buffer, dweight: Span, dy: &Buffer, x: &Buffer, shape: LinearShape) {
+        let LinearShape { rows, inputs, outputs } = shape;
+        let dw = at(grads, dweight, outputs * inputs, &shape);
+        let dy = cut("dy", dy, rows * outputs, &shape);
+        let x = cut("x", x, rows * inputs, &shape);
+        let size = Size { m: outputs, n: inputs, k: rows };
+        if rows > 0 {
+            multiply(self, dw, transposed(dy, outputs), matrix(x, inputs), size, Onto::Itself);
+        }
+    }
+
+    fn linear_backward_bias(&self, grads: &mut Buffer, dbias: Span, dy: &Buffer, shape: LinearShape) {
+        let dbias = at(grads, dbias, shape.outputs, &shape);
+        norm::sum_rows(self, dbias, cut("dy", dy, shape.rows * shape.outputs, &shape));
+    }
+
+    fn norm_forward(
+        &self,
+        y: &mut Buffer,
+        stats: &mut Buffer,
+        x: &Buffer,
+        gain: &Weight,
+        bias: &Weight,
+        shape: NormShape,
+    ) {
+        let len = shape.rows * shape.width;
+        let params = (master("gain", gain, 1, shape.width), master("bias", bias, 1, shape.width));
+        let y = cut_mut("y", y, len, &shape);
+        let stats = cut_mut("stats", stats, 2 * shape.rows, &shape);
+        norm::forward(self, y, stats, cut("x", x, len, &shape), params, shape);
+    }
+
+    fn norm_backward(
+        &self,
+        dx: &mut Buffer,
+        (grads, slots): (&mut Buffer, NormSlots),
+        dy: &Buffer,
+        (x, stats): (&Buffer, &Buffer),
+        gain: &Weight,
+        shape: NormShape,
+    ) {
+        let len = shape.rows * shape.width;
+        for span in [slots.gain, slots.bias].into_iter().flatten() {
+            at(grads, span, shape.width, &shape);
+        }
+        let saved = (cut("x", x, len, &shape), cut("stats", stats, 2 * shape.rows, &shape));
+        let (dx, dy) = (cut_mut("dx", dx, len, &shape), cut("dy", dy, len, &shape));
+        norm::backward(self, dx, (grads, slots), dy, saved, master("gain", gain, 1, shape.width));
+    }
+
+    fn attention_forward(
+        &self,
+        y: &mut Buffer,
+        log_sums: &mut Buffer,
+        qkv: &Buffer,
+        dropout: Option<Dropout>,
+        shape: AttentionShape<'_>,
+    ) {
+        let n = tokens(shape.starts);
+        let width = shape.heads * shape.head_size;
+        let y = cut_mut("y", y, n * width, &shape);
+        let log_sums = cut_mut("log_sums", log_sums, n * shape.heads, &shape);
+        attention::forward(self, y, log_sums, cut("qkv", qkv, 3 * n * width, &shape), dropout, shape);
+    }
+
+    fn attention_backward(
+        &self,
+        dqkv: &mut Buffer,
+        dy: &Buffer,
+        (y, log_sums): (&Buffer, &Buffer),
+        qkv: &Buffer,
+        dropout: Option<Dropout>,
+        shape: AttentionShape<'_>,
+    ) {
+        let n = tokens(shape.starts);
+        let width = shape.heads * shape.head_size;
+        let dqkv = cut_mut("dqkv", dqkv, 3 * n * width, &shape);
+        let saved = (cut("y", y, n * width, &shape), cut("log_sums", log_sums, n * shape.heads, &shape));
+        let dy = cut("dy", dy, n * width, &shape);
+        attention::backward(self, dqkv, dy, saved, cut("qkv", qkv, 3 * n * width, &shape), dropout, shape);
+    }
+
+    fn activation_forward(&self, y: &mut Buffer, x: &Buffer, activation: Activation, len: usize) {
+        activation::forward(self, cut_mut("y", y, len, &activation), cut("x", x, len, &activation), activation);
+    }
+
+    fn activation_backward(&self, dx: &mut Buffer, dy: &Buffer, x: &Buffer, activation: Activation, len: usize) {
+        let (dy, x) = (cut("dy", dy, len, &activation), cut("x", x, len, &activation));
+        activation::backward(self, cut_mut("dx", dx, len, &activation), dy, x, activation);
+    }
+
+    fn add(&self, y: &mut Buffer, x: &Buffer, len: usize) {
+        activation::add(self, cut_mut("y", y, len, &"the sum"), cut("x", x, len, &"the sum"));
+    }
+
+    fn dropout(&self, x: &mut Buffer, dropout: Dropout, len: usize) {
+        dropout::apply(self, cut_mut("x", x, len, &dropout), dropout);
+    }
+
+    fn embedding_forward(&self, y: &mut Buffer, terms: &[(&[u32], &Weight)], shape: EmbeddingShape) {
+        let EmbeddingShape { tokens, width } = shape;
+        let mut tables: Vec<(&[u32], &[f32])> = Vec::with_capacity(terms.len());
+        for (ids, table) in terms {
+            assert!(ids.len() >= tokens, "{} ids for {shape:?}", ids.len());
+            tables.push((&ids[..tokens], master("table", table, table.shape().rows, width)));
+        }
+        assert!(!tables.is_empty(), "an embedding of no terms for {shape:?}");
+        embedding::forward(self, cut_mut("y", y, tokens * width, &shape), &tables, shape);
+    }
+
+    fn embedding_backward(&self, grads: &mut Buffer, dtable: Span, dy: &Buffer, ids: &[u32], shape: EmbeddingShape) {
+        assert!(ids.len() >= shape.tokens, "{} ids for {shape:?}", ids.len());
+        let dtable = at(grads, dtable, dtable.len, &shape);
+        let dy = cut("dy", dy, shape.tokens * shape.width, &shape);
+        embedding::backward(self, dtable, dy, &ids[..shape.tokens], shape);
+    }
+
+    fn pool_forward(&self, y: &mut Buffer, x: &Buffer, pooling: Pooling, shape: PoolShape<'_>) {
+        let n = tokens(shape.starts);
+        let y = cut_mut("y", y, (shape.starts.len() - 1) * shape.width, &shape);
+        pool::forward(self, y, cut("x", x, n * shape.width, &shape), pooling, shape);
+    }
+
+    fn pool_backward(&self, dx: &mut Buffer, dy: &Buffer, pooling: Pooling, shape: PoolShape<'_>) {
+        let n = tokens(shape.starts);
+        let dy = cut("dy", dy, (shape.starts.len() - 1) * shape.width, &shape);
+        pool::backward(cut_mut("dx", dx, n * shape.width, &shape), dy, pooling, shape);
+    }
+
+    fn attention_pool_forward(
+        &self,
+        y: &mut Buffer,
+        probabilities: &mut Buffer,
+        x: &Buffer,
+        query: &Weight,
+        shape: AttentionPoolShape<'_>,
+    ) {
+        let n = tokens(shape.starts);
+        let y = cut_mut("y", y, (shape.starts.len() - 1) * shape.width, &shape);
+        let probabilities = cut_mut("probabilities", probabilities, n, &shape);
+        let query = master("query", query, 1, shape.width);
+        attention_pool::forward(self.isa(), y, probabilities, cut("x", x, n * shape.width, &shape), query, shape);
+    }
+
+    fn attention_pool_backward(
+        &self,
+        dx: &mut Buffer,
+        (grads, dquery): (&mut Buffer, Option<Span>),
+        dy: &Buffer,
+        (x, probabilities): (&Buffer, &Buffer),
+        query: &Weight,
+        shape: AttentionPoolShape<'_>,
+    ) {
+        let n = tokens(shape.starts);
+        let dx = cut_mut("dx", dx, n * shape.width, &shape);
+        let dquery = dquery.map(|span| at(grads, span, shape.width, &shape));
+        let dy = cut("dy", dy, (shape.starts.len() - 1) * shape.width, &shape);
+        let saved = (cut("x", x, n * shape.width, &shape), cut("probabilities", probabilities, n, &shape));
+        attention_pool::backward(self.isa(), dx, dquery, dy, saved, master("query", query, 1, shape.width), shape);
+    }
+
+    fn cross_entropy(
+        &self,
+        losses: &mut Buffer,
+        dlogits: &mut Buffer,
+        logits: &Buffer,
+        targets: Targets<'_>,
+        loss: &Loss,
+    ) {
+        let classes = loss.classes;
+        let rows = match targets {
+            Targets::Classes(labels) => labels.len(),
+            Targets::Binary(answers) => answers.len() / classes,
+        };
+        if let Some(weights) = &loss.class_weights {
+            assert_eq!(weights.len(), classes, "weights for {classes} classes");
+        }
+        let losses = cut_mut("losses", losses, rows, loss);
+        let dlogits = cut_mut("dlogits", dlogits, rows * classes, loss);
+        loss::cross_entropy(losses, dlogits, cut("logits", logits, rows * classes, loss), targets, loss);
+    }
+
+    fn global_norm(&self, grads: &Buffer, len: usize) -> f64 {
+        optimiser::global_norm(self, cut("grads", grads, len, &"the norm"))
+    }
+
+    fn adamw(
+        &self,
+        weight: &mut Weight,
+        (first, second): (&mut Buffer, &mut Buffer),
+        grads: &Buffer,
+        span: Span,
+        update: &AdamW,
+    ) {
+        let shape = weight.shape();
+        let (first, second) = (at(first, span, shape.len(), &shape), at(second, span, shape.len(), &shape));
+        let grads = &cut("grads", grads, span.start + span.len, &span)[span.range()];
+        optimiser::adamw(self, weight.master_mut(), first, second, grads, update);
+    }
+}

@@ -1,0 +1,154 @@
+//! Forward of attention.
+
+use super::{Item, KEYS, Plan, QUERIES, copy_rows, hide_future, items, scale_all, split, transpose};
+use crate::Cpu;
+use crate::ops::math::exp;
+use crate::ops::tile::{Tile, product};
+use crate::parallel::{Disjoint, with_scratch};
+use crate::simd::{Vector, kernel};
+use finetone_backend::{AttentionShape, Dropout, Mask};
+
+/// Queries of a piece of work: enough that copying keys and values is a small share.
+const CHUNK: usize = 256;
+
+/// Where results go.
+#[derive(Clone, Copy)]
+struct Outputs<'a> {
+    y: Disjoint<'a>,
+    log_sums: Disjoint<'a>,
+}
+
+/// The state of the softmax of the queries of a tile.
+struct Softmax<'a> {
+    greatest: &'a mut [f32],
+    total: &'a mut [f32],
+    /// What the sums so far shrink by when a greater score appears.
+    shrink: &'a mut [f32],
+}
+
+impl Softmax<'_> {
+    /// Turns scores into `e^(score - greatest)` and updates the state. Rows of `scores` are `width` long.
+    #[inline(always)]
+    fn update<V: Vector>(&mut self, scores: &mut [f32], width: usize) {
+        for q in (0..width).step_by(V::LANES) {
+            let before = V::load(&self.greatest[q..]);
+            let mut greatest = before;
+            for row in scores.chunks_exact(width) {
+                greatest = greatest.max(V::load(&row[q..]));
+            }
+            let shrink = exp(before - greatest);
+            let mut total = V::load(&self.total[q..]) * shrink;
+            for row in scores.chunks_exact_mut(width) {
+                let p = exp(V::load(&row[q..]) - greatest);
+                total = total + p;
+                p.store(&mut row[q..]);
+            }
+            greatest.store(&mut self.greatest[q..]);
+            total.store(&mut self.total[q..]);
+            shrink.store(&mut self.shrink[q..]);
+        }
+    }
+}
+
+#[inline(always)]
+fn item_body<V: Vector>(out: Outputs<'_>, plan: Plan<'_>, item: Item, head: usize, memory: &mut [f32]) {
+    let (padded, stride) = (plan.padded, 3 * plan.width());
+    let keys = item.keys(plan.mask);
+    let [k, v, memory] = {
+        let rest = memory.len() - 2 * keys * padded;
+        split(memory, [keys * padded, keys * padded, rest])
+    };
+    copy_rows(k, padded, &plan.qkv[plan.place(item.start, 1, head)..], stride, plan.head_size);
+    copy_rows(v, padded, &plan.qkv[plan.place(item.start, 2, head)..], stride, plan.head_size);
+    for first in (item.first..item.end).step_by(QUERIES) {
+        let block = Item { first, end: item.end.min(first + QUERIES), ..item };
+        query_block::<V>(out, plan, (block, head), (k, v), memory);
+    }
+}
+
+/// One block of queries against all keys that they see.
+#[inline(always)]
+fn query_block<V: Vector>(
+    out: Outputs<'_>,
+    plan: Plan<'_>,
+    (item, head): (Item, usize),
+    (k, v): (&[f32], &[f32]),
+    memory: &mut [f32],
+) {
+    let (padded, count) = (plan.padded, item.end - item.first);
+    let width = count.next_multiple_of(V::LANES);
+    let [q, qt, scores, factors, y, greatest, total, shrink] = split(memory, sizes(padded, width, count));
+    copy_rows(q, padded, &plan.qkv[plan.place(item.start + item.first, 0, head)..], 3 * plan.width(), plan.head_size);
+    transpose(qt, width, q, padded, plan.scale);
+    y.fill(0.0);
+    greatest.fill(f32::NEG_INFINITY);
+    total.fill(0.0);
+    let mut softmax = Softmax { greatest, total, shrink };
+    let keys = item.keys(plan.mask);
+    for key in (0..keys).step_by(KEYS) {
+        let n = KEYS.min(keys - key);
+        let scores = &mut scores[..n * width];
+        let k = &k[key * padded..(key + n) * padded];
+        let tile = Tile { m: n, n: width, k: plan.head_size, a: (padded, 1), b: width, c: width, add: false };
+        product::<V>(scores, k, qt, tile);
+        if plan.mask == Mask::Causal && key + n > item.first + 1 {
+            hide_future(scores, width, key, item.first);
+        }
+        softmax.update::<V>(scores, width);
+        if plan.factors(&mut factors[..n * width], width, item.start + item.first, head, key) {
+            scale_all::<V>(scores, factors);
+        }
+        for (y, &shrink) in y.chunks_exact_mut(padded).zip(softmax.shrink.iter()) {
+            y.iter_mut().for_each(|y| *y *= shrink);
+        }
+        let tile = Tile { m: count, n: padded, k: n, a: (1, width), b: padded, c: padded, add: true };
+        product::<V>(y, scores, &v[key * padded..], tile);
+    }
+    write(out, plan, (item, head), y, &softmax);
+}
+
+/// Lengths of the scratch memory of a block of queries.
+fn sizes(padded: usize, width: usize, count: usize) -> [usize; 8] {
+    let tile = KEYS * width;
+    [count * padded, padded * width, tile, tile, count * padded, width, width, width]
+}
+
+/// Divides by the sum of the softmax and writes the rows of this head.
+#[inline(always)]
+fn write(out: Outputs<'_>, plan: Plan<'_>, (item, head): (Item, usize), y: &[f32], softmax: &Softmax<'_>) {
+    let (width, size) = (plan.width(), plan.head_size);
+    for (q, from) in y.chunks_exact(plan.padded).enumerate() {
+        let token = item.start + item.first + q;
+        let start = token * width + head * size;
+        // SAFETY: only this piece of work writes this head of this token.
+        let (y, log_sum) = unsafe {
+            let place = token * plan.heads + head;
+            (out.y.slice(start..start + size), out.log_sums.slice(place..place + 1))
+        };
+        let share = 1.0 / softmax.total[q];
+        y.iter_mut().zip(from).for_each(|(y, from)| *y = from * share);
+        log_sum[0] = softmax.greatest[q] + softmax.total[q].ln();
+    }
+}
+
+kernel!(item(out: Outputs<'_>, plan: Plan<'_>, item: Item, head: usize, memory: &mut [f32]) = item_body);
+
+/// `y[N, H E]` and the logarithms of the sums, `[N, H]`.
+pub(crate) fn forward(
+    cpu: &Cpu,
+    y: &mut [f32],
+    log_sums: &mut [f32],
+    qkv: &[f32],
+    dropout: Option<Dropout>,
+    shape: AttentionShape<'_>,
+) {
+    let plan = Plan::new(qkv, dropout.as_ref(), &shape);
+    let out = Outputs { y: Disjoint::new(y), log_sums: Disjoint::new(log_sums) };
+    let items = items(&shape, CHUNK);
+    cpu.parallel(items.len() * plan.heads, |i| {
+        let (work, head) = (items[i / plan.heads], i % plan.heads);
+        let block: usize = sizes(plan.padded, QUERIES, QUERIES).iter().sum();
+        let memory = block + 2 * work.keys(plan.mask) * plan.padded;
+        with_scratch(memory, |memory| item(cpu.isa(), out, plan, work, head, memory));
+    });
+}

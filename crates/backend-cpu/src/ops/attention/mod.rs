@@ -1,0 +1,157 @@
+//! Scaled dot-product attention on packed sequences, tile by tile.
+//!
+//! Scores are computed as `scores[key, query]`, keys down and queries across: then the softmax, which runs over keys,
+//! is plain vector arithmetic, and of all operands only the queries of a tile need transposing. The softmax is online
+//! (<https://arxiv.org/abs/1805.02867>), so no more than one tile of scores per thread is ever in memory, and backward
+//! recomputes it (<https://arxiv.org/abs/2205.14135>).
+//!
+//! A piece of work is a head of a sequence (in forward, of up to 256 queries of it), the longest first. It copies keys
+//! and values to contiguous rows padded to whole vectors, and writes columns that no other piece writes.
+
+mod backward;
+mod forward;
+
+pub(crate) use backward::backward;
+pub(crate) use forward::forward;
+
+use crate::ops::dropout::tile_factors;
+use crate::simd::Vector;
+use finetone_backend::{AttentionShape, Dropout, Mask};
+
+/// Queries of a tile.
+const QUERIES: usize = 64;
+/// Keys of a tile, a multiple of the four words of a block of the dropout generator.
+const KEYS: usize = 64;
+/// Elements of the dropout mask from a query's row to that of the next head.
+const MASK_ROW: u64 = 1 << 20;
+
+/// A sequence, or some queries of it.
+#[derive(Clone, Copy, Debug)]
+struct Item {
+    /// First token of the sequence.
+    start: usize,
+    /// Tokens of the sequence.
+    length: usize,
+    /// The queries, counted within the sequence.
+    first: usize,
+    end: usize,
+}
+
+impl Item {
+    /// Keys that the queries see together.
+    fn keys(&self, mask: Mask) -> usize {
+        match mask {
+            Mask::Bidirectional => self.length,
+            Mask::Causal => self.end,
+        }
+    }
+}
+
+/// The pieces of work of one head, the longest first, with at most `queries` queries each.
+fn items(shape: &AttentionShape<'_>, queries: usize) -> Vec<Item> {
+    let mut items = Vec::with_capacity(shape.starts.len());
+    for pair in shape.starts.windows(2) {
+        let (start, length) = (pair[0] as usize, (pair[1] - pair[0]) as usize);
+        assert!((length as u64) <= MASK_ROW, "a sequence of {length} tokens, more than {MASK_ROW}");
+        for first in (0..length).step_by(queries) {
+            items.push(Item { start, length, first, end: length.min(first.saturating_add(queries)) });
+        }
+    }
+    items.sort_by_key(|item| std::cmp::Reverse(item.keys(shape.mask) * (item.end - item.first)));
+    items
+}
+
+/// What all pieces of work share.
+#[derive(Clone, Copy)]
+struct Plan<'a> {
+    heads: usize,
+    head_size: usize,
+    /// Head size rounded up to whole pairs of the widest vector.
+    padded: usize,
+    scale: f32,
+    mask: Mask,
+    qkv: &'a [f32],
+    dropout: Option<&'a Dropout>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(qkv: &'a [f32], dropout: Option<&'a Dropout>, shape: &AttentionShape<'_>) -> Self {
+        Self {
+            heads: shape.heads,
+            head_size: shape.head_size,
+            padded: shape.head_size.next_multiple_of(crate::simd::MAX_LANES),
+            scale: shape.scale as f32,
+            mask: shape.mask,
+            qkv,
+            dropout,
+        }
+    }
+
+    /// Width of a row of `y`.
+    fn width(&self) -> usize {
+        self.heads * self.head_size
+    }
+
+    /// Where the query (part 0), key (1) or value (2) of a token and head lies.
+    fn place(&self, token: usize, part: usize, head: usize) -> usize {
+        (token * 3 + part) * self.width() + head * self.head_size
+    }
+
+    /// The dropout factors of a tile, if there is dropout; see [`tile_factors`].
+    #[inline(always)]
+    fn factors(&self, factors: &mut [f32], width: usize, token: usize, head: usize, first_key: usize) -> bool {
+        let Some(dropout) = self.dropout else { return false };
+        let row = MASK_ROW / 4;
+        let start = (token as u64 * self.heads as u64 + head as u64) * row;
+        tile_factors(factors, width, dropout, (start, self.heads as u64 * row), first_key);
+        true
+    }
+}
+
+/// Copies rows of `size` values, `stride` apart, to rows of `padded` values, with zeros after them.
+#[inline(always)]
+fn copy_rows(to: &mut [f32], padded: usize, from: &[f32], stride: usize, size: usize) {
+    for (to, from) in to.chunks_exact_mut(padded).zip(from.chunks(stride)) {
+        to[..size].copy_from_slice(&from[..size]);
+        to[size..].fill(0.0);
+    }
+}
+
+/// `to[e, row] = from[row, e] · factor` for `width` columns, with zeros where there is no row.
+#[inline(always)]
+fn transpose(to: &mut [f32], width: usize, from: &[f32], padded: usize, factor: f32) {
+    let rows = from.len() / padded;
+    for (e, to) in to.chunks_exact_mut(width).enumerate() {
+        for (row, to) in to[..rows].iter_mut().enumerate() {
+            *to = from[row * padded + e] * factor;
+        }
+        to[rows..].fill(0.0);
+    }
+}
+
+/// Hides the keys after each query: `scores[key, query]` with the first key and query of the tile.
+#[inline(always)]
+fn hide_future(scores: &mut [f32], width: usize, first_key: usize, first_query: usize) {
+    for (key, scores) in scores.chunks_exact_mut(width).enumerate() {
+        let hidden = (first_key + key).saturating_sub(first_query).min(width);
+        scores[..hidden].fill(f32::NEG_INFINITY);
+    }
+}
+
+/// `scores *= factors`.
+#[inline(always)]
+fn scale_all<V: Vector>(values: &mut [f32], factors: &[f32]) {
+    for (value, factor) in values.chunks_exact_mut(V::LANES).zip(factors.chunks_exact(V::LANES)) {
+        (V::load(value) * V::load(factor)).store(value);
+    }
+}
+
+/// Lends `N` pieces of scratch memory of the given lengths.
+#[inline(always)]
+fn split<const N: usize>(mut memory: &mut [f32], lengths: [usize; N]) -> [&mut [f32]; N] {
+    lengths.map(|length| {
+        let (piece, rest) = std::mem::take(&mut memory).split_at_mut(length);
+        memory = rest;
+        piece
+    })
+}

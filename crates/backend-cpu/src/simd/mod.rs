@@ -1,0 +1,137 @@
+//! Vectors of `f32`, one type per instruction set, and the macro that compiles a kernel for each of them.
+//!
+//! A kernel is written once, as an `#[inline(always)]` function over `V: Vector`; [`kernel!`] wraps it in one function
+//! per instruction set with the target features switched on, so that everything inlines into straight vector code.
+
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub(crate) use portable::Portable;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512};
+
+use std::ops::{Add, Div, Mul, Sub};
+
+/// The most lanes that any vector has.
+pub(crate) const MAX_LANES: usize = 16;
+
+/// A register of `LANES` numbers. All functions work lane by lane unless they say otherwise.
+pub(crate) trait Vector:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
+{
+    /// Numbers in a register.
+    const LANES: usize;
+
+    /// The same number in every lane.
+    fn splat(value: f32) -> Self;
+    /// Reads `LANES` numbers.
+    ///
+    /// # Safety
+    /// `at` is valid for reads of `LANES` numbers; no alignment is needed.
+    unsafe fn read(at: *const f32) -> Self;
+    /// Writes `LANES` numbers.
+    ///
+    /// # Safety
+    /// `at` is valid for writes of `LANES` numbers; no alignment is needed.
+    unsafe fn write(self, at: *mut f32);
+    /// `self · factor + term`, in one rounding where the machine can.
+    fn fma(self, factor: Self, term: Self) -> Self;
+    /// The greater one; `other` where either is not a number.
+    fn max(self, other: Self) -> Self;
+    /// The lesser one; `other` where either is not a number.
+    fn min(self, other: Self) -> Self;
+    /// The square root.
+    fn sqrt(self) -> Self;
+    /// The nearest whole number, for magnitudes below 2^22.
+    fn round(self) -> Self;
+    /// Two to the power of `self`, a whole number in -126..=127.
+    fn power_of_two(self) -> Self;
+    /// `then` where `self < bound`, else `otherwise`.
+    fn select_less(self, bound: Self, then: Self, otherwise: Self) -> Self;
+
+    /// The first `LANES` of `values`.
+    #[inline(always)]
+    fn load(values: &[f32]) -> Self {
+        assert!(values.len() >= Self::LANES, "{} values for {} lanes", values.len(), Self::LANES);
+        // SAFETY: the slice has at least `LANES` values.
+        unsafe { Self::read(values.as_ptr()) }
+    }
+    /// Overwrites the first `LANES` of `values`.
+    #[inline(always)]
+    fn store(self, values: &mut [f32]) {
+        assert!(values.len() >= Self::LANES, "{} values for {} lanes", values.len(), Self::LANES);
+        // SAFETY: the slice has at least `LANES` values.
+        unsafe { self.write(values.as_mut_ptr()) }
+    }
+    /// Fewer than `LANES` values, and zeros in the other lanes.
+    #[inline(always)]
+    fn load_first(values: &[f32]) -> Self {
+        let mut lanes = [0.0; MAX_LANES];
+        lanes[..values.len()].copy_from_slice(values);
+        Self::load(&lanes)
+    }
+    /// Stores the first lanes only, as many as `values` holds.
+    #[inline(always)]
+    fn store_first(self, values: &mut [f32]) {
+        let mut lanes = [0.0; MAX_LANES];
+        self.store(&mut lanes);
+        values.copy_from_slice(&lanes[..values.len()]);
+    }
+    /// The sum of all lanes, in pairs.
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        let mut lanes = [0.0; MAX_LANES];
+        self.store(&mut lanes);
+        let mut width = Self::LANES / 2;
+        while width > 0 {
+            for lane in 0..width {
+                lanes[lane] += lanes[lane + width];
+            }
+            width /= 2;
+        }
+        lanes[0]
+    }
+    /// The magnitude.
+    #[inline(always)]
+    fn abs(self) -> Self {
+        self.max(Self::splat(0.0) - self)
+    }
+}
+
+/// Defines the operators of a vector type by its methods.
+macro_rules! operators {
+    ($vector:ty: $($operator:ident $name:ident $method:ident),*) => {$(
+        impl std::ops::$operator for $vector {
+            type Output = Self;
+            #[inline(always)]
+            fn $name(self, other: Self) -> Self {
+                self.$method(other)
+            }
+        }
+    )*};
+}
+pub(crate) use operators;
+
+/// Compiles `$body::<V>` for every instruction set, as a function whose first argument chooses.
+macro_rules! kernel {
+    ($(#[$meta:meta])* $vis:vis $name:ident($($arg:ident: $ty:ty),*) $(-> $out:ty)? = $body:ident) => {
+        $(#[$meta])*
+        $vis fn $name(isa: $crate::Isa, $($arg: $ty),*) $(-> $out)? {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+            fn avx512($($arg: $ty),*) $(-> $out)? { $body::<$crate::simd::Avx512>($($arg),*) }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2($($arg: $ty),*) $(-> $out)? { $body::<$crate::simd::Avx2>($($arg),*) }
+            match isa {
+                #[cfg(target_arch = "x86_64")] // SAFETY: `Cpu::new` lets only available instruction sets in.
+                $crate::Isa::Avx512 => unsafe { avx512($($arg),*) },
+                #[cfg(target_arch = "x86_64")] // SAFETY: as above.
+                $crate::Isa::Avx2 => unsafe { avx2($($arg),*) },
+                _ => $body::<$crate::simd::Portable>($($arg),*),
+            }
+        }
+    };
+}
+pub(crate) use kernel;

@@ -1,0 +1,141 @@
+//! The vectors of x86-64: eight lanes of AVX2 with FMA, sixteen lanes of AVX-512.
+
+use super::{Vector, operators};
+use std::arch::x86_64::*;
+
+/// Eight numbers in a `ymm` register.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2(__m256);
+
+/// Sixteen numbers in a `zmm` register.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(__m512);
+
+/// Methods that are one instruction on whole registers.
+macro_rules! instructions {
+    ($($name:ident($($other:ident),*) = $instruction:ident),* $(,)?) => {$(
+        #[inline(always)]
+        fn $name(self, $($other: Self),*) -> Self {
+            // SAFETY: these types occur only in kernels that run after their instruction set was detected.
+            Self(unsafe { $instruction(self.0, $($other.0),*) })
+        }
+    )*};
+}
+
+impl Avx2 {
+    instructions!(
+        plus(other) = _mm256_add_ps,
+        minus(other) = _mm256_sub_ps,
+        times(other) = _mm256_mul_ps,
+        over(other) = _mm256_div_ps,
+    );
+}
+
+operators!(Avx2: Add add plus, Sub sub minus, Mul mul times, Div div over);
+
+impl Vector for Avx2 {
+    const LANES: usize = 8;
+
+    instructions!(
+        fma(factor, term) = _mm256_fmadd_ps,
+        max(other) = _mm256_max_ps,
+        min(other) = _mm256_min_ps,
+        sqrt() = _mm256_sqrt_ps,
+    );
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        // SAFETY: AVX2 was detected, as for every method of this type.
+        Self(unsafe { _mm256_set1_ps(value) })
+    }
+    #[inline(always)]
+    unsafe fn read(at: *const f32) -> Self {
+        // SAFETY: the caller grants eight readable numbers.
+        Self(unsafe { _mm256_loadu_ps(at) })
+    }
+    #[inline(always)]
+    unsafe fn write(self, at: *mut f32) {
+        // SAFETY: the caller grants eight writable numbers.
+        unsafe { _mm256_storeu_ps(at, self.0) }
+    }
+    #[inline(always)]
+    fn round(self) -> Self {
+        // SAFETY: AVX2 was detected, as for every method of this type.
+        Self(unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
+    }
+    #[inline(always)]
+    fn power_of_two(self) -> Self {
+        // SAFETY: AVX2 was detected, as for every method of this type.
+        unsafe {
+            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(self.0), _mm256_set1_epi32(127));
+            Self(_mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
+        }
+    }
+    #[inline(always)]
+    fn select_less(self, bound: Self, then: Self, otherwise: Self) -> Self {
+        // SAFETY: AVX2 was detected, as for every method of this type.
+        unsafe {
+            let mask = _mm256_cmp_ps::<_CMP_LT_OQ>(self.0, bound.0);
+            Self(_mm256_blendv_ps(otherwise.0, then.0, mask))
+        }
+    }
+}
+
+impl Avx512 {
+    instructions!(
+        plus(other) = _mm512_add_ps,
+        minus(other) = _mm512_sub_ps,
+        times(other) = _mm512_mul_ps,
+        over(other) = _mm512_div_ps,
+    );
+}
+
+operators!(Avx512: Add add plus, Sub sub minus, Mul mul times, Div div over);
+
+impl Vector for Avx512 {
+    const LANES: usize = 16;
+
+    instructions!(
+        fma(factor, term) = _mm512_fmadd_ps,
+        max(other) = _mm512_max_ps,
+        min(other) = _mm512_min_ps,
+        sqrt() = _mm512_sqrt_ps,
+    );
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        // SAFETY: AVX-512 was detected, as for every method of this type.
+        Self(unsafe { _mm512_set1_ps(value) })
+    }
+    #[inline(always)]
+    unsafe fn read(at: *const f32) -> Self {
+        // SAFETY: the caller grants sixteen readable numbers.
+        Self(unsafe { _mm512_loadu_ps(at) })
+    }
+    #[inline(always)]
+    unsafe fn write(self, at: *mut f32) {
+        // SAFETY: the caller grants sixteen writable numbers.
+        unsafe { _mm512_storeu_ps(at, self.0) }
+    }
+    #[inline(always)]
+    fn round(self) -> Self {
+        // SAFETY: AVX-512 was detected, as for every method of this type.
+        Self(unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
+    }
+    #[inline(always)]
+    fn power_of_two(self) -> Self {
+        // SAFETY: AVX-512 was detected, as for every method of this type.
+        unsafe {
+            let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(127));
+            Self(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent)))
+        }
+    }
+    #[inline(always)]
+    fn select_less(self, bound: Self, then: Self, otherwise: Self) -> Self {
+        // SAFETY: AVX-512 was detected, as for every method of this type.
+        unsafe {
+            let mask = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, bound.0);
+            Self(_mm512_mask_blend_ps(mask, otherwise.0, then.0))
+        }
+    }
+}
