@@ -22,6 +22,11 @@ import copy
 import pathlib
 import zlib
 
+import versions
+
+# Before the packages themselves are loaded, so that a missing one is named and not met in a traceback.
+versions.insist_on_pinned()
+
 import torch
 import transformers
 from safetensors.torch import save_file

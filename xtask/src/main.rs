@@ -1,6 +1,7 @@
 //! Chores of the project, run as `cargo xtask <chore>`.
 
 mod check;
+mod golden;
 mod tidy;
 
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ enum Chore {
     Tidy,
     /// Run every check that a change must pass, in order, and stop at the first failure.
     Check(check::Options),
+    /// Make the golden files in tests/golden with PyTorch, or check them.
+    Golden(golden::Options),
 }
 
 fn main() -> Result<ExitCode> {
@@ -31,6 +34,7 @@ fn main() -> Result<ExitCode> {
     match Arguments::parse().chore {
         Chore::Tidy => tidy::run(&root),
         Chore::Check(options) => check::run(&root, &options),
+        Chore::Golden(options) => golden::run(&root, &options),
     }
 }
 
