@@ -12,14 +12,14 @@ use crate::metrics::{Facts, undefined_reason};
 use crate::{BinaryCurves, Confusion, Estimate, EvaluateError, IntervalMethod, Predictions, ReliabilityBin};
 
 /// So many row draws are made at most, so that a million rows take seconds and not minutes.
-const MOST_DRAWS: usize = 200_000_000;
+const MOST_DRAWS: usize = 50_000_000;
 /// Fewer replicates than this do not give ends of an interval.
 const LEAST_RESAMPLES: usize = 200;
 
 /// How to find the intervals.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EvaluationOptions {
-    /// How often the rows are drawn anew, at least 200. Fewer are made where rows × resamples would exceed 200 million.
+    /// How often the rows are drawn anew, at least 200. Fewer are made where rows × resamples would exceed 50 million.
     pub resamples: usize,
     /// Start of the random draws; the same seed gives the same intervals on every machine.
     pub seed: u64,

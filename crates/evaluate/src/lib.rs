@@ -3,6 +3,22 @@
 //! Numbers go in, a report comes out: this crate knows no model and no data file. [`Predictions`] holds what a model said
 //! about texts whose labels are known; [`Evaluation`] measures it, every number with an interval; [`Metric`] is one of those
 //! numbers by its name, for choosing a checkpoint; and a [`Report`] shows evaluations to a person as HTML, Markdown or JSON.
+//!
+//! ```
+//! use finetone_evaluate::{Evaluation, EvaluationOptions, Metric, Predictions, Truth};
+//!
+//! let labels = vec!["negative".to_owned(), "positive".to_owned()];
+//! let truth = Truth::Single(vec![0, 1, 1, 0]);
+//! let probabilities = vec![0.9, 0.1, 0.2, 0.8, 0.6, 0.4, 0.7, 0.3];
+//! let predictions = Predictions::new(labels, truth, probabilities)?;
+//!
+//! let metric: Metric = "accuracy".parse()?;
+//! assert_eq!(metric.compute(&predictions)?, 0.75);
+//!
+//! let evaluation = Evaluation::new(&predictions, &EvaluationOptions::default())?;
+//! assert!(evaluation.accuracy().low < 0.5, "four texts say little");
+//! # Ok::<(), finetone_evaluate::EvaluateError>(())
+//! ```
 
 mod error;
 mod evaluation;

@@ -140,6 +140,18 @@ fn several_labels_have_a_report_too() {
 }
 
 #[test]
+fn the_most_frequent_confusions_are_said() {
+    let labels = ["bad", "fair", "good"].map(str::to_owned).to_vec();
+    let (truth, said) = ([0, 0, 0, 1, 2, 1], [1, 1, 0, 2, 2, 1]);
+    let certain = said.iter().flat_map(|&s| (0..3).map(move |c| f32::from(u8::from(c == s))));
+    let truth = Truth::Single(truth.to_vec());
+    let predictions = Predictions::new(labels, truth, certain.collect()).expect("valid");
+    let report = Report { evaluations: vec![evaluated("test", &predictions)], ..Report::default() };
+    let words = "Most frequent: “bad” was taken for “fair” 2 times; “fair” was taken for “good” once.";
+    assert!(report.to_html().expect("renders").contains(words));
+}
+
+#[test]
 fn an_empty_report_is_still_a_page() {
     assert!(Report::default().to_html().expect("renders").ends_with("</html>\n"));
 }

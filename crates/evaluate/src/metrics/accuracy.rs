@@ -3,12 +3,14 @@
 //! For one label per text this is the usual accuracy; for several it is the subset accuracy, where a text counts only if
 //! every label agrees.
 
-use crate::Predictions;
+use crate::{Predictions, Truth};
 
 /// Whether the predicted labels of a row are exactly the true ones.
 pub(crate) fn is_right(predictions: &Predictions, row: usize) -> bool {
-    let truth = predictions.truth();
-    (0..predictions.classes()).all(|class| predictions.predicts(row, class) == truth.contains(row, class))
+    match predictions.truth() {
+        Truth::Single(truth) => truth[row] == predictions.most_probable(row),
+        Truth::Multi(sets) => sets[row] == predictions.predicted(row),
+    }
 }
 
 /// The share of drawn rows that are right.

@@ -13,8 +13,8 @@ use kuva::render::theme::Theme;
 const INK: &str = "var(--muted)";
 const GRID: &str = "var(--line)";
 const ACCENT: &str = "var(--accent)";
-const WIDTH: f64 = 460.0;
-const HEIGHT: f64 = 300.0;
+const WIDTH: f64 = 380.0;
+const HEIGHT: f64 = 280.0;
 /// A chart of this width shows no more points than this.
 const MOST_POINTS: usize = 500;
 

@@ -23,6 +23,35 @@ pub(super) struct Table {
     pub(super) rows: Vec<Row>,
 }
 
+/// More columns than this are drawn small.
+const WIDE: usize = 8;
+
+impl Table {
+    /// Whether there are so many columns that the cells must be small.
+    pub(super) fn is_wide(&self) -> bool {
+        self.columns.len() > WIDE
+    }
+
+    /// The five most frequent confusions in words, where there are enough classes for that to be news.
+    pub(super) fn most_frequent(&self) -> Vec<String> {
+        if self.rows.len() < 3 || self.rows.len() != self.columns.len() {
+            return Vec::new();
+        }
+        let mut wrong: Vec<(u64, &str, &str)> = Vec::new();
+        for row in &self.rows {
+            let cells = row.cells.iter().zip(&self.columns).filter(|(c, _)| !c.right && c.count > 0);
+            wrong.extend(cells.map(|(c, column)| (c.count, row.label.as_str(), column.as_str())));
+        }
+        // A stable sort keeps equals in the order of the classes.
+        wrong.sort_by_key(|(count, _, _)| std::cmp::Reverse(*count));
+        let words = |(count, truth, said): &(u64, &str, &str)| match count {
+            1 => format!("“{truth}” was taken for “{said}” once"),
+            _ => format!("“{truth}” was taken for “{said}” {count} times"),
+        };
+        wrong.iter().take(5).map(words).collect()
+    }
+}
+
 /// The table of an evaluation.
 pub(super) fn table(evaluation: &Evaluation) -> Table {
     let labels = evaluation.labels();

@@ -73,6 +73,7 @@ struct ErrorView<'a> {
     truth: &'a str,
     predicted: &'a str,
     confidence: String,
+    loss: String,
     beginning: String,
     /// The whole text, if only its beginning is shown.
     whole: Option<&'a str>,
@@ -235,6 +236,7 @@ fn error(error: &super::WorstError) -> ErrorView<'_> {
         truth: &error.truth,
         predicted: &error.predicted,
         confidence: words::percent(error.confidence),
+        loss: format!("{:.2}", error.loss),
         beginning,
         whole: cut.then_some(error.text.as_str()),
     }

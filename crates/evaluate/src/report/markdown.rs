@@ -97,7 +97,7 @@ fn worst_errors(page: &mut String, errors: &[WorstError]) {
     if errors.is_empty() {
         return;
     }
-    add(page, "## Worst errors");
+    add(page, "## Worst errors, costliest first");
     let rows: Vec<Vec<String>> = errors
         .iter()
         .map(|error| {
@@ -106,11 +106,12 @@ fn worst_errors(page: &mut String, errors: &[WorstError]) {
                 escaped(&error.truth),
                 escaped(&error.predicted),
                 words::percent(error.confidence),
+                format!("{:.2}", error.loss),
                 escaped(&words::beginning(&error.text, TEXT_CHARACTERS).0),
             ]
         })
         .collect();
-    table(page, &["Line", "Truth", "Predicted", "Confidence", "Text"], &rows);
+    table(page, &["Line", "Truth", "Predicted", "Confidence", "Loss", "Text"], &rows);
 }
 
 fn facts(page: &mut String, section: &Section) {

@@ -63,11 +63,12 @@ fn measured_on(named: &NamedEvaluation) -> String {
 
 fn weakest_class(named: &NamedEvaluation) -> Option<String> {
     let evaluation = &named.evaluation;
-    let absent = evaluation.support().iter().position(|&support| support == 0);
-    if let Some(class) = absent {
-        let label = &evaluation.labels()[class];
+    let absent = evaluation.labels().iter().zip(evaluation.support()).filter(|(_, texts)| **texts == 0);
+    let absent: Vec<String> = absent.map(|(label, _)| format!("“{label}”")).collect();
+    if !absent.is_empty() {
         return Some(format!(
-            "No text is labelled “{label}”, so nothing is known about it; macro F1 counts it as zero."
+            "No text is labelled {}, so nothing is known about that; macro F1 counts it as zero.",
+            absent.join(" or ")
         ));
     }
     let f1 = |class| evaluation.of_class(crate::ClassMetric::F1, class).map(|e| e.value);

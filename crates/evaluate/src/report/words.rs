@@ -20,7 +20,7 @@ pub(super) fn table() -> Vec<MetricWords> {
         row(Metric::F1(Micro), "F1, micro", "the same over all label decisions together"),
         row(Metric::Precision(Macro), "Precision, macro", "when it names a class, how often that is right"),
         row(Metric::Recall(Macro), "Recall, macro", "of the texts of a class, how many it finds"),
-        row(Metric::RocAuc, "ROC AUC", "chance that a text of a class is ranked above one of another; 0.5 is guessing"),
+        row(Metric::RocAuc, "ROC AUC", "chance to rank a text of a class above one of another; 0.5 is guessing"),
         row(Metric::Mcc, "Matthews", "correlation with the truth; 0 is guessing, 1 is perfect"),
         row(Metric::LogLoss, "Log-loss", "surprise at the truth in nats, lower is better"),
         row(Metric::Ece, "Calibration error", "how far confidence is from the share that is right, lower is better"),
