@@ -2,6 +2,7 @@
 
 use crate::gemm::{Onto, Operand, Size, multiply};
 use crate::ops::{activation, attention, attention_pool, dropout, embedding, loss, norm, optimiser, pool};
+use crate::parallel::GRAIN;
 use crate::{Buffer, Cpu, Weight};
 use finetone_backend::{
     Activation, AdamW, AttentionPoolShape, AttentionShape, Backend, DeviceError, Dropout, EmbeddingShape, LinearShape,
@@ -217,6 +218,11 @@ impl Backend for Cpu {
 
     fn add(&self, y: &mut Buffer, x: &Buffer, len: usize) {
         activation::add(self, cut_mut("y", y, len, &"the sum"), cut("x", x, len, &"the sum"));
+    }
+
+    fn copy(&self, y: &mut Buffer, x: &Buffer, len: usize) {
+        let (y, x) = (cut_mut("y", y, len, &"the copy"), cut("x", x, len, &"the copy"));
+        self.chunks([(y, GRAIN)], |i, [y]| y.copy_from_slice(&x[i * GRAIN..][..y.len()]));
     }
 
     fn dropout(&self, x: &mut Buffer, dropout: Dropout, len: usize) {
