@@ -1,0 +1,276 @@
+//! What a user means by `--model`: a folder, a run, a configuration to train from scratch, or a model on the Hub.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::hub::{self, HubConfig, HubError, HubProgress, ModelId};
+
+/// A family that can be trained from scratch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ScratchFamily {
+    /// BERT with a WordPiece vocabulary.
+    Bert,
+    /// DistilBERT with a WordPiece vocabulary.
+    DistilBert,
+    /// RoBERTa with a byte-level vocabulary.
+    Roberta,
+    /// GPT-2 with a byte-level vocabulary.
+    Gpt2,
+}
+
+impl ScratchFamily {
+    /// The family's `model_type` in `config.json`.
+    pub fn model_type(self) -> &'static str {
+        match self {
+            Self::Bert => "bert",
+            Self::DistilBert => "distilbert",
+            Self::Roberta => "roberta",
+            Self::Gpt2 => "gpt2",
+        }
+    }
+}
+
+/// The sizes of a model that is trained from scratch under a built-in name.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BuiltIn {
+    /// The name to give as `--model`.
+    pub name: &'static str,
+    /// Its family.
+    pub family: ScratchFamily,
+    /// Width of the hidden states.
+    pub hidden: usize,
+    /// Number of layers.
+    pub layers: usize,
+    /// Number of attention heads; divides `hidden`.
+    pub heads: usize,
+    /// Width of the feed-forward layers.
+    pub mlp: usize,
+    /// The greatest number of tokens of the vocabulary that is trained with it.
+    pub vocab: usize,
+    /// The longest input, in tokens.
+    pub max_positions: usize,
+}
+
+const fn built_in(name: &'static str, family: ScratchFamily, sizes: [usize; 6]) -> BuiltIn {
+    let [hidden, layers, heads, mlp, vocab, max_positions] = sizes;
+    BuiltIn { name, family, hidden, layers, heads, mlp, vocab, max_positions }
+}
+
+/// The built-in configurations. In each row: hidden, layers, heads, mlp, vocab, positions.
+pub const BUILT_IN: &[BuiltIn] = &[
+    built_in("tiny", ScratchFamily::Bert, [128, 2, 2, 512, 8_000, 512]),
+    built_in("mini", ScratchFamily::Bert, [256, 4, 4, 1024, 8_000, 512]),
+    built_in("small", ScratchFamily::Bert, [512, 4, 8, 2048, 16_000, 512]),
+    built_in("base", ScratchFamily::Bert, [768, 12, 12, 3072, 30_000, 512]),
+    built_in("distilbert-tiny", ScratchFamily::DistilBert, [128, 2, 2, 512, 8_000, 512]),
+    built_in("distilbert-base", ScratchFamily::DistilBert, [768, 6, 12, 3072, 30_000, 512]),
+    built_in("roberta-tiny", ScratchFamily::Roberta, [128, 2, 2, 512, 8_000, 512]),
+    built_in("roberta-base-scratch", ScratchFamily::Roberta, [768, 12, 12, 3072, 30_000, 512]),
+    built_in("gpt2-tiny", ScratchFamily::Gpt2, [128, 2, 2, 512, 8_000, 1024]),
+    built_in("gpt2-mini", ScratchFamily::Gpt2, [256, 4, 4, 1024, 8_000, 1024]),
+    built_in("gpt2-small", ScratchFamily::Gpt2, [768, 12, 12, 3072, 30_000, 1024]),
+];
+
+/// Where a model's folder comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FolderKind {
+    /// A Hugging Face folder of the user.
+    Local,
+    /// The model of a run folder.
+    Run,
+    /// The cache of the Hub.
+    Hub(ModelId),
+}
+
+/// A model that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResolvedModel {
+    /// A Hugging Face folder with `config.json` and safetensors weights.
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// Where it comes from.
+        kind: FolderKind,
+    },
+    /// A configuration whose weights start at random.
+    Scratch(&'static BuiltIn),
+}
+
+/// A model that was not found, or cannot be used.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// There is nothing at this path.
+    #[error("there is no folder `{}`", .path.display())]
+    NoFolder {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The path is a file.
+    #[error("`{}` is a file, not a model folder", .path.display())]
+    IsFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The folder has no `config.json` and is no run.
+    #[error("`{}` has no `config.json`", .folder.display())]
+    NoConfig {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The folder has weights in Python's pickle format only.
+    #[error("`{}` has no `model.safetensors`, only `{found}`", .folder.display())]
+    NoSafetensors {
+        /// The folder.
+        folder: PathBuf,
+        /// A file with weights that was found.
+        found: String,
+    },
+    /// The folder has no weights at all.
+    #[error("`{}` has no `model.safetensors`", .folder.display())]
+    NoWeights {
+        /// The folder.
+        folder: PathBuf,
+        /// Whether it belongs to a run.
+        run: bool,
+    },
+    /// The text is neither a path, nor a built-in name, nor a name on the Hub.
+    #[error("`{text}` is neither a folder nor a built-in model nor the name of a model on the Hub")]
+    Unknown {
+        /// What was given.
+        text: String,
+    },
+    /// The Hub did not give the model.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+}
+
+impl SourceError {
+    /// What the user can do about it, as one line.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoFolder { path } => no_folder_hint(path),
+            Self::IsFile { path } => match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                Some(parent) => format!("give the folder: `{}`", parent.display()),
+                None => "give the folder that holds it".to_owned(),
+            },
+            Self::NoConfig { .. } => {
+                "a model folder has `config.json`, a run folder `run.toml` and `model`; give one of these".to_owned()
+            }
+            Self::NoSafetensors { folder, .. } => {
+                let folder = folder.display();
+                format!(
+                    "convert it once: `python -c \"from transformers import AutoModelForSequenceClassification as M; \
+                     M.from_pretrained('{folder}').save_pretrained('{folder}', safe_serialization=True)\"`"
+                )
+            }
+            Self::NoWeights { run: true, .. } => {
+                "the run has not saved a model yet; continue it with `--resume`".to_owned()
+            }
+            Self::NoWeights { run: false, .. } => {
+                "copy `model.safetensors`, or `model.safetensors.index.json` and its files, into the folder".to_owned()
+            }
+            Self::Unknown { .. } => format!("built-in models: {}", names()),
+            Self::Hub(error @ HubError::NotFound { .. }) => {
+                format!("{}; there is no folder of this name either; built-in models: {}", error.hint()?, names())
+            }
+            Self::Hub(error) => return error.hint(),
+        })
+    }
+}
+
+fn no_folder_hint(path: &Path) -> String {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match parent.map(|parent| (parent, neighbours(parent))) {
+        Some((parent, there)) if !there.is_empty() => {
+            let list = there.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            format!("`{}` has {list}; for a model on the Hub write `owner/name@main`", parent.display())
+        }
+        _ => "check the path; relative paths start at the current folder".to_owned(),
+    }
+}
+
+/// Up to five folders inside a folder, in order.
+fn neighbours(parent: &Path) -> Vec<String> {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.path().is_dir());
+    let mut names: Vec<String> = folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names.truncate(5);
+    names
+}
+
+fn names() -> String {
+    BUILT_IN.iter().map(|model| format!("`{}`", model.name)).collect::<Vec<_>>().join(", ")
+}
+
+/// Finds models by what users write.
+pub struct ModelSource;
+
+impl ModelSource {
+    /// Finds a model: a Hugging Face folder, a run folder (its `model`), a built-in name, or a name on the Hub, in this order.
+    ///
+    /// A model on the Hub is downloaded unless it is complete in the cache. A name like `runs/first` whose first part is a
+    /// folder here is a path even where nothing is there; with `@main` it is a name on the Hub.
+    ///
+    /// # Errors
+    ///
+    /// When nothing is found, or what is found has no configuration or no safetensors weights.
+    pub fn resolve(
+        spec: &str,
+        config: &HubConfig,
+        progress: &mut dyn HubProgress,
+    ) -> Result<ResolvedModel, SourceError> {
+        let path = Path::new(spec);
+        if path.join("config.json").is_file() {
+            return usable(path.to_path_buf(), FolderKind::Local);
+        }
+        if path.join("run.toml").is_file() && path.join("model").is_dir() {
+            return usable(path.join("model"), FolderKind::Run);
+        }
+        if let Some(built_in) = BUILT_IN.iter().find(|built_in| built_in.name == spec) {
+            return Ok(ResolvedModel::Scratch(built_in));
+        }
+        if path.is_file() {
+            return Err(SourceError::IsFile { path: path.to_path_buf() });
+        }
+        if path.is_dir() {
+            return Err(SourceError::NoConfig { folder: path.to_path_buf() });
+        }
+        if looks_like_a_path(spec) {
+            return Err(SourceError::NoFolder { path: path.to_path_buf() });
+        }
+        let id = ModelId::parse(spec).map_err(|_| SourceError::Unknown { text: spec.to_owned() })?;
+        let folder = hub::fetch(&id, config, progress)?;
+        usable(folder, FolderKind::Hub(id))
+    }
+}
+
+/// A folder with a configuration, if it has weights that can be read.
+fn usable(folder: PathBuf, kind: FolderKind) -> Result<ResolvedModel, SourceError> {
+    if !folder.join("config.json").is_file() {
+        return Err(SourceError::NoConfig { folder });
+    }
+    if ["model.safetensors", "model.safetensors.index.json"].iter().any(|file| folder.join(file).is_file()) {
+        return Ok(ResolvedModel::Folder { folder, kind });
+    }
+    let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+    let mut files: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    files.sort();
+    let pickled = |file: &String| file.starts_with("pytorch_model") || file.ends_with(".bin");
+    match files.into_iter().find(pickled) {
+        Some(found) => Err(SourceError::NoSafetensors { folder, found }),
+        None => Err(SourceError::NoWeights { folder, run: kind == FolderKind::Run }),
+    }
+}
+
+/// Whether a text that names nothing here is meant as a path all the same.
+fn looks_like_a_path(spec: &str) -> bool {
+    let marked = spec.starts_with(['.', '/', '~']) || spec.ends_with('/') || spec.contains('\\');
+    let name = spec.split('@').next().unwrap_or_default();
+    let deep = name.matches('/').count() > 1;
+    let inside_a_folder =
+        !spec.contains('@') && spec.split_once('/').is_some_and(|(first, _)| Path::new(first).is_dir());
+    marked || deep || inside_a_folder
+}
