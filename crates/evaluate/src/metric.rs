@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{EvaluateError, Predictions, metrics};
 
 /// How the scores of several classes become one.
@@ -29,8 +31,9 @@ pub enum ClassMetric {
     RocAuc,
 }
 
-/// A number that says how good predictions are. The default is macro F1.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A number that says how good predictions are. The default is macro F1. It is written and read by its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Metric {
     /// What training minimises, if the predictions carry it, otherwise the log-loss.
     Loss,
@@ -207,6 +210,20 @@ impl FromStr for Metric {
     }
 }
 
+impl TryFrom<String> for Metric {
+    type Error = EvaluateError;
+
+    fn try_from(name: String) -> Result<Self, EvaluateError> {
+        name.parse()
+    }
+}
+
+impl From<Metric> for String {
+    fn from(metric: Metric) -> Self {
+        metric.to_string()
+    }
+}
+
 fn nearest(name: &str) -> Option<String> {
     let name = name.to_lowercase().replace('-', "_");
     Metric::NAMES
@@ -228,6 +245,8 @@ mod tests {
         for name in Metric::NAMES.iter().chain(&per_class) {
             let metric: Metric = name.parse().expect(name);
             assert_eq!(metric.to_string(), *name);
+            assert_eq!(serde_json::to_string(&metric).expect("a string"), format!("\"{name}\""));
+            assert_eq!(serde_json::from_str::<Metric>(&format!("\"{name}\"")).expect(name), metric);
         }
         assert_eq!(Metric::default().to_string(), "f1_macro");
         assert!("f1.".parse::<Metric>().is_err());

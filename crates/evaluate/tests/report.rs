@@ -101,13 +101,13 @@ fn nothing_from_a_user_becomes_markup() {
     report.title = evil.into();
     report.notices = vec![evil.into()];
     report.evaluations[0].name = evil.into();
-    report.worst_errors[0].text = evil.repeat(40);
+    report.worst_errors[0].text = evil.repeat(2_000);
     report.curves[0].name = evil.into();
     report.curves[0].unit = evil.into();
     report.data = vec![Section::new(evil).fact(evil, evil)];
     let page = report.to_html().expect("renders");
     assert!(!page.contains("<script") && !page.contains("\"'&\""), "markup came through");
-    assert!(page.contains("<summary>whole text</summary>"));
+    assert!(page.contains("<summary>whole text</summary>") && page.len() < 400_000);
     let markdown = report.to_markdown();
     assert!(!markdown.contains("<script") && markdown.contains("&lt;script&gt;"));
 }
@@ -149,6 +149,17 @@ fn the_most_frequent_confusions_are_said() {
     let report = Report { evaluations: vec![evaluated("test", &predictions)], ..Report::default() };
     let words = "Most frequent: “bad” was taken for “fair” 2 times; “fair” was taken for “good” once.";
     assert!(report.to_html().expect("renders").contains(words));
+}
+
+#[test]
+fn no_mistake_is_not_called_certainty() {
+    let labels = ["bad", "good"].map(str::to_owned).to_vec();
+    let certain = vec![1.0, 0.0, 0.0, 1.0, 1.0, 0.0];
+    let predictions = Predictions::new(labels, Truth::Single(vec![0, 1, 0]), certain).expect("valid");
+    let words = verdict(&evaluated("test", &predictions));
+    assert!(words.headline.starts_with("Right on 100 of 100 texts (44 to 100); "), "{words:?}");
+    let remarks = words.remarks.join(" ");
+    assert!(remarks.contains("3 texts are few") && remarks.contains("trust that of the accuracy"));
 }
 
 #[test]

@@ -11,12 +11,16 @@ use crate::{BinaryCurves, ClassMetric, Estimate, EvaluateError, ReliabilityBin};
 
 /// Longer texts are folded.
 const TEXT_CHARACTERS: usize = 280;
+/// Nobody reads further, and a page with a whole book in it does not open.
+const MOST_CHARACTERS: usize = 20_000;
 
 #[derive(Template)]
 #[template(path = "report.html")]
 struct Page<'a> {
     title: &'a str,
     verdict: Option<Verdict>,
+    /// Name of the set that the verdict and the worst errors are about.
+    set: &'a str,
     notices: &'a [String],
     evaluations: Vec<EvaluationView<'a>>,
     curves: Vec<Figure>,
@@ -76,7 +80,7 @@ struct ErrorView<'a> {
     loss: String,
     beginning: String,
     /// The whole text, if only its beginning is shown.
-    whole: Option<&'a str>,
+    whole: Option<String>,
 }
 
 /// The whole page.
@@ -89,6 +93,7 @@ pub(super) fn page(report: &Report) -> Result<String, EvaluateError> {
     let page = Page {
         title: &report.title,
         verdict: headline.map(verdict),
+        set: headline.map_or("", |named| &named.name),
         notices: &report.notices,
         evaluations,
         curves: report.curves.iter().filter_map(curve).collect(),
@@ -238,6 +243,6 @@ fn error(error: &super::WorstError) -> ErrorView<'_> {
         confidence: words::percent(error.confidence),
         loss: format!("{:.2}", error.loss),
         beginning,
-        whole: cut.then_some(error.text.as_str()),
+        whole: cut.then(|| words::beginning(&error.text, MOST_CHARACTERS).0),
     }
 }

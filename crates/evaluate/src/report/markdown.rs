@@ -54,7 +54,7 @@ fn evaluation(page: &mut String, named: &NamedEvaluation) {
         add(page, &sentence);
     }
     for (metric, reason) in evaluation.undefined() {
-        add(page, &format!("No `{}`: {}.", escaped(&metric.to_string()), escaped(reason)));
+        add(page, &format!("No {}: {}.", escaped(&metric.to_string()), escaped(reason)));
     }
     add(page, &words::intervals(evaluation));
     classes(page, named);
@@ -147,7 +147,7 @@ fn escaped(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
             '\n' | '\r' => out.push(' '),
-            '|' | '*' | '_' | '[' | ']' | '#' | '\\' => out.extend(['\\', character]),
+            '|' | '`' | '*' | '_' | '[' | ']' | '#' | '\\' => out.extend(['\\', character]),
             other => out.push(other),
         }
     }

@@ -25,7 +25,7 @@ pub struct Report {
     pub evaluations: Vec<NamedEvaluation>,
     /// What the reader should know before trusting the numbers.
     pub notices: Vec<String>,
-    /// The wrong predictions that cost most, worst first.
+    /// The wrong predictions that cost most, worst first, on the texts that the verdict is about.
     pub worst_errors: Vec<WorstError>,
     /// What went on during training.
     pub curves: Vec<Curve>,

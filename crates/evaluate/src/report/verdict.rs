@@ -46,6 +46,12 @@ pub fn verdict(named: &NamedEvaluation) -> Verdict {
             (100.0 * (accuracy.high - accuracy.low)).round()
         ));
     }
+    if accuracy.value == 1.0 {
+        remarks.push(
+            "There was no mistake to draw again, so the other intervals shrink to a point: trust that of the accuracy."
+                .into(),
+        );
+    }
     remarks.extend(weakest_class(named));
     Verdict { headline, remarks }
 }
