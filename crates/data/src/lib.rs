@@ -3,6 +3,7 @@
 pub mod batching;
 pub mod columns;
 pub mod dataset;
+pub mod doctor;
 pub mod error;
 pub mod labels;
 pub mod reader;
@@ -11,6 +12,7 @@ pub mod tokenizer;
 pub mod writer;
 
 pub use dataset::{Dataset, Example, Notice, ReadOptions};
+pub use doctor::{Checkup, DoctorOptions, Fault, Severity};
 pub use error::{DataError, Role};
 pub use labels::{LabelSet, Target};
 pub use reader::{Format, OpenOptions, Reader, Row};
