@@ -115,11 +115,7 @@ pub fn examine(train: &Path, test: Option<&Path>, options: &DoctorOptions<'_>) -
 ///
 /// # Errors
 /// As [`examine`].
-pub fn examine_readers(
-    train: Reader,
-    test: Option<Reader>,
-    options: &DoctorOptions<'_>,
-) -> Result<Checkup, DataError> {
+pub fn examine_readers(train: Reader, test: Option<Reader>, options: &DoctorOptions<'_>) -> Result<Checkup, DataError> {
     let train = Scan::run(train, None, options)?;
     let test = test.map(|reader| Scan::run(reader, Some(&train), options)).transpose()?;
     Ok(report::checkup(&train, test.as_ref(), options))

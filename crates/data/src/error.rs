@@ -305,7 +305,9 @@ impl DataError {
     fn file_hint(&self) -> Option<String> {
         Some(match self {
             DataError::NotFound { path } => not_found_hint(path),
-            DataError::IsDirectory { .. } => "name a file inside it (`.csv`, `.tsv`, `.jsonl` or `.parquet`)".to_owned(),
+            DataError::IsDirectory { .. } => {
+                "name a file inside it (`.csv`, `.tsv`, `.jsonl` or `.parquet`)".to_owned()
+            }
             DataError::Unreadable { source, .. } | DataError::Unwritable { source, .. } => return io_hint(source),
             DataError::Empty { .. } => {
                 "a data file has a header line such as `text,label` and one row for each text".to_owned()
@@ -313,7 +315,9 @@ impl DataError {
             DataError::NoRows { .. } => "add rows below the header".to_owned(),
             DataError::UnknownFormat { advice, .. } | DataError::BadOutput { advice, .. } => (*advice).to_owned(),
             DataError::BadParquet { .. } => "the file may be cut short: copy or export it again".to_owned(),
-            DataError::UnsupportedType { .. } => "convert the column to text or whole numbers, or name another".to_owned(),
+            DataError::UnsupportedType { .. } => {
+                "convert the column to text or whole numbers, or name another".to_owned()
+            }
             DataError::ColumnNotFound { role, wanted, columns, .. } => column_hint(*role, wanted.as_deref(), columns),
             DataError::FloatLabels { others, .. } => format!(
                 "this looks like a regression target: turn it into classes first, or name the label column with \
@@ -458,7 +462,8 @@ fn not_found_hint(path: &Path) -> String {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return format!("the folder `{}` does not exist either", folder.display());
     };
-    let mut names: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort_unstable();
     match nearest(&wanted, &names) {
         Some(name) => format!("did you mean `{}`?", path.with_file_name(name).display()),

@@ -93,7 +93,8 @@ mod tests {
 
     fn numbered(count: usize, class: impl Fn(usize) -> usize) -> Vec<Example> {
         let texts: Vec<String> = (0..count).map(|index| format!("text {index}")).collect();
-        let rows: Vec<(&str, usize)> = texts.iter().enumerate().map(|(index, text)| (text.as_str(), class(index))).collect();
+        let rows: Vec<(&str, usize)> =
+            texts.iter().enumerate().map(|(index, text)| (text.as_str(), class(index))).collect();
         examples(&rows)
     }
 

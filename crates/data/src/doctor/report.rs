@@ -56,7 +56,8 @@ fn class_counts(train: &Scan, test: Option<&Scan>, labels: &LabelSet) -> Vec<Cla
 
 /// The faults that a file has by itself.
 fn file_faults(scan: &Scan, options: &DoctorOptions<'_>) -> Vec<Fault> {
-    let mut faults: Vec<Fault> = scan.fatal.iter().chain(&scan.not_labels).map(|error| from_error(scan, error)).collect();
+    let mut faults: Vec<Fault> =
+        scan.fatal.iter().chain(&scan.not_labels).map(|error| from_error(scan, error)).collect();
     faults.extend(row_faults(scan));
     faults.extend(text_faults(scan, options));
     faults
@@ -99,8 +100,13 @@ fn row_fault(scan: &Scan, tally: &Tally, severity: Severity, kind: FaultKind, co
         }
         _ => ("with the text and label of an earlier row", "remove the copies, or keep them knowingly"),
     };
-    let what = if tally.rows > 1 { what.replace("that is not a JSON object", "that are not JSON objects") } else { what.to_owned() };
-    let of = if matches!(kind, FaultKind::MissingLabels { .. }) { format!(" (column `{column}`)") } else { String::new() };
+    let what = if tally.rows > 1 {
+        what.replace("that is not a JSON object", "that are not JSON objects")
+    } else {
+        what.to_owned()
+    };
+    let of =
+        if matches!(kind, FaultKind::MissingLabels { .. }) { format!(" (column `{column}`)") } else { String::new() };
     let message = format!("{} {what}{of}", counted(tally.rows, "row"));
     Fault { severity, kind, file: scan.file.clone(), lines: tally.lines.clone(), message, fix: fix.to_owned() }
 }

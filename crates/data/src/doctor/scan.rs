@@ -57,7 +57,11 @@ pub(super) struct Scan {
 
 impl Scan {
     /// Reads a file to its end or to a fault that ends it. `train` is the file that must not share rows with this one.
-    pub(super) fn run(mut reader: Reader, train: Option<&Scan>, options: &DoctorOptions<'_>) -> Result<Scan, DataError> {
+    pub(super) fn run(
+        mut reader: Reader,
+        train: Option<&Scan>,
+        options: &DoctorOptions<'_>,
+    ) -> Result<Scan, DataError> {
         let columns = find_columns(&reader, train, &options.read)?;
         let source = reader.source();
         let mut scan = Scan {
@@ -167,7 +171,8 @@ impl Scan {
 
     fn judge_labels(&mut self, reader: &Reader, columns: &Columns) {
         let Some(column) = columns.label else { return };
-        let spellings = self.labels.iter().map(|(label, tally)| (label.clone(), (tally.rows, tally.lines[0]))).collect();
+        let spellings =
+            self.labels.iter().map(|(label, tally)| (label.clone(), (tally.rows, tally.lines[0]))).collect();
         let rows = self.texts - self.missing.rows.min(self.texts);
         self.not_labels = refuse_non_labels(reader, columns, column, &spellings, rows).err();
     }

@@ -65,6 +65,7 @@ impl Batches {
 /// The library checks most of what a file claims; where it asserts instead, the panic is caught here, since a damaged
 /// file of the user is no fault of the program. Whatever the closure held is dropped or never used again.
 fn guarded<T>(path: &Path, call: impl FnOnce() -> Result<T, String>) -> Result<T, DataError> {
-    let outcome = catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err("its parts contradict each other".into()));
+    let outcome =
+        catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err("its parts contradict each other".into()));
     outcome.map_err(|message| DataError::BadParquet { path: path.to_path_buf(), message })
 }

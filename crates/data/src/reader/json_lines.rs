@@ -42,8 +42,13 @@ pub(super) fn open(path: &Path, text: Utf8Input, options: &OpenOptions) -> Resul
         ended: false,
     };
     let header = lines.look_ahead(path);
-    if lines.waiting.is_empty() {
-        return Err(DataError::Empty { path: path.to_path_buf() });
+    if header.is_empty() {
+        // Without a single sound row there is nothing to find columns in: the first fault is the answer.
+        match lines.waiting.pop_front() {
+            None => return Err(DataError::Empty { path: path.to_path_buf() }),
+            Some(Err(fault)) => return Err(fault),
+            Some(sound) => lines.waiting.push_front(sound),
+        }
     }
     let source = Source {
         path: path.to_path_buf(),

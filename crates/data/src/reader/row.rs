@@ -101,11 +101,7 @@ impl Row {
     }
 
     fn unsupported(&self, column: usize, found: String) -> DataError {
-        DataError::UnsupportedType {
-            path: self.source.path.clone(),
-            column: self.source.header[column].clone(),
-            found,
-        }
+        DataError::UnsupportedType { path: self.source.path.clone(), column: self.source.header[column].clone(), found }
     }
 }
 

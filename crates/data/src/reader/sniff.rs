@@ -40,23 +40,29 @@ fn foreign(prefix: &[u8]) -> Option<(&'static str, &'static str)> {
 
 fn json_array(prefix: &[u8]) -> Option<(&'static str, &'static str)> {
     let inside = prefix.trim_ascii_start().strip_prefix(b"[")?.trim_ascii_start();
-    inside.starts_with(b"{").then_some(("a JSON array", "write one object on each line: `jq -c '.[]' FILE > FILE.jsonl`"))
+    inside
+        .starts_with(b"{")
+        .then_some(("a JSON array", "write one object on each line: `jq -c '.[]' FILE > FILE.jsonl`"))
 }
 
 /// Finds delimiter and quoting from the first rows.
 ///
 /// Every candidate splits the sample; the best is the one under which most bytes lie in rows as wide as the header.
-/// On a tie the earlier candidate wins: double quotes before single quotes before none, commas first.
+/// On a tie the earlier candidate wins: double quotes before none before single quotes, commas first.
 pub(super) fn dialect(sample: &[u8], whole: bool, format: Format, given: Option<u8>) -> Dialect {
     let delimiters: Vec<u8> = match (given, format) {
         (Some(delimiter), _) => vec![delimiter],
         (None, Format::Tsv) => vec![b'\t'],
         (None, _) => vec![b',', b';', b'\t', b'|'],
     };
-    let quotings = [(Some(b'"'), false), (Some(b'"'), true), (Some(b'\''), false), (None, false)];
+    let quotings = [(Some(b'"'), false), (Some(b'"'), true), (None, false), (Some(b'\''), false)];
     let mut best = (Score::default(), Dialect { delimiter: delimiters[0], ..Dialect::CSV });
     for (quote, backslash) in quotings {
         for &delimiter in &delimiters {
+            // Tables without any quoting are tab- or bar-separated; elsewhere a stray quote is a fault to be shown.
+            if quote.is_none() && !matches!(delimiter, b'\t' | b'|') {
+                continue;
+            }
             let dialect = Dialect { delimiter, quote, backslash };
             let score = score(sample, whole, dialect);
             if score.beats(&best.0) {
@@ -95,15 +101,18 @@ impl Score {
 fn score(sample: &[u8], whole: bool, dialect: Dialect) -> Score {
     let mut records = Scan { rest: sample, dialect };
     let Some(header) = records.next_record(whole) else { return Score::default() };
-    let (mut even, mut total) = (0, 0);
+    let (mut even, mut total, mut quoted) = (0, 0, header.quoted);
     while let Some(record) = records.next_record(whole) {
         total += record.bytes;
+        quoted += record.quoted;
         if record.fields == header.fields && !record.malformed {
             even += record.bytes;
         }
     }
     let even = (even * 1000).checked_div(total).unwrap_or(1000);
-    let even = if header.malformed { 0 } else { even };
+    // Single quotes are also apostrophes: they must be seen at work to be believed.
+    let idle = dialect.quote == Some(b'\'') && quoted == 0;
+    let even = if header.malformed || idle { 0 } else { even };
     Score { several: header.fields > 1, even, width: header.fields }
 }
 
@@ -116,6 +125,8 @@ struct Scan<'a> {
 struct Scanned {
     fields: usize,
     bytes: usize,
+    /// Fields with a quote on both ends.
+    quoted: usize,
     malformed: bool,
 }
 
@@ -124,7 +135,7 @@ impl Scan<'_> {
     fn next_record(&mut self, whole: bool) -> Option<Scanned> {
         let blank = self.rest.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
         self.rest = &self.rest[blank..];
-        let (mut fields, mut malformed, mut quoted, mut start) = (1, false, false, true);
+        let (mut fields, mut closed, mut malformed, mut quoted, mut start) = (1, 0, false, false, true);
         let mut position = 0;
         while position < self.rest.len() {
             let byte = self.rest[position];
@@ -138,14 +149,16 @@ impl Scan<'_> {
                         position += 1;
                     } else {
                         quoted = false;
-                        malformed |= next.is_some_and(|next| !self.ends_field(next));
+                        let astray = next.is_some_and(|next| !self.ends_field(next));
+                        malformed |= astray;
+                        closed += usize::from(!astray);
                     }
                 }
             } else if is_quote && start {
                 quoted = true;
             } else if matches!(byte, b'\n' | b'\r') {
                 self.rest = &self.rest[position..];
-                return Some(Scanned { fields, bytes: position, malformed });
+                return Some(Scanned { fields, bytes: position, quoted: closed, malformed });
             }
             start = !quoted && byte == self.dialect.delimiter;
             fields += usize::from(start);
@@ -153,7 +166,7 @@ impl Scan<'_> {
         }
         let bytes = self.rest.len();
         self.rest = &[];
-        (bytes > 0 && whole).then_some(Scanned { fields, bytes, malformed: malformed || quoted })
+        (bytes > 0 && whole).then_some(Scanned { fields, bytes, quoted: closed, malformed: malformed || quoted })
     }
 
     fn ends_field(&self, byte: u8) -> bool {

@@ -125,7 +125,8 @@ impl Encoder {
         };
         arrays.extend(self.appended.iter_mut().map(Builder::finish));
         self.waiting = 0;
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(|error| failure(path, error.into()))?;
+        let batch =
+            RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(|error| failure(path, error.into()))?;
         self.writer.write(&batch).map_err(|error| failure(path, error))?;
         if self.writer.in_progress_size() > ROW_GROUP_BYTES {
             self.writer.flush().map_err(|error| failure(path, error))?;
@@ -166,7 +167,9 @@ impl Builder {
     fn push(&mut self, value: &Value) {
         match (self, value) {
             (Builder::Text(builder), Value::Text(text)) => builder.append_value(text),
-            (Builder::Text(builder), Value::Number(number)) => builder.append_value(crate::reader::number_text(*number)),
+            (Builder::Text(builder), Value::Number(number)) => {
+                builder.append_value(crate::reader::number_text(*number))
+            }
             (Builder::Text(builder), Value::Missing) => builder.append_null(),
             (Builder::Number(builder), Value::Number(number)) => builder.append_value(*number),
             (Builder::Number(builder), Value::Text(_) | Value::Missing) => builder.append_null(),

@@ -93,9 +93,7 @@ impl Encoder {
 
     fn field(&mut self, path: &Path, field: &str) -> Result<(), DataError> {
         let quote = self.dialect.quote;
-        let special = |byte: u8| {
-            byte == self.dialect.delimiter || matches!(byte, b'\n' | b'\r') || Some(byte) == quote
-        };
+        let special = |byte: u8| byte == self.dialect.delimiter || matches!(byte, b'\n' | b'\r') || Some(byte) == quote;
         if !field.bytes().any(special) {
             self.line.push_str(field);
             return Ok(());

@@ -1,0 +1,43 @@
+//! Files that are measured with and not shipped; they lie beside the project where they are present.
+
+use std::path::PathBuf;
+
+use finetone_data::doctor::{DoctorOptions, FaultKind, examine};
+use finetone_data::{Dataset, ReadOptions};
+
+fn present(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
+    if !path.exists() {
+        println!("skipped: {} is not there", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+#[test]
+fn support_conversations() {
+    let (Some(train), Some(test)) = (present("customer_service/train.csv"), present("customer_service/test.csv"))
+    else {
+        return;
+    };
+    let dataset = Dataset::read(&train, &ReadOptions::default()).expect("a sound file");
+    assert_eq!(
+        (dataset.text_column.as_str(), dataset.label_column.as_deref()),
+        ("conversation", Some("customer_sentiment"))
+    );
+    assert_eq!(dataset.examples.len(), 970);
+    assert_eq!(dataset.labels.names(), ["negative", "neutral", "positive"]);
+    assert_eq!(dataset.class_counts(), [411, 542, 17]);
+    let checkup = examine(&train, Some(&test), &DoctorOptions::default()).expect("sound files");
+    assert!(!checkup.has_errors(), "{:?}", checkup.faults);
+    assert_eq!(checkup.test_rows, Some(30));
+    assert!(checkup.faults.iter().any(|fault| matches!(fault.kind, FaultKind::SmallClasses { .. })));
+}
+
+#[test]
+fn film_sentences() {
+    let Some(train) = present("sst2/train.csv") else { return };
+    let dataset = Dataset::read(&train, &ReadOptions::default()).expect("a sound file");
+    assert_eq!(dataset.examples.len(), 6920);
+    assert_eq!(dataset.labels.names(), ["negative", "positive"]);
+}
