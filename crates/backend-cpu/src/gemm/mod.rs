@@ -38,9 +38,10 @@ pub(crate) enum Onto<'a> {
     Itself,
 }
 
-/// Most rows and columns of a block.
-const BLOCK_ROWS: usize = 256;
-const BLOCK_COLUMNS: usize = 512;
+/// Most rows and columns of a block: tall blocks pack the right matrix less often.
+const BLOCK: usize = 512;
+/// With fewer blocks than this, blocks half as tall are worth their packing.
+const FEW_BLOCKS: usize = 8;
 
 /// `c[m, n] = a[m, k] · b[k, n]`, with `c` row-major.
 pub(crate) fn multiply(cpu: &Cpu, c: &mut [f32], a: Operand<'_>, b: Operand<'_>, size: Size, onto: Onto<'_>) {
@@ -74,7 +75,8 @@ pub(crate) fn multiply(cpu: &Cpu, c: &mut [f32], a: Operand<'_>, b: Operand<'_>,
 
 /// Rows and columns of a block: a function of the shape, never of the threads.
 fn block(size: Size) -> (usize, usize) {
-    (size.m.min(BLOCK_ROWS), size.n.min(BLOCK_COLUMNS))
+    let few = size.m.div_ceil(BLOCK) * size.n.div_ceil(BLOCK) < FEW_BLOCKS;
+    (size.m.min(if few { BLOCK / 2 } else { BLOCK }), size.n.min(BLOCK))
 }
 
 /// One block on one thread, at `offset` in a matrix of `stride` columns.

@@ -31,7 +31,7 @@ impl Function for GeluErf {
 struct GeluTanh;
 
 /// `2 √(2/π)`.
-const TWICE_ROOT: f32 = 1.595_769_1;
+const TWICE_ROOT: f32 = (std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::SQRT_2) as f32;
 
 impl Function for GeluTanh {
     #[inline(always)]
