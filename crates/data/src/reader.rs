@@ -124,7 +124,7 @@ pub struct Reader {
 }
 
 enum Rows {
-    Delimited(delimited::Records),
+    Delimited(Box<delimited::Records>),
     JsonLines(json_lines::Lines),
     Columnar(columnar::Batches),
 }
@@ -181,7 +181,7 @@ impl Reader {
             (source, Rows::JsonLines(lines))
         } else {
             let (source, records) = delimited::open(path, format, text, options)?;
-            (source, Rows::Delimited(records))
+            (source, Rows::Delimited(Box::new(records)))
         };
         Ok(Reader { source: Arc::new(source), rows, started: false, finished: false })
     }

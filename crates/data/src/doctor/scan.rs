@@ -27,7 +27,7 @@ impl Tally {
 }
 
 /// What one file has.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Scan {
     pub file: PathBuf,
     pub text_column: String,
@@ -68,24 +68,7 @@ impl Scan {
             file: source.path.clone(),
             text_column: source.header[columns.text].clone(),
             label_column: columns.label.map(|column| source.header[column].clone()),
-            rows: 0,
-            texts: 0,
-            labels: BTreeMap::new(),
-            undecodable: Tally::default(),
-            ragged: Tally::default(),
-            bad_json: Tally::default(),
-            label_lists: Tally::default(),
-            empty: Tally::default(),
-            missing: Tally::default(),
-            duplicates: Tally::default(),
-            contradictions: Tally::default(),
-            shared: Tally::default(),
-            long: Tally::default(),
-            longest: 0,
-            truncated: Tally::default(),
-            fatal: None,
-            not_labels: None,
-            seen: HashMap::new(),
+            ..Scan::default()
         };
         while let Some(next) = reader.next_row() {
             let outcome = next.and_then(|row| scan.row(&row, &columns, train, options));
