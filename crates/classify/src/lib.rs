@@ -1,1 +1,38 @@
 //! Texts to class probabilities.
+//!
+//! [`Classifier`] is what everything above works with, whatever stands behind it; [`TransformerClassifier`] is a model
+//! folder on a backend. [`source`] finds the folder that a user means by `--model`, and [`hub`] downloads it if need be.
+
+pub mod error;
+pub mod hub;
+mod probabilities;
+pub mod source;
+mod transformer;
+
+pub use error::ClassifyError;
+pub use probabilities::{Forward, probabilities};
+pub use transformer::{TextLimit, TransformerClassifier, check_vocabulary, with_text_limit};
+
+/// What a classifier said about some texts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Classified {
+    /// Row-major `[n, C]`: a softmax, or independent probabilities of a multi-label model.
+    pub probabilities: Vec<f32>,
+    /// How many of the texts were longer than the limit and are judged by a part of them.
+    pub truncated: usize,
+}
+
+/// Anything that gives class probabilities to texts.
+pub trait Classifier: Send {
+    /// Names of the classes, in the order of the probabilities.
+    fn labels(&self) -> &[String];
+
+    /// Whether any number of classes may apply to a text.
+    fn is_multi_label(&self) -> bool;
+
+    /// Probabilities of each text, in the order given.
+    ///
+    /// # Errors
+    /// A device that failed.
+    fn classify(&mut self, texts: &[&str]) -> Result<Classified, ClassifyError>;
+}

@@ -5,32 +5,10 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use finetone_model::Family;
+use finetone_model::families::Sizes;
+
 use crate::hub::{self, HubConfig, HubError, HubProgress, ModelId};
-
-/// A family that can be trained from scratch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ScratchFamily {
-    /// BERT with a WordPiece vocabulary.
-    Bert,
-    /// DistilBERT with a WordPiece vocabulary.
-    DistilBert,
-    /// RoBERTa with a byte-level vocabulary.
-    Roberta,
-    /// GPT-2 with a byte-level vocabulary.
-    Gpt2,
-}
-
-impl ScratchFamily {
-    /// The family's `model_type` in `config.json`.
-    pub fn model_type(self) -> &'static str {
-        match self {
-            Self::Bert => "bert",
-            Self::DistilBert => "distilbert",
-            Self::Roberta => "roberta",
-            Self::Gpt2 => "gpt2",
-        }
-    }
-}
 
 /// The sizes of a model that is trained from scratch under a built-in name.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,7 +16,7 @@ pub struct BuiltIn {
     /// The name to give as `--model`.
     pub name: &'static str,
     /// Its family.
-    pub family: ScratchFamily,
+    pub family: Family,
     /// Width of the hidden states.
     pub hidden: usize,
     /// Number of layers.
@@ -53,24 +31,39 @@ pub struct BuiltIn {
     pub max_positions: usize,
 }
 
-const fn built_in(name: &'static str, family: ScratchFamily, sizes: [usize; 6]) -> BuiltIn {
+impl BuiltIn {
+    /// The sizes with a tokenizer's vocabulary and padding token.
+    pub fn sizes(&self, vocab_size: usize, pad_token_id: u32) -> Sizes {
+        Sizes {
+            vocab_size,
+            hidden_size: self.hidden,
+            layers: self.layers,
+            heads: self.heads,
+            intermediate_size: self.mlp,
+            max_tokens: self.max_positions,
+            pad_token_id,
+        }
+    }
+}
+
+const fn built_in(name: &'static str, family: Family, sizes: [usize; 6]) -> BuiltIn {
     let [hidden, layers, heads, mlp, vocab, max_positions] = sizes;
     BuiltIn { name, family, hidden, layers, heads, mlp, vocab, max_positions }
 }
 
 /// The built-in configurations. In each row: hidden, layers, heads, mlp, vocab, positions.
 pub const BUILT_IN: &[BuiltIn] = &[
-    built_in("tiny", ScratchFamily::Bert, [128, 2, 2, 512, 8_000, 512]),
-    built_in("mini", ScratchFamily::Bert, [256, 4, 4, 1024, 8_000, 512]),
-    built_in("small", ScratchFamily::Bert, [512, 4, 8, 2048, 16_000, 512]),
-    built_in("base", ScratchFamily::Bert, [768, 12, 12, 3072, 30_000, 512]),
-    built_in("distilbert-tiny", ScratchFamily::DistilBert, [128, 2, 2, 512, 8_000, 512]),
-    built_in("distilbert-base", ScratchFamily::DistilBert, [768, 6, 12, 3072, 30_000, 512]),
-    built_in("roberta-tiny", ScratchFamily::Roberta, [128, 2, 2, 512, 8_000, 512]),
-    built_in("roberta-base-scratch", ScratchFamily::Roberta, [768, 12, 12, 3072, 30_000, 512]),
-    built_in("gpt2-tiny", ScratchFamily::Gpt2, [128, 2, 2, 512, 8_000, 1024]),
-    built_in("gpt2-mini", ScratchFamily::Gpt2, [256, 4, 4, 1024, 8_000, 1024]),
-    built_in("gpt2-small", ScratchFamily::Gpt2, [768, 12, 12, 3072, 30_000, 1024]),
+    built_in("tiny", Family::Bert, [128, 2, 2, 512, 8_000, 512]),
+    built_in("mini", Family::Bert, [256, 4, 4, 1024, 8_000, 512]),
+    built_in("small", Family::Bert, [512, 4, 8, 2048, 16_000, 512]),
+    built_in("base", Family::Bert, [768, 12, 12, 3072, 30_000, 512]),
+    built_in("distilbert-tiny", Family::DistilBert, [128, 2, 2, 512, 8_000, 512]),
+    built_in("distilbert-base", Family::DistilBert, [768, 6, 12, 3072, 30_000, 512]),
+    built_in("roberta-tiny", Family::Roberta, [128, 2, 2, 512, 8_000, 512]),
+    built_in("roberta-base-scratch", Family::Roberta, [768, 12, 12, 3072, 30_000, 512]),
+    built_in("gpt2-tiny", Family::Gpt2, [128, 2, 2, 512, 8_000, 1024]),
+    built_in("gpt2-mini", Family::Gpt2, [256, 4, 4, 1024, 8_000, 1024]),
+    built_in("gpt2-small", Family::Gpt2, [768, 12, 12, 3072, 30_000, 1024]),
 ];
 
 /// Where a model's folder comes from.
@@ -94,8 +87,10 @@ pub enum ResolvedModel {
         /// Where it comes from.
         kind: FolderKind,
     },
-    /// A configuration whose weights start at random.
+    /// A built-in configuration whose weights start at random.
     Scratch(&'static BuiltIn),
+    /// A user's `config.json` without weights, which start at random.
+    Config(PathBuf),
 }
 
 /// A model that was not found, or cannot be used.
@@ -209,7 +204,8 @@ fn names() -> String {
 pub struct ModelSource;
 
 impl ModelSource {
-    /// Finds a model: a Hugging Face folder, a run folder (its `model`), a built-in name, or a name on the Hub, in this order.
+    /// Finds a model: a Hugging Face folder, a run folder (its `model`), a built-in name, a `.json` file with a configuration
+    /// to start from scratch, or a name on the Hub, in this order.
     ///
     /// A model on the Hub is downloaded unless it is complete in the cache. A name like `runs/first` whose first part is a
     /// folder here is a path even where nothing is there; with `@main` it is a name on the Hub.
@@ -231,6 +227,9 @@ impl ModelSource {
         }
         if let Some(built_in) = BUILT_IN.iter().find(|built_in| built_in.name == spec) {
             return Ok(ResolvedModel::Scratch(built_in));
+        }
+        if path.is_file() && path.extension().is_some_and(|extension| extension == "json") {
+            return Ok(ResolvedModel::Config(path.to_path_buf()));
         }
         if path.is_file() {
             return Err(SourceError::IsFile { path: path.to_path_buf() });

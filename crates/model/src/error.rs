@@ -112,7 +112,7 @@ impl ModelError {
     }
 }
 
-fn io_hint(source: &std::io::Error) -> Option<String> {
+pub(crate) fn io_hint(source: &std::io::Error) -> Option<String> {
     use std::io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem, StorageFull};
     match source.kind() {
         NotFound => Some("check the path".into()),

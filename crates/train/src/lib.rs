@@ -1,1 +1,26 @@
 //! Run file to trained run: the loop, schedules, parameter groups, checkpoints.
+//!
+//! [`RunFile`] is what was written, [`RunConfig`] what is used; [`train`] goes from files to a finished run folder and tells
+//! its listeners what happens by [`TrainEvent`]s; [`resume`] goes on with a run that was stopped, with the same bits.
+
+pub mod error;
+pub mod events;
+mod groups;
+mod material;
+mod measure;
+mod memory;
+mod objective;
+mod report;
+mod run;
+mod run_file;
+mod schedule;
+mod setup;
+mod store;
+mod trainer;
+
+pub use error::TrainError;
+pub use events::{Listener, Listeners, TrainEvent};
+pub use measure::evaluate_file;
+pub use run::{Outcome, Summary, Surroundings, is_finished, resume, resume_point, saved_config, train};
+pub use run_file::{ClassWeights, OutputKind, RunConfig, RunFile, Schedule, Truncation, WeightRule};
+pub use trainer::Control;

@@ -73,7 +73,7 @@ pub fn save<B: Backend>(backend: &B, model: &Model<B>, folder: &Path) -> Result<
 }
 
 /// `config.json` as it was read, with the head as it is now.
-fn exported_config(config: &ModelConfig) -> Map<String, Value> {
+pub fn exported_config(config: &ModelConfig) -> Map<String, Value> {
     let head = &config.head;
     let mut raw = config.raw.clone();
     let names: Vec<&String> = match head.output {
@@ -87,14 +87,19 @@ fn exported_config(config: &ModelConfig) -> Map<String, Value> {
         Output::OneLogit => ("one-logit", "multi_label_classification"),
         Output::MultiLabel => ("multi-label", "multi_label_classification"),
     };
-    let mut ours = json!({ "labels": head.labels, "output": output });
+    // Other entries of ours, such as the limit on tokens, stay as whoever put them there left them.
+    let mut ours = raw.get("finetone").and_then(Value::as_object).cloned().unwrap_or_default();
+    ours.insert("labels".into(), json!(head.labels));
+    ours.insert("output".into(), json!(output));
+    ours.remove("pooling");
     if !head.standard {
-        ours["pooling"] = json!(match head.pooling {
+        let pooling = match head.pooling {
             HeadPooling::First => "first".to_owned(),
             HeadPooling::Last => "last".to_owned(),
             HeadPooling::Mean => "mean".to_owned(),
             HeadPooling::Attention { last } => format!("attention:{last}"),
-        });
+        };
+        ours.insert("pooling".into(), json!(pooling));
     }
     let architecture = config.family.spec().architecture;
     let fields = [
@@ -103,7 +108,7 @@ fn exported_config(config: &ModelConfig) -> Map<String, Value> {
         ("label2id", Value::Object(by_label)),
         ("problem_type", json!(problem)),
         ("dtype", json!("float32")),
-        ("finetone", ours),
+        ("finetone", Value::Object(ours)),
     ];
     for (name, value) in fields {
         raw.insert(name.to_owned(), value);

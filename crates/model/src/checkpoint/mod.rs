@@ -7,7 +7,7 @@
 mod export;
 mod tensors;
 
-pub use export::{NamedTensor, save, to_hugging_face};
+pub use export::{NamedTensor, exported_config, save, to_hugging_face};
 pub use tensors::Tensors;
 
 use std::path::{Path, PathBuf};

@@ -149,7 +149,7 @@ impl<'a> Fields<'a> {
 
     /// Checks what the sizes must have in common.
     pub(crate) fn check_sizes(&self, config: &ModelConfig) -> Result<(), ModelError> {
-        if config.hidden_size % config.num_attention_heads != 0 {
+        if !config.hidden_size.is_multiple_of(config.num_attention_heads) {
             let (d, h) = (config.hidden_size, config.num_attention_heads);
             return Err(ModelError::config(
                 self.path,

@@ -113,6 +113,11 @@ impl Family {
         }
     }
 
+    /// The `model_type` that a model from scratch gets.
+    pub fn model_type(self) -> &'static str {
+        self.spec().model_types[0]
+    }
+
     /// The family of this `model_type`.
     pub fn by_model_type(model_type: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|family| family.spec().model_types.contains(&model_type))

@@ -1,0 +1,49 @@
+//! What can go wrong between a model folder and its answers.
+
+use std::path::PathBuf;
+
+use finetone_backend::DeviceError;
+use finetone_data::tokenizer::TokenizerError;
+use finetone_model::ModelError;
+
+/// An error about a classifier; [`ClassifyError::hint`] says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ClassifyError {
+    /// The model folder.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The tokenizer's files.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// Where the model comes from.
+    #[error(transparent)]
+    Source(#[from] crate::source::SourceError),
+    /// The machine.
+    #[error("the device failed: {0}")]
+    Device(#[from] DeviceError),
+    /// The tokenizer knows more tokens than the model has rows for.
+    #[error("{}: the tokenizer has {tokens} tokens, the model's embedding {rows} rows", folder.display())]
+    VocabularyMismatch {
+        /// The model folder.
+        folder: PathBuf,
+        /// Tokens of the tokenizer.
+        tokens: usize,
+        /// Rows of the embedding.
+        rows: usize,
+    },
+}
+
+impl ClassifyError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Model(error) => error.hint(),
+            Self::Tokenizer(error) => error.hint(),
+            Self::Source(error) => error.hint(),
+            Self::Device(_) => None,
+            Self::VocabularyMismatch { .. } => {
+                Some("the tokenizer files and the weights belong to different models: copy both from one place".into())
+            }
+        }
+    }
+}

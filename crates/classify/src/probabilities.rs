@@ -1,0 +1,88 @@
+//! Token ids to probabilities, by a model and its workspace.
+
+use finetone_backend::{Backend, Real};
+use finetone_data::batching::inference_batches;
+use finetone_model::{Model, Output, PackedBatch, Workspace};
+
+/// Memory to run texts through a model: planned once, used for every batch.
+pub struct Forward<B: Backend> {
+    workspace: Workspace<B>,
+    batch: PackedBatch,
+    logits: Vec<B::Real>,
+    token_budget: usize,
+}
+
+impl<B: Backend> Forward<B> {
+    /// Memory for batches of `token_budget` tokens, and for single texts of up to `max_tokens`.
+    pub fn new(backend: &B, model: &Model<B>, token_budget: usize, max_tokens: usize) -> Self {
+        let tokens = token_budget.max(max_tokens);
+        // A sequence has at least one token, so a batch never has more sequences than tokens; far fewer are the rule.
+        let sequences = tokens.min(MAX_SEQUENCES);
+        let workspace = Workspace::for_inference(backend, &model.config, tokens, sequences);
+        Self { workspace, batch: PackedBatch::default(), logits: Vec::new(), token_budget }
+    }
+}
+
+/// The most sequences of one batch; bounds the head's memory.
+const MAX_SEQUENCES: usize = 1024;
+
+/// The logits' probabilities of each encoded text, row-major `[n, C]` over the classes, in the order given.
+pub fn probabilities<B: Backend>(
+    backend: &B,
+    model: &Model<B>,
+    forward: &mut Forward<B>,
+    texts: &[impl AsRef<[u32]>],
+) -> Vec<f32> {
+    let classes = model.config.head.labels.len();
+    let width = model.config.head.logits();
+    let mut all = vec![0.0; texts.len() * classes];
+    let lengths: Vec<usize> = texts.iter().map(|ids| ids.as_ref().len()).collect();
+    for group in inference_batches(&lengths, forward.token_budget) {
+        for part in group.chunks(MAX_SEQUENCES) {
+            let offset = model.config.position_offset;
+            forward.batch.repack(part.iter().map(|&i| texts[i].as_ref()), offset);
+            let pass = model.pass(backend, &forward.batch, None);
+            model.transformer.forward(&pass, &mut forward.workspace);
+            forward.logits.resize(part.len() * width, B::Real::default());
+            backend.read(&mut forward.logits, forward.workspace.logits(), 0..part.len() * width);
+            for (&text, row) in part.iter().zip(forward.logits.chunks_exact(width)) {
+                let logits: Vec<f64> = row.iter().map(|v| v.to_f64()).collect();
+                fill(&mut all[text * classes..(text + 1) * classes], &logits, model.config.head.output);
+            }
+        }
+    }
+    all
+}
+
+/// One row of probabilities from one row of logits.
+fn fill(row: &mut [f32], logits: &[f64], output: Output) {
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    match output {
+        Output::OneLogit => {
+            let p = sigmoid(logits[0]);
+            row.copy_from_slice(&[(1.0 - p) as f32, p as f32]);
+        }
+        Output::MultiLabel => row.iter_mut().zip(logits).for_each(|(p, &x)| *p = sigmoid(x) as f32),
+        Output::Softmax => {
+            let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = logits.iter().map(|x| (x - top).exp()).sum();
+            row.iter_mut().zip(logits).for_each(|(p, x)| *p = ((x - top).exp() / sum) as f32);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_output_gives_its_probabilities() {
+        let mut two = [0.0; 2];
+        fill(&mut two, &[0.0], Output::OneLogit);
+        assert_eq!(two, [0.5, 0.5]);
+        fill(&mut two, &[1000.0, 998.0], Output::Softmax);
+        assert!((two[0] - 0.880_797).abs() < 1e-6 && (two[0] + two[1] - 1.0).abs() < 1e-6);
+        fill(&mut two, &[2.0, -2.0], Output::MultiLabel);
+        assert!((two[0] - 0.880_797).abs() < 1e-6 && (two[1] - 0.119_203).abs() < 1e-6);
+    }
+}

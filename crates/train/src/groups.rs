@@ -1,0 +1,78 @@
+//! Which parameters are trained, and each one's rate and decay.
+
+use finetone_model::{ParamSpec, ParamTable, Part};
+
+use crate::error::TrainError;
+use crate::run_file::RunConfig;
+
+/// Marks what `freeze` names as not trained.
+///
+/// # Errors
+/// A pattern that matches no parameter, or nothing left to train.
+pub fn freeze(table: &mut ParamTable, config: &RunConfig) -> Result<(), TrainError> {
+    for rule in &config.freeze {
+        if !table.iter().any(|(_, spec)| freezes(rule, spec)) {
+            let names: Vec<&str> = table.iter().map(|(_, spec)| spec.name.as_str()).take(4).collect();
+            return Err(TrainError::Setting {
+                problem: format!("`freeze` has `{rule}`, which matches no parameter"),
+                hint: format!(
+                    "`embeddings`, a number of blocks, or a pattern over names such as `{}`",
+                    names.join("`, `")
+                ),
+            });
+        }
+    }
+    table.set_trainable(|spec| !config.freeze.iter().any(|rule| freezes(rule, spec)));
+    if table.gradient_len() == 0 {
+        return Err(TrainError::Setting {
+            problem: "`freeze` leaves nothing to train".into(),
+            hint: "keep at least the head: `freeze = [\"embeddings\", \"blocks.*\"]`".into(),
+        });
+    }
+    Ok(())
+}
+
+/// `embeddings`; a number n: the embeddings and the first n blocks; otherwise a name with `*` for anything.
+fn freezes(rule: &str, spec: &ParamSpec) -> bool {
+    if let Ok(blocks) = rule.parse::<usize>() {
+        return match spec.part {
+            Part::Embedding => true,
+            Part::Block(i) => i < blocks,
+            Part::FinalNorm | Part::Head => false,
+        };
+    }
+    (rule == "embeddings" && spec.part == Part::Embedding) || matches(rule.as_bytes(), spec.name.as_bytes())
+}
+
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    match pattern.split_first() {
+        None => name.is_empty(),
+        Some((b'*', rest)) => (0..=name.len()).any(|i| matches(rest, &name[i..])),
+        Some((first, rest)) => name.first() == Some(first) && matches(rest, &name[1..]),
+    }
+}
+
+/// What a parameter's rate is multiplied by, and its weight decay.
+pub fn rate_and_decay(spec: &ParamSpec, blocks: usize, config: &RunConfig) -> (f64, f64) {
+    let below = |distance: usize| config.layer_decay.powi(distance as i32);
+    let rate = match spec.part {
+        Part::Head => config.head_rate,
+        Part::FinalNorm => 1.0,
+        Part::Block(i) => below(blocks - 1 - i),
+        Part::Embedding => below(blocks),
+    };
+    (rate, if spec.decay { config.weight_decay } else { 0.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_whole_names() {
+        assert!(matches(b"blocks.*.norm.*", b"blocks.0.attention.norm.gain"));
+        assert!(matches(b"*", b"anything"));
+        assert!(!matches(b"blocks.0", b"blocks.0.mlp.up.weight"));
+        assert!(!matches(b"*.gain", b"head.dense.weight"));
+    }
+}

@@ -1,0 +1,160 @@
+//! The texts of a run: read, checked, split, encoded.
+
+use std::path::Path;
+
+use finetone_data::doctor::{self, DoctorOptions, Severity};
+use finetone_data::tokenizer::{Keep, Limit, Tokenizer};
+use finetone_data::{Dataset, Example, LabelSet, ReadOptions, Target, stratified_split};
+
+use crate::error::TrainError;
+use crate::events::{Listener, TrainEvent};
+use crate::run_file::{RunConfig, Truncation};
+
+/// The examples of a run before they are encoded.
+pub struct Texts {
+    /// The classes.
+    pub labels: LabelSet,
+    /// What is learnt from.
+    pub train: Vec<Example>,
+    /// What chooses the best checkpoint; may be empty.
+    pub validation: Vec<Example>,
+    /// What is measured at the end; may be empty.
+    pub test: Vec<Example>,
+    /// Where the text column was found.
+    pub text_column: String,
+    /// Where the label column was found.
+    pub label_column: Option<String>,
+}
+
+/// Encoded texts with their targets.
+pub struct Rows {
+    /// Token ids of each text.
+    pub ids: Vec<Vec<u32>>,
+    /// Their numbers.
+    pub lengths: Vec<usize>,
+    /// The classes of each text.
+    pub targets: Vec<Target>,
+    /// Where each stands in its file.
+    pub lines: Vec<u64>,
+    /// How many were cut.
+    pub truncated: usize,
+}
+
+impl Texts {
+    /// Runs the doctor's checks, reads the files and holds rows out where no file is given.
+    ///
+    /// # Errors
+    /// What the doctor calls an error, and a file that cannot be read.
+    pub fn read(config: &RunConfig, listener: &mut dyn Listener) -> Result<Self, TrainError> {
+        let options = ReadOptions {
+            text_column: config.text_column.clone(),
+            label_column: config.label_column.clone(),
+            multi_label: config.multi_label,
+            ..ReadOptions::default()
+        };
+        examine(config, &options, listener)?;
+        let whole = read_one(&config.train, &options, listener)?;
+        let known = ReadOptions {
+            known: Some(whole.labels.clone()),
+            text_column: config.text_column.clone(),
+            ..options.clone()
+        };
+        let labels = whole.labels.clone();
+        let (text_column, label_column) = (whole.text_column.clone(), whole.label_column.clone());
+        let (train, test) = match &config.test {
+            Some(path) => (whole.examples, read_one(path, &known, listener)?.examples),
+            None => hold_out(whole.examples, config.test_fraction, config.seed),
+        };
+        let (train, validation) = match &config.validation {
+            Some(path) => (train, read_one(path, &known, listener)?.examples),
+            None => hold_out(train, config.validation_fraction, config.seed.wrapping_add(1)),
+        };
+        Ok(Self { labels, train, validation, test, text_column, label_column })
+    }
+}
+
+/// The same checks as `finetone doctor`: errors stop the run, warnings are told.
+fn examine(config: &RunConfig, options: &ReadOptions, listener: &mut dyn Listener) -> Result<(), TrainError> {
+    let options = DoctorOptions { read: options.clone(), ..DoctorOptions::default() };
+    let mut faults = doctor::examine(&config.train, config.test.as_deref(), &options)?.faults;
+    if let Some(validation) = &config.validation {
+        // The training file's own faults are known by now; only what the validation file adds is of interest.
+        let more = doctor::examine(&config.train, Some(validation), &options)?.faults;
+        faults.extend(more.into_iter().filter(|fault| fault.file == *validation));
+    }
+    let mut errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
+    if let Some(first) = errors.next() {
+        let (path, first, fix) = (first.file.clone(), first.message.clone(), first.fix.clone());
+        return Err(TrainError::Faults { path, errors: 1 + errors.count(), first, fix });
+    }
+    for fault in faults.iter().filter(|fault| fault.severity == Severity::Warning) {
+        let message = format!("{}: {} ({})", fault.file.display(), fault.message, fault.fix);
+        listener.on(&TrainEvent::Notice { message });
+    }
+    Ok(())
+}
+
+fn read_one(path: &Path, options: &ReadOptions, listener: &mut dyn Listener) -> Result<Dataset, TrainError> {
+    let dataset = Dataset::read(path, options)?;
+    for notice in &dataset.notices {
+        let message = format!("{}: {notice}", path.display());
+        listener.on(&TrainEvent::Notice { message });
+    }
+    Ok(dataset)
+}
+
+fn hold_out(examples: Vec<Example>, fraction: f64, seed: u64) -> (Vec<Example>, Vec<Example>) {
+    if fraction == 0.0 {
+        return (examples, Vec::new());
+    }
+    let split = stratified_split(&examples, fraction, seed);
+    let pick = |indices: &[usize]| indices.iter().map(|&i| examples[i].clone()).collect();
+    (pick(&split.train), pick(&split.held_out))
+}
+
+impl Rows {
+    /// Encodes examples, all of which have a target.
+    pub fn encode(examples: &[Example], tokenizer: &Tokenizer, limit: &Limit) -> Self {
+        let labelled = || examples.iter().filter(|example| example.target.is_some());
+        let texts: Vec<&str> = labelled().map(|example| example.text.as_str()).collect();
+        let encodings = tokenizer.encode_batch(&texts, limit);
+        let truncated = encodings.iter().filter(|encoding| encoding.truncated).count();
+        let ids: Vec<Vec<u32>> = encodings.into_iter().map(|encoding| encoding.ids).collect();
+        Self {
+            lengths: ids.iter().map(Vec::len).collect(),
+            ids,
+            targets: labelled().filter_map(|example| example.target.clone()).collect(),
+            lines: labelled().map(|example| example.line).collect(),
+            truncated,
+        }
+    }
+
+    /// Number of texts.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// A number that changes when a text, its encoding or a label does: FNV-1a over ids and classes. A checkpoint keeps it,
+    /// so that a run is not resumed on other data.
+    pub fn fingerprint(&self) -> u64 {
+        let classes = self.targets.iter().flat_map(|t| t.classes().iter().map(|&c| c as u64).chain([u64::MAX]));
+        let ids = self.ids.iter().flat_map(|ids| ids.iter().map(|&id| u64::from(id)).chain([u64::MAX]));
+        ids.chain(classes).fold(0xCBF2_9CE4_8422_2325, |hash, value| (hash ^ value).wrapping_mul(0x0000_0100_0000_01B3))
+    }
+}
+
+/// The limit on tokens: as set, else what tokenizer and model allow, at most 512.
+pub fn text_limit(config: &RunConfig, tokenizer: &Tokenizer, model_max: usize) -> Limit {
+    let usual = tokenizer.max_tokens_hint().unwrap_or(model_max).min(512);
+    let keep = match config.truncation {
+        Truncation::Head => Keep::Head,
+        Truncation::Tail => Keep::Tail,
+        Truncation::HeadTail => Keep::HeadTail,
+    };
+    Limit { max_tokens: config.max_tokens.unwrap_or(usual).min(model_max), keep }
+}

@@ -1,0 +1,133 @@
+//! Predictions and truth to numbers and a report.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use finetone_classify::Classifier;
+use finetone_data::{Dataset, Example, LabelSet, ReadOptions, Target};
+use finetone_evaluate::{
+    Evaluation, EvaluationOptions, Metric, NamedEvaluation, Predictions, Report, Section, Truth, WorstError,
+};
+use finetone_model::{HeadConfig, Output};
+
+use crate::error::TrainError;
+
+/// How many of the worst errors a report shows.
+const WORST_ERRORS: usize = 20;
+
+/// Texts that `evaluate_file` hands to the classifier at a time.
+const WINDOW: usize = 4096;
+
+/// Probabilities and truth, put together.
+pub fn predictions(head: &HeadConfig, targets: &[Target], probabilities: Vec<f32>) -> Result<Predictions, TrainError> {
+    let truth = truth(targets, head.output == Output::MultiLabel);
+    Ok(Predictions::new(head.labels.clone(), truth, probabilities)?)
+}
+
+fn truth(targets: &[Target], multi_label: bool) -> Truth {
+    if multi_label {
+        Truth::Multi(targets.iter().map(|target| target.classes().to_vec()).collect())
+    } else {
+        Truth::Single(targets.iter().filter_map(Target::first).collect())
+    }
+}
+
+/// The metrics of an evaluation during training, by the names that users of other trainers know.
+pub fn summary(predictions: &Predictions) -> Result<BTreeMap<String, f64>, TrainError> {
+    let mut all = BTreeMap::new();
+    for name in ["loss", "accuracy", "f1_macro", "f1_weighted", "ece"] {
+        let metric: Metric = name.parse()?;
+        all.insert(format!("eval_{name}"), metric.compute(predictions)?);
+    }
+    for label in predictions.labels() {
+        let metric: Metric = format!("f1.{label}").parse()?;
+        all.insert(format!("eval_f1_{label}"), metric.compute(predictions)?);
+    }
+    Ok(all)
+}
+
+/// The final numbers by name, without their intervals.
+pub fn final_metrics(evaluation: &Evaluation) -> BTreeMap<String, f64> {
+    evaluation.estimates().iter().map(|(metric, estimate)| (metric.to_string(), estimate.value)).collect()
+}
+
+/// Numbers with intervals and the baseline of the same texts.
+pub fn evaluate(name: &str, predictions: &Predictions) -> Result<NamedEvaluation, TrainError> {
+    let evaluation = Evaluation::new(predictions, &EvaluationOptions::default())?;
+    Ok(NamedEvaluation::new(name, predictions, evaluation)?)
+}
+
+/// The wrong answers that cost most, with their texts.
+pub fn worst_errors(predictions: &Predictions, examples: &[Example]) -> Vec<WorstError> {
+    WorstError::rank(predictions, WORST_ERRORS, |row| (examples[row].line, examples[row].text.clone()))
+}
+
+/// Measures a classifier on a labelled file, which is read as `options` says, against the classifier's labels.
+///
+/// # Errors
+/// A file that cannot be read, a label that the classifier does not know, a device that failed.
+pub fn evaluate_file(
+    classifier: &mut dyn Classifier,
+    file: &Path,
+    options: &ReadOptions,
+) -> Result<(Evaluation, Report), TrainError> {
+    let multi_label = classifier.is_multi_label();
+    let options = ReadOptions {
+        known: Some(LabelSet::from_names(classifier.labels().iter().cloned())),
+        multi_label: options.multi_label.or(multi_label.then_some('|')),
+        labels_required: true,
+        ..options.clone()
+    };
+    let dataset = Dataset::read(file, &options)?;
+    // A label set orders its names by itself; the classifier's order is that of its probabilities.
+    let places: Vec<usize> = dataset
+        .labels
+        .names()
+        .iter()
+        .map(|name| classifier.labels().iter().position(|label| label == name).unwrap_or(0))
+        .collect();
+    let targets: Vec<Target> =
+        dataset.examples.iter().filter_map(|e| e.target.as_ref()).map(|t| moved(t, &places)).collect();
+    let (mut all, mut truncated) = (Vec::new(), 0);
+    for window in dataset.examples.chunks(WINDOW) {
+        let texts: Vec<&str> = window.iter().map(|example| example.text.as_str()).collect();
+        let classified = classifier.classify(&texts)?;
+        all.extend(classified.probabilities);
+        truncated += classified.truncated;
+    }
+    let predictions = Predictions::new(classifier.labels().to_vec(), truth(&targets, multi_label), all)?;
+    let named = evaluate("test", &predictions)?;
+    let rows = dataset.examples.len();
+    let evaluation = named.evaluation.clone();
+    let report = Report {
+        title: format!("Evaluation on {}", file.file_name().unwrap_or_default().to_string_lossy()),
+        evaluations: vec![named],
+        notices: dataset.notices.iter().map(ToString::to_string).collect(),
+        worst_errors: worst_errors(&predictions, &dataset.examples),
+        data: vec![
+            Section::new("Data")
+                .fact("file", file.display())
+                .fact("rows", rows)
+                .fact("text column", &dataset.text_column)
+                .fact("truncated texts", share(truncated, rows)),
+        ],
+        ..Report::default()
+    };
+    Ok((evaluation, report))
+}
+
+fn moved(target: &Target, places: &[usize]) -> Target {
+    match target {
+        Target::Class(class) => Target::Class(places[*class]),
+        Target::Classes(classes) => {
+            let mut moved: Vec<usize> = classes.iter().map(|&class| places[class]).collect();
+            moved.sort_unstable();
+            Target::Classes(moved)
+        }
+    }
+}
+
+/// `12 of 970 (1.2 %)`.
+pub fn share(part: usize, whole: usize) -> String {
+    format!("{part} of {whole} ({:.1} %)", 100.0 * part as f64 / whole.max(1) as f64)
+}

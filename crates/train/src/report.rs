@@ -1,0 +1,162 @@
+//! What a run's report says besides its numbers: the data, the settings, the curves.
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::path::Path;
+
+use finetone_backend::Backend;
+use finetone_evaluate::{Curve, Report, Section};
+
+use crate::events::{Listener, TrainEvent};
+use crate::material::{Rows, Texts};
+use crate::measure;
+use crate::run::Measured;
+use crate::run_file::RunConfig;
+use crate::trainer::Trainer;
+
+/// Keeps the points of the curves while events pass on to the listener behind it.
+pub struct CurveRecorder<'a> {
+    next: &'a mut dyn Listener,
+    curves: BTreeMap<&'static str, Vec<(u64, f64)>>,
+    notices: Vec<String>,
+}
+
+/// Name of the event's value, name in the report, unit.
+const CURVES: [(&str, &str, &str); 6] = [
+    ("loss", "training loss", "nats per text"),
+    ("eval_loss", "validation loss", "nats per text"),
+    ("eval_f1_macro", "validation macro F1", ""),
+    ("eval_accuracy", "validation accuracy", ""),
+    ("learning_rate", "learning rate", ""),
+    ("grad_norm", "gradient norm", ""),
+];
+
+impl<'a> CurveRecorder<'a> {
+    /// A recorder that first takes up the points of an earlier part of the run from its `events.jsonl`.
+    pub fn open(run: &Path, next: &'a mut dyn Listener) -> Self {
+        let mut recorder = Self { next, curves: BTreeMap::new(), notices: Vec::new() };
+        if let Ok(file) = std::fs::File::open(run.join("events.jsonl")) {
+            let lines = std::io::BufReader::new(file).lines().map_while(Result::ok);
+            for event in lines.filter_map(|line| serde_json::from_str(&line).ok()) {
+                recorder.record(&event);
+            }
+        }
+        recorder
+    }
+
+    fn record(&mut self, event: &TrainEvent) {
+        let mut point = |name: &'static str, step: u64, value: f64| {
+            let points = self.curves.entry(name).or_default();
+            // A resumed run takes some steps again.
+            points.retain(|(earlier, _)| *earlier < step);
+            points.push((step, value));
+        };
+        match event {
+            TrainEvent::Step { step, loss, grad_norm, learning_rate, .. } => {
+                point("loss", *step, *loss);
+                point("grad_norm", *step, *grad_norm);
+                point("learning_rate", *step, *learning_rate);
+            }
+            TrainEvent::Evaluated { step, metrics, .. } => {
+                for (name, _, _) in CURVES {
+                    if let Some(value) = metrics.get(name) {
+                        point(name, *step, *value);
+                    }
+                }
+            }
+            TrainEvent::Notice { message } if !self.notices.contains(message) => self.notices.push(message.clone()),
+            _ => {}
+        }
+    }
+
+    /// What was recorded, as the report draws it, and the notices.
+    pub fn curves(self) -> (Vec<Curve>, Vec<String>) {
+        let curves = CURVES.iter().filter_map(|(key, name, unit)| {
+            let points = self.curves.get(key)?.clone();
+            Some(Curve { name: (*name).to_owned(), unit: (*unit).to_owned(), points })
+        });
+        (curves.collect(), self.notices)
+    }
+}
+
+impl Listener for CurveRecorder<'_> {
+    fn on(&mut self, event: &TrainEvent) {
+        self.record(event);
+        self.next.on(event);
+    }
+}
+
+/// The report of a finished run.
+pub fn build<B: Backend>(
+    config: &RunConfig,
+    trainer: &Trainer<'_, B>,
+    texts: &Texts,
+    (train, test): (&Rows, &Rows),
+    measured: Measured,
+    (curves, notices): (Vec<Curve>, Vec<String>),
+) -> Report {
+    let examples = match measured.name {
+        "test" => &texts.test,
+        "validation" => &texts.validation,
+        _ => &texts.train,
+    };
+    let file = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Report {
+        title: format!("{} on {}", model_name(&config.model), file(&config.train)),
+        worst_errors: measure::worst_errors(&measured.predictions, examples),
+        evaluations: measured.all,
+        notices,
+        curves,
+        data: data_sections(config, texts, (train, test)),
+        run: run_sections(config, trainer),
+    }
+}
+
+fn model_name(model: &str) -> String {
+    Path::new(model).file_name().map_or_else(|| model.to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+fn data_sections(config: &RunConfig, texts: &Texts, (train, test): (&Rows, &Rows)) -> Vec<Section> {
+    let mut files = Section::new("Data").fact("training file", config.train.display());
+    files = files.fact("text column", &texts.text_column);
+    if let Some(column) = &texts.label_column {
+        files = files.fact("label column", column);
+    }
+    let source = |path: &Option<std::path::PathBuf>| match path {
+        Some(path) => path.display().to_string(),
+        None => "held out from the training file".to_owned(),
+    };
+    files = files
+        .fact("training texts", train.len())
+        .fact("validation texts", format!("{} ({})", texts.validation.len(), source(&config.validation)))
+        .fact("test texts", format!("{} ({})", test.len(), source(&config.test)))
+        .fact("texts cut at the limit", measure::share(train.truncated + test.truncated, train.len() + test.len()));
+    let mut classes = Section::new("Classes in the training texts");
+    for (class, name) in texts.labels.names().iter().enumerate() {
+        let count = train.targets.iter().filter(|target| target.classes().contains(&class)).count();
+        classes = classes.fact(name, measure::share(count, train.len()));
+    }
+    vec![files, classes]
+}
+
+fn run_sections<B: Backend>(config: &RunConfig, trainer: &Trainer<'_, B>) -> Vec<Section> {
+    let (model, progress) = (&trainer.model, &trainer.progress);
+    let best = progress.best.map_or("the last step".to_owned(), |best| {
+        format!("step {} ({} {:.4} on the validation texts)", best.step, config.metric, best.value)
+    });
+    let about = Section::new("Model")
+        .fact("model", &config.model)
+        .fact("family", model.config.family.spec().architecture)
+        .fact("parameters", model.table.numbers())
+        .fact("trained parameters", model.table.gradient_len())
+        .fact("machine", trainer.backend.name());
+    let training = Section::new("Training")
+        .fact("steps", progress.step)
+        .fact("epochs", format!("{:.2}", trainer.plan.epoch(progress.step)))
+        .fact("tokens", progress.num_tokens)
+        .fact("weights kept", best)
+        .fact("batch", config.step_size())
+        .fact("learning rate", format!("{:e}", config.learning_rate))
+        .fact("seed", config.seed);
+    vec![about, training]
+}

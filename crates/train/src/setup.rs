@@ -1,0 +1,181 @@
+//! The model of a run: found, or made from scratch, with the head that the data ask for.
+
+use std::path::Path;
+
+use finetone_backend::Backend;
+use finetone_classify::hub::{HubConfig, HubProgress};
+use finetone_classify::source::{BuiltIn, ModelSource, ResolvedModel};
+use finetone_classify::{ClassifyError, check_vocabulary, with_text_limit};
+use finetone_data::tokenizer::{Limit, Tokenizer, TrainKind, TrainOptions};
+use finetone_model::checkpoint::{HeadImport, ModelFolder};
+use finetone_model::families::{from_scratch, read_config};
+use finetone_model::{Family, HeadPooling, Model, ModelConfig, Output};
+use serde_json::{Map, Value};
+
+use crate::error::TrainError;
+use crate::events::{Listener, TrainEvent};
+use crate::groups;
+use crate::material::{Texts, text_limit};
+use crate::run_file::{OutputKind, RunConfig};
+
+/// A model ready to be trained, its tokenizer, and how texts are cut.
+pub struct Setup<B: Backend> {
+    pub model: Model<B>,
+    pub tokenizer: Tokenizer,
+    pub limit: Limit,
+}
+
+/// Finds or makes the model.
+///
+/// # Errors
+/// A model that is not found or damaged, settings that do not fit it.
+pub fn setup<B: Backend>(
+    backend: &B,
+    config: &RunConfig,
+    texts: &Texts,
+    hub: (&HubConfig, &mut dyn HubProgress),
+    listener: &mut dyn Listener,
+) -> Result<Setup<B>, TrainError> {
+    let resolved = ModelSource::resolve(&config.model, hub.0, hub.1).map_err(ClassifyError::from)?;
+    let mut setup = match resolved {
+        ResolvedModel::Scratch(built_in) => scratch(backend, config, texts, Blueprint::BuiltIn(built_in))?,
+        ResolvedModel::Config(path) => scratch(backend, config, texts, Blueprint::read(&path)?)?,
+        ResolvedModel::Folder { folder, .. } => pretrained(backend, config, texts, &folder, listener)?,
+    };
+    groups::freeze(&mut setup.model.table, config)?;
+    Ok(setup)
+}
+
+fn pretrained<B: Backend>(
+    backend: &B,
+    config: &RunConfig,
+    texts: &Texts,
+    folder: &Path,
+    listener: &mut dyn Listener,
+) -> Result<Setup<B>, TrainError> {
+    let source = ModelFolder::open(folder).map_err(ClassifyError::from)?;
+    let tokenizer = Tokenizer::from_folder(folder).map_err(ClassifyError::from)?;
+    check_vocabulary(folder, &tokenizer, source.config())?;
+    let mut model_config = source.config().clone();
+    let limit = text_limit(config, &tokenizer, model_config.max_tokens());
+    adjust(&mut model_config, config, texts, limit)?;
+    let head = HeadImport::FreshWhereMissing(config.seed);
+    let (model, report) = source.load(backend, model_config, head).map_err(ClassifyError::from)?;
+    if !report.fresh.is_empty() {
+        let message = format!("the head starts fresh: {}", report.fresh.join(", "));
+        listener.on(&TrainEvent::Notice { message });
+    }
+    Ok(Setup { model, tokenizer, limit })
+}
+
+/// What a model from scratch is before its vocabulary is known.
+enum Blueprint<'a> {
+    BuiltIn(&'a BuiltIn),
+    /// A user's `config.json`; the vocabulary's size and the padding id in it give way to the tokenizer's.
+    Config(Map<String, Value>, ModelConfig),
+}
+
+impl Blueprint<'_> {
+    fn read(path: &Path) -> Result<Self, TrainError> {
+        let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
+        let raw: Map<String, Value> = serde_json::from_str(&text).map_err(|error| TrainError::RunFile {
+            path: path.to_owned(),
+            problem: format!("not a JSON object: {error}"),
+            hint: "give a `config.json` as Transformers writes it".into(),
+        })?;
+        let config = read_config(&raw, path).map_err(ClassifyError::from)?;
+        Ok(Self::Config(raw, config))
+    }
+
+    /// Family, the largest vocabulary to train, and the longest text.
+    fn wants(&self) -> (Family, usize, usize) {
+        match self {
+            Self::BuiltIn(built_in) => (built_in.family, built_in.vocab, built_in.max_positions),
+            Self::Config(_, config) => (config.family, config.vocab_size, config.max_tokens()),
+        }
+    }
+
+    fn config(self, tokenizer: &Tokenizer) -> Result<ModelConfig, TrainError> {
+        let (vocab_size, pad_token_id) = (tokenizer.vocab_size(), tokenizer.pad_id().unwrap_or(0));
+        let config = match self {
+            Self::BuiltIn(built_in) => from_scratch(built_in.family, &built_in.sizes(vocab_size, pad_token_id)),
+            Self::Config(mut raw, _) => {
+                raw.insert("vocab_size".into(), vocab_size.into());
+                raw.insert("pad_token_id".into(), pad_token_id.into());
+                read_config(&raw, Path::new("config.json"))
+            }
+        };
+        Ok(config.map_err(ClassifyError::from)?)
+    }
+}
+
+fn scratch<B: Backend>(
+    backend: &B,
+    config: &RunConfig,
+    texts: &Texts,
+    blueprint: Blueprint<'_>,
+) -> Result<Setup<B>, TrainError> {
+    let (family, vocab_size, max_tokens) = blueprint.wants();
+    let tokenizer = match &config.tokenizer {
+        Some(folder) => Tokenizer::from_folder(folder),
+        None => {
+            let kind = match family {
+                Family::Gpt2 => TrainKind::Gpt2Bpe,
+                Family::Roberta => TrainKind::RobertaBpe,
+                Family::Bert | Family::DistilBert => TrainKind::WordPiece,
+            };
+            let options = TrainOptions { max_tokens: Some(max_tokens), ..TrainOptions::new(kind, vocab_size) };
+            Tokenizer::train(texts.train.iter().map(|example| example.text.as_str()), &options)
+        }
+    };
+    let tokenizer = tokenizer.map_err(ClassifyError::from)?;
+    let mut model_config = blueprint.config(&tokenizer)?;
+    let limit = text_limit(config, &tokenizer, model_config.max_tokens());
+    adjust(&mut model_config, config, texts, limit)?;
+    Ok(Setup { model: Model::initialise(backend, model_config, config.seed), tokenizer, limit })
+}
+
+/// Gives the configuration the labels of the data and what the settings say about head and dropout.
+fn adjust(model: &mut ModelConfig, config: &RunConfig, texts: &Texts, limit: Limit) -> Result<(), TrainError> {
+    model.head.labels = texts.labels.names().to_vec();
+    model.head.output = match (config.multi_label, config.output) {
+        (Some(_), _) => Output::MultiLabel,
+        (None, OutputKind::Auto) => Output::Softmax,
+        (None, OutputKind::OneLogit) if texts.labels.len() == 2 => Output::OneLogit,
+        (None, OutputKind::OneLogit) => {
+            return Err(TrainError::Setting {
+                problem: format!("`output=one-logit` is for two classes, the data have {}", texts.labels.len()),
+                hint: "leave the setting out".into(),
+            });
+        }
+    };
+    if let Some(pooling) = &config.pooling {
+        model.set_pooling(parse_pooling(pooling)?);
+    }
+    if let Some(rate) = config.dropout {
+        model.set_backbone_dropout(rate);
+    }
+    if let Some(rate) = config.head_dropout {
+        model.set_head_dropout(rate);
+    }
+    with_text_limit(model, limit);
+    Ok(())
+}
+
+fn parse_pooling(text: &str) -> Result<HeadPooling, TrainError> {
+    match text {
+        "first" => Some(HeadPooling::First),
+        "last" => Some(HeadPooling::Last),
+        "mean" => Some(HeadPooling::Mean),
+        "attention" => Some(HeadPooling::Attention { last: 100 }),
+        _ => text
+            .strip_prefix("attention:")
+            .and_then(|n| n.parse().ok())
+            .filter(|&last| last > 0)
+            .map(|last| HeadPooling::Attention { last }),
+    }
+    .ok_or_else(|| TrainError::Setting {
+        problem: format!("`pooling` is `{text}`"),
+        hint: "`first`, `last`, `mean`, `attention` (over the last 100 tokens) or `attention:N`".into(),
+    })
+}

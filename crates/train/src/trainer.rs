@@ -1,0 +1,304 @@
+//! The training loop, on one page.
+//!
+//! A step: pack a group of texts → forward → loss → backward, for each group of the batch that fits the token budget →
+//! norm → clip → AdamW → refresh. Everything random is a function of the seed and of how far the run has come, so that a
+//! run that was stopped goes on with the same bits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use finetone_backend::{AdamW, Backend, Real};
+use finetone_classify::{Forward, probabilities};
+use finetone_data::batching::{epoch_order, micro_batches};
+use finetone_evaluate::{Metric, Predictions};
+use finetone_model::{DropoutKey, Gradients, Model, PackedBatch, Workspace};
+
+use crate::error::TrainError;
+use crate::events::{Listener, TrainEvent};
+use crate::groups::rate_and_decay;
+use crate::material::Rows;
+use crate::measure;
+use crate::objective::Objective;
+use crate::run_file::RunConfig;
+use crate::schedule::Plan;
+use crate::store::{Best, Progress, Store};
+
+/// Lets another thread stop a run after its current step.
+#[derive(Debug, Clone, Default)]
+pub struct Control {
+    /// Set it to stop.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Why the loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// All steps are taken, or none helped any more.
+    Complete,
+    /// The user stopped it; a checkpoint is saved.
+    Interrupted,
+}
+
+/// A model in training with the memory it needs.
+pub struct Trainer<'a, B: Backend> {
+    pub(crate) backend: &'a B,
+    pub(crate) config: &'a RunConfig,
+    pub(crate) model: Model<B>,
+    pub(crate) progress: Progress,
+    pub(crate) plan: Plan,
+    metric: Metric,
+    objective: Objective,
+    gradients: Gradients<B>,
+    moments: (B::Buffer, B::Buffer),
+    workspace: Workspace<B>,
+    batch: PackedBatch,
+    losses: Vec<B::Real>,
+}
+
+/// What one step showed.
+struct StepReport {
+    loss: f64,
+    grad_norm: f64,
+    tokens: usize,
+}
+
+impl<'a, B: Backend> Trainer<'a, B> {
+    /// A trainer before its first step. `longest` is the number of tokens of the longest text.
+    pub fn new(
+        backend: &'a B,
+        config: &'a RunConfig,
+        model: Model<B>,
+        (plan, metric, objective): (Plan, Metric, Objective),
+        train: &Rows,
+    ) -> Self {
+        let moments = || backend.zeros(model.table.gradient_len());
+        let tokens = largest_group(config, train);
+        let sequences = config.step_size().min(train.len()).min(tokens);
+        Self {
+            backend,
+            config,
+            gradients: Gradients::new(backend, &model.table),
+            moments: (moments(), moments()),
+            workspace: Workspace::for_training(backend, &model.config, tokens, sequences),
+            batch: PackedBatch::default(),
+            losses: vec![B::Real::default(); sequences],
+            progress: Progress { fingerprint: train.fingerprint(), ..Progress::default() },
+            model,
+            plan,
+            metric,
+            objective,
+        }
+    }
+
+    /// Goes on from the newest checkpoint, if there is one.
+    ///
+    /// # Errors
+    /// A checkpoint that cannot be read, or of other data.
+    pub fn restore(&mut self, store: &Store, folder: &std::path::Path) -> Result<(), TrainError> {
+        let Some(step) = store.newest()? else { return Ok(()) };
+        let progress = store.load(self.backend, &mut self.model, &mut self.moments, step)?;
+        if progress.fingerprint != self.progress.fingerprint {
+            let problem = "the training data have changed since the run was started".to_owned();
+            return Err(TrainError::Checkpoint { path: folder.to_owned(), problem });
+        }
+        self.progress = progress;
+        Ok(())
+    }
+
+    /// Takes the steps that are left.
+    ///
+    /// # Errors
+    /// A loss or gradient that is no number, a checkpoint that cannot be written, a device that failed.
+    pub fn train(
+        &mut self,
+        (train, validation): (&Rows, &Rows),
+        store: &Store,
+        control: &Control,
+        listener: &mut dyn Listener,
+    ) -> Result<End, TrainError> {
+        let mut forward = None;
+        while self.progress.step < self.plan.steps && !self.out_of_patience() {
+            let epoch = self.progress.step / self.plan.steps_per_epoch;
+            let done = self.progress.step % self.plan.steps_per_epoch;
+            let order = epoch_order(
+                &train.lengths,
+                self.config.step_size(),
+                self.config.group_by_length,
+                self.config.seed,
+                epoch,
+            );
+            for batch in order.iter().skip(done as usize) {
+                self.step_and_tell(train, batch, listener)?;
+                let step = self.progress.step;
+                let stop = control.stop.load(Ordering::Relaxed) && step < self.plan.steps;
+                if self.plan.evaluates_after(step) {
+                    if !validation.is_empty() {
+                        let forward = forward.get_or_insert_with(|| self.forward(validation));
+                        self.evaluate(validation, forward, store, listener)?;
+                    }
+                    self.checkpoint(store, listener)?;
+                } else if stop {
+                    self.checkpoint(store, listener)?;
+                }
+                if stop {
+                    listener.on(&TrainEvent::Interrupted { step });
+                    return Ok(End::Interrupted);
+                }
+                if step == self.plan.steps || self.out_of_patience() {
+                    break;
+                }
+            }
+        }
+        if let Some(best) = self.progress.best.filter(|_| self.progress.step < self.plan.steps) {
+            listener.on(&TrainEvent::StoppedEarly { step: self.progress.step, best_step: best.step });
+        }
+        Ok(End::Complete)
+    }
+
+    fn step_and_tell(&mut self, train: &Rows, batch: &[usize], listener: &mut dyn Listener) -> Result<(), TrainError> {
+        let start = Instant::now();
+        let learning_rate = self.plan.rate(self.progress.step + 1);
+        let report = self.step(train, batch, learning_rate)?;
+        self.progress.step += 1;
+        self.progress.num_tokens += report.tokens as u64;
+        self.progress.loss_sum += report.loss;
+        listener.on(&TrainEvent::Step {
+            step: self.progress.step,
+            epoch: self.plan.epoch(self.progress.step),
+            loss: report.loss,
+            grad_norm: report.grad_norm,
+            learning_rate,
+            num_tokens: self.progress.num_tokens,
+            tokens_per_second: report.tokens as f64 / start.elapsed().as_secs_f64(),
+        });
+        Ok(())
+    }
+
+    /// One optimiser step over the texts `batch`.
+    fn step(&mut self, train: &Rows, batch: &[usize], rate: f64) -> Result<StepReport, TrainError> {
+        let weight = self.objective.weight(batch.iter().map(|&i| &train.targets[i]));
+        let (mut loss, mut tokens) = (0.0, 0);
+        for group in micro_batches(batch, &train.lengths, self.config.token_budget) {
+            loss += self.accumulate(train, &group, weight) / weight;
+            tokens += self.batch.tokens();
+        }
+        let grad_norm = self.backend.global_norm(&self.gradients.buffer, self.model.table.gradient_len());
+        self.backend.synchronize().map_err(finetone_classify::ClassifyError::from)?;
+        for (what, value) in [("loss", loss), ("gradient", grad_norm)] {
+            if !value.is_finite() {
+                let lines: Vec<String> = batch.iter().map(|&i| train.lines[i].to_string()).collect();
+                let (step, lines) = (self.progress.step + 1, lines.join(", "));
+                return Err(TrainError::NotFinite { step, what, value, lines, learning_rate: rate });
+            }
+        }
+        self.update(rate, grad_norm);
+        Ok(StepReport { loss, grad_norm, tokens })
+    }
+
+    /// Forward and backward over one group; returns the sum of its losses.
+    fn accumulate(&mut self, train: &Rows, group: &[usize], weight: f64) -> f64 {
+        self.batch.repack(group.iter().map(|&i| train.ids[i].as_slice()), self.model.config.position_offset);
+        let dropout = Some(DropoutKey { seed: self.config.seed, step: self.progress.passes });
+        self.progress.passes += 1;
+        let pass = self.model.pass(self.backend, &self.batch, dropout);
+        let transformer = &self.model.transformer;
+        transformer.forward(&pass, &mut self.workspace);
+        let (loss, targets) = self.objective.of(group.iter().map(|&i| &train.targets[i]), weight);
+        let losses = &mut self.losses[..group.len()];
+        transformer.loss(&pass, &mut self.workspace, losses, targets, loss);
+        transformer.backward(&pass, &mut self.gradients, &mut self.workspace);
+        losses.iter().map(|v| v.to_f64()).sum()
+    }
+
+    /// Clips, moves every trained parameter, refreshes its packed form and clears the gradients.
+    fn update(&mut self, rate: f64, grad_norm: f64) {
+        let clip = self.config.max_grad_norm;
+        // The small number is PyTorch's; it keeps the quotient finite for a norm of zero.
+        let gradient_scale = if clip > 0.0 { (clip / (grad_norm + 1e-6)).min(1.0) } else { 1.0 };
+        let blocks = self.model.config.num_hidden_layers;
+        let Model { table, parameters, .. } = &mut self.model;
+        for (id, spec) in table.iter() {
+            let Some(span) = table.span(id) else { continue };
+            let (factor, weight_decay) = rate_and_decay(spec, blocks, self.config);
+            let update = AdamW {
+                rate: rate * factor,
+                beta1: self.config.beta1,
+                beta2: self.config.beta2,
+                epsilon: self.config.epsilon,
+                weight_decay,
+                step: self.progress.step + 1,
+                gradient_scale,
+            };
+            let weight = parameters.get_mut(id);
+            let moments = (&mut self.moments.0, &mut self.moments.1);
+            self.backend.adamw(weight, moments, &self.gradients.buffer, span, &update);
+            self.backend.refresh(weight);
+        }
+        self.backend.clear(&mut self.gradients.buffer, table.gradient_len());
+    }
+
+    /// Memory to measure the model on `rows`.
+    pub fn forward(&self, rows: &Rows) -> Forward<B> {
+        let longest = rows.lengths.iter().copied().max().unwrap_or(1);
+        let total = rows.lengths.iter().sum::<usize>().max(1);
+        Forward::new(self.backend, &self.model, self.config.token_budget.min(total), longest)
+    }
+
+    /// What the model says about `rows`.
+    pub fn predict(&self, rows: &Rows, forward: &mut Forward<B>) -> Result<Predictions, TrainError> {
+        let probabilities = probabilities(self.backend, &self.model, forward, &rows.ids);
+        measure::predictions(&self.model.config.head, &rows.targets, probabilities)
+    }
+
+    fn evaluate(
+        &mut self,
+        validation: &Rows,
+        forward: &mut Forward<B>,
+        store: &Store,
+        listener: &mut dyn Listener,
+    ) -> Result<(), TrainError> {
+        let start = Instant::now();
+        let predictions = self.predict(validation, forward)?;
+        let value = self.metric.compute(&predictions)?;
+        let step = self.progress.step;
+        let best = self.progress.best.is_none_or(|best| self.metric.is_better(value, best.value));
+        if best {
+            store.save_best(self.backend, &self.model, step)?;
+            self.progress.best = Some(Best { step, value });
+            self.progress.evaluations_since_best = 0;
+        } else {
+            self.progress.evaluations_since_best += 1;
+        }
+        listener.on(&TrainEvent::Evaluated {
+            step,
+            epoch: self.plan.epoch(step),
+            metrics: measure::summary(&predictions)?,
+            metric: self.metric.to_string(),
+            value,
+            best,
+            seconds: start.elapsed().as_secs_f64(),
+        });
+        Ok(())
+    }
+
+    fn checkpoint(&self, store: &Store, listener: &mut dyn Listener) -> Result<(), TrainError> {
+        store.save(self.backend, &self.model, &self.moments, &self.progress)?;
+        listener.on(&TrainEvent::Checkpoint { step: self.progress.step });
+        Ok(())
+    }
+
+    fn out_of_patience(&self) -> bool {
+        self.config.early_stopping.is_some_and(|patience| self.progress.evaluations_since_best >= patience)
+    }
+}
+
+/// The most tokens that are computed at a time: the budget, or less where no batch has as many, or more for a text that
+/// alone is longer.
+pub fn largest_group(config: &RunConfig, train: &Rows) -> usize {
+    let longest = train.lengths.iter().copied().max().unwrap_or(1);
+    let mut lengths = train.lengths.clone();
+    lengths.sort_unstable_by(|a, b| b.cmp(a));
+    let largest_batch: usize = lengths.iter().take(config.step_size()).sum();
+    config.token_budget.min(largest_batch).max(longest)
+}
