@@ -128,34 +128,31 @@ fn packed_is_one_by_one<B: Backend>(backend: &B, tolerance: &Tolerance) {
     }
 }
 
-/// The promises of a backend, each a test.
-macro_rules! parity_of {
-    ($backend:ident, $new:expr, $tolerance:expr) => {
-        mod $backend {
+/// A promise, kept by every backend.
+macro_rules! on_every_backend {
+    ($promise:ident, $check:ident) => {
+        mod $promise {
             use super::*;
             #[test]
-            fn answers() {
-                $new.iter().for_each(|backend| answers_are_pytorchs(backend, &$tolerance));
+            fn reference_f64() {
+                $check(&Reference::<f64>::new(), &F64);
             }
             #[test]
-            fn gradients() {
-                $new.iter().for_each(|backend| gradients_are_pytorchs(backend, &$tolerance));
+            fn reference_f32() {
+                $check(&Reference::<f32>::new(), &F32);
             }
             #[test]
-            fn ten_steps() {
-                $new.iter().for_each(|backend| ten_steps_are_pytorchs(backend, &$tolerance));
-            }
-            #[test]
-            fn packed() {
-                $new.iter().for_each(|backend| packed_is_one_by_one(backend, &$tolerance));
+            fn cpu_f32() {
+                every_cpu(2).iter().for_each(|cpu| $check(cpu, &CPU));
             }
         }
     };
 }
 
-parity_of!(reference_f64, [Reference::<f64>::new()], F64);
-parity_of!(reference_f32, [Reference::<f32>::new()], F32);
-parity_of!(cpu_f32, every_cpu(2), CPU);
+on_every_backend!(answers, answers_are_pytorchs);
+on_every_backend!(gradients, gradients_are_pytorchs);
+on_every_backend!(ten_steps, ten_steps_are_pytorchs);
+on_every_backend!(packed, packed_is_one_by_one);
 
 /// The processor with every instruction set that this machine has.
 fn every_cpu(threads: usize) -> Vec<Cpu> {
