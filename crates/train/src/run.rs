@@ -163,7 +163,7 @@ fn execute<B: Backend>(
     fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
     write(&folder.join("run.toml"), &config.to_toml())?;
     let mut trainer = Trainer::new(backend, config, model, (plan, metric, objective), &train);
-    trainer.restore(&store, folder)?;
+    trainer.restore(&store)?;
     recorder.on(&TrainEvent::Started {
         run: folder.to_owned(),
         model: config.model.clone(),

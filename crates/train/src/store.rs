@@ -106,16 +106,16 @@ impl Store {
         self.write(&file_name("best-", step), &weights(backend, model), HashMap::new())
     }
 
-    /// Restores weights, moments and progress from the checkpoint of `step`.
+    /// Restores weights, moments and progress from the checkpoint of `step`, if it is of texts with this fingerprint.
     ///
     /// # Errors
-    /// A file that cannot be read or belongs to another model.
+    /// A file that cannot be read or belongs to other texts or another model.
     pub fn load<B: Backend>(
         &self,
         backend: &B,
         model: &mut Model<B>,
         moments: &mut Moments<B>,
-        step: u64,
+        (step, fingerprint): (u64, u64),
     ) -> Result<Progress, TrainError> {
         let path = self.folder.join(file_name("step-", step));
         let data = std::fs::read(&path).map_err(TrainError::io(&path))?;
@@ -123,7 +123,10 @@ impl Store {
         let (_, metadata) = SafeTensors::read_metadata(&data).map_err(|error| wrong(error.to_string()))?;
         let text = metadata.metadata().as_ref().and_then(|m| m.get(PROGRESS));
         let text = text.ok_or_else(|| wrong("it is no checkpoint of a run".into()))?;
-        let progress = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        let progress: Progress = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        if progress.fingerprint != fingerprint {
+            return Err(wrong("the training data have changed since the run was started".into()));
+        }
         let file = SafeTensors::deserialize(&data).map_err(|error| wrong(error.to_string()))?;
         restore_weights(backend, model, &file).map_err(&wrong)?;
         for (name, moment) in [(FIRST, &mut moments.0), (SECOND, &mut moments.1)] {

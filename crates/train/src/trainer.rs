@@ -95,14 +95,11 @@ impl<'a, B: Backend> Trainer<'a, B> {
     ///
     /// # Errors
     /// A checkpoint that cannot be read, or of other data.
-    pub fn restore(&mut self, store: &Store, folder: &std::path::Path) -> Result<(), TrainError> {
-        let Some(step) = store.newest()? else { return Ok(()) };
-        let progress = store.load(self.backend, &mut self.model, &mut self.moments, step)?;
-        if progress.fingerprint != self.progress.fingerprint {
-            let problem = "the training data have changed since the run was started".to_owned();
-            return Err(TrainError::Checkpoint { path: folder.to_owned(), problem });
+    pub fn restore(&mut self, store: &Store) -> Result<(), TrainError> {
+        if let Some(step) = store.newest()? {
+            let wanted = (step, self.progress.fingerprint);
+            self.progress = store.load(self.backend, &mut self.model, &mut self.moments, wanted)?;
         }
-        self.progress = progress;
         Ok(())
     }
 

@@ -1,0 +1,255 @@
+//! A run as a black box: it learns, it resumes with the same bits, and it stops where it must.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use finetone_backend_cpu::{Cpu, CpuOptions};
+use finetone_classify::hub::HubConfig;
+use finetone_classify::{Classifier, TransformerClassifier};
+use finetone_train::{Control, Listener, Outcome, RunConfig, RunFile, Surroundings, TrainError, TrainEvent};
+
+const GOOD: [&str; 8] =
+    ["lovely", "delightful", "superb", "splendid", "charming", "excellent", "wonderful", "brilliant"];
+const BAD: [&str; 8] = ["dreadful", "awful", "horrid", "shabby", "broken", "useless", "terrible", "miserable"];
+const THINGS: [&str; 10] = ["lamp", "chair", "kettle", "phone", "jacket", "tent", "clock", "bike", "pan", "radio"];
+
+/// Rows whose label is a word of the text: what any working model learns.
+fn write_data(folder: &Path, rows: usize) -> PathBuf {
+    let path = folder.join("data.csv");
+    let mut text = String::from("text,label\n");
+    for i in 0..rows {
+        let (words, label) = if i % 2 == 0 { (GOOD, "good") } else { (BAD, "bad") };
+        let thing = THINGS[i / 2 % 10];
+        let ending = ["after a week", "", "and my sister says so too", "in every way, I must say"][i / 3 % 4];
+        text.push_str(&format!("\"the {thing} number {i} is {} {ending}\",{label}\n", words[i / 2 % 8]));
+    }
+    fs::write(&path, text).unwrap();
+    path
+}
+
+/// A very small BERT, as a configuration to start from scratch.
+fn write_config(folder: &Path) -> PathBuf {
+    let path = folder.join("micro.json");
+    let text = r#"{"model_type": "bert", "vocab_size": 400, "hidden_size": 32, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64}"#;
+    fs::write(&path, text).unwrap();
+    path
+}
+
+fn config(folder: &Path, rows: usize, settings: &[&str]) -> RunConfig {
+    let mut file = RunFile::default();
+    file.set("train", write_data(folder, rows).to_string_lossy().into_owned());
+    file.set("model", write_config(folder).to_string_lossy().into_owned());
+    for setting in settings {
+        file.assign(setting).unwrap();
+    }
+    file.resolve().unwrap()
+}
+
+#[derive(Default)]
+struct Recorder {
+    events: Vec<TrainEvent>,
+    stop_at: Option<(u64, Control)>,
+}
+
+impl Listener for Recorder {
+    fn on(&mut self, event: &TrainEvent) {
+        if let (TrainEvent::Step { step, .. }, Some((stop, control))) = (event, &self.stop_at)
+            && step == stop
+        {
+            control.stop.store(true, Ordering::Relaxed);
+        }
+        self.events.push(event.clone());
+    }
+}
+
+impl Recorder {
+    fn losses(&self) -> Vec<f64> {
+        let loss = |event: &TrainEvent| if let TrainEvent::Step { loss, .. } = event { Some(*loss) } else { None };
+        self.events.iter().filter_map(loss).collect()
+    }
+}
+
+fn offline() -> HubConfig {
+    HubConfig { offline: true, ..HubConfig::from_variables(|_| None, None) }
+}
+
+fn cpu(threads: usize) -> Cpu {
+    Cpu::new(CpuOptions { threads: Some(threads), isa: None }).unwrap()
+}
+
+fn run(backend: &Cpu, config: &RunConfig, folder: &Path, recorder: &mut Recorder) -> Result<Outcome, TrainError> {
+    let control = recorder.stop_at.as_ref().map(|(_, control)| control.clone()).unwrap_or_default();
+    let surroundings = Surroundings { hub: &offline(), download: &mut (), control: &control, listener: recorder };
+    if folder.join("run.toml").exists() {
+        finetone_train::resume(backend, folder, surroundings)
+    } else {
+        finetone_train::train(backend, config, folder, surroundings)
+    }
+}
+
+fn weights(folder: &Path) -> Vec<u8> {
+    fs::read(folder.join("model/model.safetensors")).unwrap()
+}
+
+#[test]
+fn a_small_model_learns_what_is_there_to_learn() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), 120, &["epochs=12", "learning_rate=3e-3", "batch_size=8"]);
+    let run_folder = folder.path().join("run");
+    let outcome = run(&cpu(2), &config, &run_folder, &mut Recorder::default()).unwrap();
+    let Outcome::Finished(summary) = outcome else { panic!("the run did not finish") };
+    assert_eq!(summary.measured_on, "test");
+    assert!(summary.evaluation.accuracy().value > 0.9, "accuracy {}", summary.evaluation.accuracy().value);
+    for file in ["model/config.json", "model/tokenizer.json", "report.html", "report.md", "report.json", "run.toml"] {
+        assert!(run_folder.join(file).is_file(), "{file} is missing");
+    }
+    assert!(!run_folder.join("checkpoints").exists());
+}
+
+#[test]
+fn thirty_two_rows_are_learnt_by_heart() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [
+        "epochs=60",
+        "learning_rate=3e-3",
+        "batch_size=32",
+        "test_fraction=0",
+        "validation_fraction=0",
+        "dropout=0",
+        "head_dropout=0",
+    ];
+    let config = config(folder.path(), 32, &settings);
+    let mut recorder = Recorder::default();
+    run(&cpu(1), &config, &folder.path().join("run"), &mut recorder).unwrap();
+    let last = *recorder.losses().last().unwrap();
+    assert!(last < 0.02, "the last loss is {last}");
+}
+
+#[test]
+fn a_stopped_run_goes_on_with_the_same_bits_and_with_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), 90, &["epochs=3", "batch_size=8", "eval_every=4", "token_budget=64"]);
+    let whole = folder.path().join("whole");
+    run(&cpu(1), &config, &whole, &mut Recorder::default()).unwrap();
+    let parts = folder.path().join("parts");
+    for (stop, threads) in [(3, 2), (4, 1), (11, 3), (17, 2)] {
+        let mut recorder = Recorder { stop_at: Some((stop, Control::default())), ..Recorder::default() };
+        let outcome = run(&cpu(threads), &config, &parts, &mut recorder).unwrap();
+        assert!(matches!(outcome, Outcome::Interrupted { step } if step == stop), "not stopped at {stop}");
+    }
+    let outcome = run(&cpu(2), &config, &parts, &mut Recorder::default()).unwrap();
+    assert!(matches!(outcome, Outcome::Finished(_)));
+    assert!(weights(&whole) == weights(&parts), "the weights differ");
+}
+
+#[test]
+fn a_smaller_token_budget_changes_nothing_but_rounding() {
+    let folder = tempfile::tempdir().unwrap();
+    let losses = |name: &str, budget: &str| {
+        let settings = ["epochs=2", "batch_size=16", "dropout=0", "head_dropout=0", "class_weights=balanced", budget];
+        let config = config(folder.path(), 90, &settings);
+        let mut recorder = Recorder::default();
+        run(&cpu(2), &config, &folder.path().join(name), &mut recorder).unwrap();
+        recorder.losses()
+    };
+    let (whole, parts) = (losses("whole", "token_budget=4096"), losses("parts", "token_budget=40"));
+    assert_eq!(whole.len(), parts.len());
+    for (a, b) in whole.iter().zip(&parts) {
+        assert!((a - b).abs() < 1e-5 * a.abs().max(1.0), "{a} against {b}");
+    }
+}
+
+#[test]
+fn accumulated_batches_equal_the_big_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = |name: &str, batch: &str, accumulate: &str| {
+        let config = config(folder.path(), 90, &["epochs=2", batch, accumulate]);
+        run(&cpu(1), &config, &folder.path().join(name), &mut Recorder::default()).unwrap();
+        weights(&folder.path().join(name))
+    };
+    assert!(weights("big", "batch_size=16", "accumulate=1") == weights("small", "batch_size=4", "accumulate=4"));
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_run_with_the_rows_of_the_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = ["learning_rate=1e36", "schedule=constant", "warmup=0", "max_grad_norm=0", "epochs=5"];
+    let config = config(folder.path(), 60, &settings);
+    let error = run(&cpu(1), &config, &folder.path().join("run"), &mut Recorder::default()).unwrap_err();
+    let TrainError::NotFinite { step, lines, .. } = &error else { panic!("{error}") };
+    assert!(*step >= 2 && !lines.is_empty());
+    assert!(error.hint().unwrap().contains("learning_rate"));
+}
+
+#[test]
+fn frozen_parts_keep_their_weights_and_the_rest_moves() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = folder.path().join("first");
+    run(&cpu(1), &config(folder.path(), 60, &["epochs=1"]), &first, &mut Recorder::default()).unwrap();
+    let model = format!("model={}", first.display());
+    let second = folder.path().join("second");
+    let config = config(folder.path(), 60, &["epochs=1", &model, "freeze=[\"1\"]", "weight_decay=0.1"]);
+    run(&cpu(1), &config, &second, &mut Recorder::default()).unwrap();
+    let (before, after) = (weights(&first), weights(&second));
+    let before = safetensors::SafeTensors::deserialize(&before).unwrap();
+    let after = safetensors::SafeTensors::deserialize(&after).unwrap();
+    for (name, tensor) in before.iter() {
+        let same = tensor.data() == after.tensor(name).unwrap().data();
+        let frozen = name.starts_with("bert.embeddings") || name.contains("layer.0.");
+        assert_eq!(same, frozen, "{name}");
+    }
+}
+
+#[test]
+fn early_stopping_keeps_the_best_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    // With a rate of zero no evaluation is better than the first.
+    let settings = ["epochs=10", "learning_rate=0", "early_stopping=2", "eval_every=3"];
+    let config = config(folder.path(), 60, &settings);
+    let mut recorder = Recorder::default();
+    run(&cpu(1), &config, &folder.path().join("run"), &mut recorder).unwrap();
+    let stopped = recorder.events.iter().find(|event| matches!(event, TrainEvent::StoppedEarly { .. }));
+    assert_eq!(stopped, Some(&TrainEvent::StoppedEarly { step: 9, best_step: 3 }));
+}
+
+#[test]
+fn other_data_are_refused_on_resume() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), 60, &["epochs=2", "batch_size=8"]);
+    let run_folder = folder.path().join("run");
+    let mut recorder = Recorder { stop_at: Some((2, Control::default())), ..Recorder::default() };
+    run(&cpu(1), &config, &run_folder, &mut recorder).unwrap();
+    write_data(folder.path(), 70);
+    let error = run(&cpu(1), &config, &run_folder, &mut Recorder::default()).unwrap_err();
+    assert!(error.to_string().contains("the training data have changed"), "{error}");
+}
+
+#[test]
+fn every_pooling_and_output_learns_and_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let variants: [&[&str]; 5] = [
+        &["pooling=last"],
+        &["pooling=mean", "output=one-logit", "head_rate=2"],
+        &["pooling=attention:5", "layer_decay=0.9", "label_smoothing=0.05"],
+        &["pooling=first", "class_weights={ good = 2.0 }", "focal_gamma=1"],
+        &["multi_label=|", "metric=f1_micro", "truncation=head+tail", "max_tokens=12"],
+    ];
+    for (i, variant) in variants.iter().enumerate() {
+        let settings = [&["epochs=10", "learning_rate=3e-3", "batch_size=8"], *variant].concat();
+        let run_folder = folder.path().join(format!("run-{i}"));
+        let backend = cpu(2);
+        let config = config(folder.path(), 120, &settings);
+        let Outcome::Finished(summary) = run(&backend, &config, &run_folder, &mut Recorder::default()).unwrap() else {
+            panic!("{variant:?} did not finish")
+        };
+        let accuracy = summary.evaluation.accuracy().value;
+        assert!(accuracy > 0.8, "{variant:?}: accuracy {accuracy}");
+        let mut classifier = TransformerClassifier::open(backend, &run_folder.join("model"), 512).unwrap();
+        assert_eq!(classifier.labels(), ["bad", "good"]);
+        let said = classifier.classify(&["the lamp number 4 is superb ", "the kettle number 7 is dreadful "]).unwrap();
+        let good: Vec<f32> = said.probabilities.chunks(2).map(|row| row[1]).collect();
+        assert!(good[0] > 0.5 && good[1] < 0.5, "{variant:?}: {good:?}");
+    }
+}
