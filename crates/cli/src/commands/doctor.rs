@@ -1,0 +1,165 @@
+//! `finetone doctor`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use finetone_classify::hub::HubConfig;
+use finetone_classify::source::{ModelSource, ResolvedModel};
+use finetone_data::doctor::{TokenLimit, examine};
+use finetone_data::tokenizer::{Limit, Tokenizer};
+use finetone_data::{Checkup, DoctorOptions, ReadOptions, Severity};
+use finetone_model::checkpoint::ModelFolder;
+
+use crate::failure::Failure;
+use crate::found::ColumnArgs;
+use crate::progress::Download;
+use crate::tables;
+
+/// The end of the help.
+pub const EXAMPLES: &str = "\
+Errors stop a training; warnings are for you to judge. The exit code is 1 if there are errors.
+
+Examples:
+  finetone doctor reviews.csv
+  finetone doctor train.csv --test test.csv              also finds rows shared by both
+  finetone doctor reviews.csv --model runs/reviews-1     also counts the texts that are too long for the model
+  finetone doctor reviews.csv --json | jq '.faults[].message'";
+
+/// Texts longer than this are cut by default in training.
+const USUAL_LIMIT: usize = 512;
+
+/// What was typed.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The file to check: CSV, TSV, JSON lines or Parquet; `-` is standard input
+    file: PathBuf,
+    /// A test file to check against it
+    #[arg(long, value_name = "FILE")]
+    test: Option<PathBuf>,
+    /// A model (folder, run or Hugging Face id) whose limit on the length of texts counts
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// The most tokens of a text [default: the model's limit, at most 512]
+    #[arg(long, value_name = "N", requires = "model")]
+    max_tokens: Option<usize>,
+    #[command(flatten)]
+    columns: ColumnArgs,
+    /// Several labels in one cell, separated by this character [default separator: |]
+    #[arg(long, value_name = "SEPARATOR", num_args = 0..=1, require_equals = true, default_missing_value = "|")]
+    multi_label: Option<char>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Checks and tells.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let read = ReadOptions {
+        text_column: args.columns.text_column.clone(),
+        label_column: args.columns.label_column.clone(),
+        multi_label: args.multi_label,
+        ..ReadOptions::default()
+    };
+    let counter = args.model.as_deref().map(|model| Counter::open(model, args.max_tokens)).transpose()?;
+    let count = |text: &str| counter.as_ref().map_or(0, |counter| counter.count(text));
+    let tokens = counter.as_ref().map(|counter| TokenLimit { count: &count, limit: counter.limit });
+    let options = DoctorOptions { read, tokens, ..DoctorOptions::default() };
+    let checkup = examine(&args.file, args.test.as_deref(), &options)?;
+    let text = if args.json { json(&checkup)? } else { page(&checkup) };
+    anstream::stdout().write_all(text.as_bytes())?;
+    if checkup.has_errors() { Err(Failure::Told) } else { Ok(()) }
+}
+
+fn json(checkup: &Checkup) -> Result<String, Failure> {
+    let text = serde_json::to_string(checkup).map_err(|error| Failure::new(error.to_string(), None))?;
+    Ok(text + "\n")
+}
+
+/// Counts a model's tokens.
+struct Counter {
+    tokenizer: Tokenizer,
+    limit: usize,
+}
+
+impl Counter {
+    fn open(model: &str, limit: Option<usize>) -> Result<Self, Failure> {
+        match ModelSource::resolve(model, &HubConfig::from_env(), &mut Download::default())? {
+            ResolvedModel::Folder { folder, .. } => {
+                let tokenizer = Tokenizer::from_folder(&folder).map_err(finetone_classify::ClassifyError::from)?;
+                let most = ModelFolder::open(&folder)?.config().max_tokens();
+                let usual = tokenizer.max_tokens_hint().unwrap_or(most).min(most).min(USUAL_LIMIT);
+                Ok(Self { tokenizer, limit: limit.unwrap_or(usual) })
+            }
+            ResolvedModel::Scratch(_) | ResolvedModel::Config(_) => Err(Failure::usage(
+                format!("`{model}` has no tokenizer before it is trained"),
+                "name a run, a model folder or a Hugging Face id",
+            )),
+        }
+    }
+
+    fn count(&self, text: &str) -> usize {
+        let whole = Limit::head(usize::MAX);
+        self.tokenizer.encode(text, &whole).ids.len()
+    }
+}
+
+/// The faults grouped by severity, after what the file is.
+fn page(checkup: &Checkup) -> String {
+    let mut page = contents(checkup);
+    for severity in [Severity::Error, Severity::Warning, Severity::Notice] {
+        page += &group(checkup, severity);
+    }
+    page + "\n" + &total(checkup) + "\n"
+}
+
+/// What the file is: rows, columns, classes.
+pub fn contents(checkup: &Checkup) -> String {
+    let mut page = format!("{}: {}, texts in `{}`", checkup.file.display(), rows(checkup.rows), checkup.text_column);
+    match &checkup.label_column {
+        Some(column) => page += &format!(", labels in `{column}`\n"),
+        None => page += ", no labels\n",
+    }
+    if let (Some(file), Some(count)) = (&checkup.test_file, checkup.test_rows) {
+        page += &format!("{}: {}\n", file.display(), rows(count));
+    }
+    if checkup.classes.is_empty() {
+        return page;
+    }
+    let all: usize = checkup.classes.iter().map(|class| class.rows).sum();
+    let mut header = vec!["class", "rows", "share"];
+    header.extend(checkup.test_file.is_some().then_some("test rows"));
+    let table = checkup.classes.iter().map(|class| {
+        let share = 100.0 * class.rows as f64 / all.max(1) as f64;
+        let mut row = vec![class.label.clone(), class.rows.to_string(), format!("{share:.1} %")];
+        row.extend(class.test_rows.map(|rows| rows.to_string()));
+        row
+    });
+    page + "\n" + &tables::plain(&header, table)
+}
+
+fn rows(count: usize) -> String {
+    format!("{} row{}", finetone_track::grouped(count as u64), if count == 1 { "" } else { "s" })
+}
+
+/// The faults of one severity with their fixes; nothing if there are none.
+pub fn group(checkup: &Checkup, severity: Severity) -> String {
+    let faults: Vec<_> = checkup.faults.iter().filter(|fault| fault.severity == severity).collect();
+    if faults.is_empty() {
+        return String::new();
+    }
+    let one = |fault: &&finetone_data::Fault| format!("  {fault}\n    fix: {}\n", fault.fix);
+    format!("\n{}:\n{}", plural(severity, faults.len()), faults.iter().map(one).collect::<String>())
+}
+
+fn plural(severity: Severity, count: usize) -> String {
+    format!("{count} {}{}", severity.word(), if count == 1 { "" } else { "s" })
+}
+
+fn total(checkup: &Checkup) -> String {
+    if checkup.faults.is_empty() {
+        return "no faults found".to_owned();
+    }
+    let counts = [Severity::Error, Severity::Warning, Severity::Notice].map(|s| plural(s, checkup.count(s)));
+    let verdict = if checkup.has_errors() { "the errors must be mended before training" } else { "ready for training" };
+    format!("{}: {verdict}", counts.join(", "))
+}

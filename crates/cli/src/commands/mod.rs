@@ -1,0 +1,54 @@
+//! The commands, one file each.
+
+mod completions;
+mod doctor;
+mod eval;
+mod man;
+mod model;
+mod predict;
+mod train;
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+
+/// What can be typed after `finetone`.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Check a data file: every fault with its line and a fix
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(doctor::Args),
+    /// Train a model on a file of labelled texts
+    #[command(after_help = train::EXAMPLES)]
+    Train(Box<train::Args>),
+    /// Measure a model on a labelled file, every number with an interval
+    #[command(after_help = eval::EXAMPLES)]
+    Eval(eval::Args),
+    /// Append label, confidence and probabilities to the rows of a file
+    #[command(after_help = predict::EXAMPLES)]
+    Predict(predict::Args),
+    /// List, download, describe and export models
+    #[command(subcommand, after_help = model::EXAMPLES)]
+    Model(model::Command),
+    /// Print the completions of a shell
+    #[command(after_help = completions::EXAMPLES)]
+    Completions(completions::Args),
+    /// Print the manual page, or write one for each command
+    #[command(after_help = man::EXAMPLES)]
+    Man(man::Args),
+}
+
+impl Command {
+    /// Does what was asked for.
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Doctor(args) => doctor::run(&args),
+            Self::Train(args) => train::run(&args),
+            Self::Eval(args) => eval::run(&args),
+            Self::Predict(args) => predict::run(&args),
+            Self::Model(command) => command.run(),
+            Self::Completions(args) => completions::run(&args),
+            Self::Man(args) => man::run(&args),
+        }
+    }
+}

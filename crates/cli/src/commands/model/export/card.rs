@@ -1,0 +1,90 @@
+//! The model card: what the model is, how good it is, how to use it.
+
+use std::path::Path;
+
+use finetone_model::checkpoint::ModelFolder;
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::found::Found;
+use crate::tables;
+
+/// The metrics of the card, by their names in `report.json`.
+const METRICS: [(&str, &str); 6] = [
+    ("accuracy", "accuracy"),
+    ("f1_macro", "macro F1"),
+    ("f1_weighted", "weighted F1"),
+    ("roc_auc", "ROC AUC"),
+    ("log_loss", "log-loss"),
+    ("ece", "expected calibration error"),
+];
+
+/// Writes the card of the model called `name`.
+pub fn text(name: &str, found: &Found, report: Option<&Path>, standard: bool) -> Result<String, Failure> {
+    let config = ModelFolder::open(&found.folder)?.config().clone();
+    let labels: Vec<String> = config.head.labels.iter().map(|label| format!("`{label}`")).collect();
+    let report: Option<Value> = report.and_then(|path| serde_json::from_slice(&std::fs::read(path).ok()?).ok());
+    let mut card = format!(
+        "---\nlibrary_name: transformers\npipeline_tag: text-classification\ntags:\n- sentiment-analysis\n- finetone\n---\n\n\
+         # {name}\n\nSays which of these labels a text has: {}.\n\n",
+        labels.join(", ")
+    );
+    if let Some(training) = &found.config {
+        card += &format!(
+            "Trained by finetone from `{}` with learning rate {}, {} texts in a batch, {} epochs, seed {}.\n\n",
+            base_name(&training.model),
+            training.learning_rate,
+            training.step_size(),
+            training.epochs,
+            training.seed
+        );
+    }
+    card += &report.as_ref().map_or_else(String::new, metrics);
+    card += &usage(name, standard);
+    Ok(card)
+}
+
+/// The name of the start model without the folders of the machine it was trained on.
+fn base_name(model: &str) -> String {
+    let path = Path::new(model);
+    let last = path.file_name().filter(|_| path.is_absolute());
+    last.map_or_else(|| model.to_owned(), |last| last.to_string_lossy().into_owned())
+}
+
+fn metrics(report: &Value) -> String {
+    let Some((measured_on, evaluation)) = tables::headline(report) else { return String::new() };
+    let mut table = format!(
+        "## How good it is\n\nMeasured on {} {measured_on} texts, each number with its 95 % interval.\n\n\
+         | metric | value | interval |\n|---|---|---|\n",
+        evaluation["n"]
+    );
+    for (key, name) in METRICS {
+        let Some(value) = evaluation[key].as_f64() else { continue };
+        table += &format!("| {name} | {} | {} |\n", tables::number(value), interval(&evaluation["intervals"][key]));
+    }
+    for (label, value) in evaluation["f1"].as_object().into_iter().flatten() {
+        let Some(value) = value.as_f64() else { continue };
+        let interval = interval(&evaluation["intervals"]["f1"][label]);
+        table += &format!("| F1 of `{label}` | {} | {interval} |\n", tables::number(value));
+    }
+    table + "\n"
+}
+
+fn interval(ends: &Value) -> String {
+    match (ends[0].as_f64(), ends[1].as_f64()) {
+        (Some(low), Some(high)) => format!("{} to {}", tables::number(low), tables::number(high)),
+        _ => String::new(),
+    }
+}
+
+fn usage(name: &str, standard: bool) -> String {
+    let shell = format!("## How to use it\n\n```sh\nfinetone predict {name} texts.csv -o labelled.csv\n```\n");
+    if !standard {
+        return shell + "\nThe head pools in a way that Transformers does not know, so only finetone opens it.\n";
+    }
+    shell
+        + &format!(
+            "\n```python\nfrom transformers import pipeline\n\nclassify = pipeline(\"text-classification\", \"{name}\")\n\
+             classify(\"Arrived late and broken.\")\n```\n"
+        )
+}

@@ -1,0 +1,189 @@
+//! `finetone predict`.
+
+mod answer;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use finetone_classify::Classifier;
+use finetone_data::reader::OpenOptions;
+use finetone_data::{DataError, NewColumn, Reader, Role, Row, Value, Writer, columns};
+
+use crate::device::DeviceArgs;
+use crate::failure::Failure;
+use crate::found::{ColumnArgs, Found};
+use crate::interrupt;
+use crate::progress::Rows;
+use crate::tables;
+use answer::Answer;
+
+/// The end of the help.
+pub const EXAMPLES: &str = "\
+Appended are `label`, `confidence` (the probability of the label) and `probability_<class>` for each class; a column that the
+file has already gets `_predicted` behind its name. Rows stay as they are and in order; a row with an empty text is kept and
+gets empty values. OUT appears only when it is complete; its extension chooses the format (CSV, TSV, JSON lines, Parquet).
+
+With several labels for a text, `label` joins them by `|`, and `confidence` is that of the least certain decision.
+
+Examples:
+  finetone predict runs/reviews-1 new.csv -o labelled.csv
+  finetone predict runs/reviews-1 new.parquet -o labelled.jsonl --text-column body
+  cat new.jsonl | finetone predict runs/reviews-1 - -o - | jq .label
+  finetone predict runs/reviews-1 --text 'Arrived late and broken.' --text 'Love it'";
+
+/// Rows that are held at a time.
+const WINDOW_ROWS: usize = 4096;
+/// Bytes of text from which on a window is full, so that long texts take no more memory than short ones.
+const WINDOW_BYTES: usize = 8 << 20;
+
+/// What was typed.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A run, a folder with a Hugging Face classification model, or a Hugging Face id
+    run: String,
+    /// The file with the texts: CSV, TSV, JSON lines or Parquet; `-` is standard input
+    #[arg(required_unless_present = "text", requires = "out")]
+    file: Option<PathBuf>,
+    /// The file to write; `-` is standard output
+    #[arg(short, long, value_name = "OUT", requires = "file")]
+    out: Option<PathBuf>,
+    /// A text to judge instead of a file; can be given several times
+    #[arg(long, value_name = "TEXT", conflicts_with = "file")]
+    text: Vec<String>,
+    /// The column with the texts [default: the run's, or found by its name]
+    #[arg(long, value_name = "NAME")]
+    text_column: Option<String>,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Print nothing but errors
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Predicts and tells.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let found = Found::new(&args.run)?;
+    match (&args.file, &args.out) {
+        (Some(file), Some(out)) => predict_file(args, &found, file, out),
+        _ => predict_texts(args, &found),
+    }
+}
+
+fn predict_texts(args: &Args, found: &Found) -> Result<(), Failure> {
+    let cpu = args.device.open()?;
+    let page = cpu.install(|| -> Result<String, Failure> {
+        let mut classifier = found.open(&cpu)?;
+        let texts: Vec<&str> = args.text.iter().map(String::as_str).collect();
+        let classified = classifier.classify(&texts)?;
+        let labels = classifier.labels();
+        let answers = classified.probabilities.chunks_exact(labels.len());
+        let rows = answers.map(|row| {
+            let answer = Answer::new(row, labels, classifier.is_multi_label());
+            let numbers = [answer.confidence].into_iter().chain(row.iter().map(|&p| f64::from(p)));
+            [answer.label].into_iter().chain(numbers.map(tables::number)).collect::<Vec<String>>()
+        });
+        let header: Vec<&str> = ["label", "confidence"].into_iter().chain(labels.iter().map(String::as_str)).collect();
+        Ok(tables::plain(&header, rows))
+    })?;
+    Ok(anstream::stdout().write_all(page.as_bytes())?)
+}
+
+fn predict_file(args: &Args, found: &Found, file: &Path, out: &Path) -> Result<(), Failure> {
+    let reader = Reader::open(file, &OpenOptions::default())?;
+    let given = ColumnArgs { text_column: args.text_column.clone(), label_column: None };
+    let options = found.read_options(&given, Some(reader.source()));
+    let column = columns::find(reader.source(), Role::Text, options.text_column.as_deref())?;
+    let cpu = args.device.open()?;
+    let stop = interrupt::watch("stopping; nothing is written")?;
+    let (rows, empty) = cpu.install(|| -> Result<_, Failure> {
+        let mut classifier = found.open(&cpu)?;
+        let writer = Writer::create(out, &reader, &new_columns(classifier.labels()))?;
+        if !args.quiet {
+            tell_renamed(&writer, classifier.labels());
+        }
+        let mut stream = Stream { reader, column, classifier: &mut classifier, writer, stop: &stop };
+        let counts = stream.run(&Rows::new(args.quiet))?;
+        stream.writer.finish()?;
+        Ok(counts)
+    })?;
+    if !args.quiet {
+        let to = if out == Path::new("-") { String::new() } else { format!(" to {}", out.display()) };
+        anstream::eprintln!("{} rows{to}", finetone_track::grouped(rows as u64));
+        if empty > 0 {
+            anstream::eprintln!("note: {empty} of them have an empty text and got no label");
+        }
+    }
+    Ok(())
+}
+
+fn new_columns(labels: &[String]) -> Vec<NewColumn> {
+    let fixed = [NewColumn::text("label"), NewColumn::number("confidence")];
+    fixed.into_iter().chain(labels.iter().map(|label| NewColumn::number(format!("probability_{label}")))).collect()
+}
+
+fn tell_renamed(writer: &Writer, labels: &[String]) {
+    for (name, column) in writer.appended().zip(new_columns(labels)) {
+        if name != column.name {
+            anstream::eprintln!("note: the file has a column `{}`, the predicted one is called `{name}`", column.name);
+        }
+    }
+}
+
+/// From file to file, one window of rows after the other.
+struct Stream<'a> {
+    reader: Reader,
+    column: usize,
+    classifier: &'a mut dyn Classifier,
+    writer: Writer,
+    stop: &'a AtomicBool,
+}
+
+impl Stream<'_> {
+    /// Gives the number of rows and of those without text.
+    fn run(&mut self, progress: &Rows) -> Result<(usize, usize), Failure> {
+        let (mut rows, mut empty) = (0, 0);
+        loop {
+            let window = self.window()?;
+            if window.is_empty() {
+                return Ok((rows, empty));
+            }
+            if self.stop.load(Ordering::SeqCst) {
+                return Err(Failure::interrupted("interrupted; nothing was written", None));
+            }
+            empty += self.answer(&window)?;
+            rows += window.len();
+            progress.advance(window.len());
+        }
+    }
+
+    /// The next rows; none at the end of the file.
+    fn window(&mut self) -> Result<Vec<Row>, DataError> {
+        let (mut window, mut bytes) = (Vec::new(), 0);
+        while window.len() < WINDOW_ROWS && bytes < WINDOW_BYTES {
+            let Some(row) = self.reader.next_row() else { break };
+            let row = row?;
+            bytes += row.text(self.column)?.len();
+            window.push(row);
+        }
+        Ok(window)
+    }
+
+    /// Judges and writes the rows of a window; gives the number of those without text.
+    fn answer(&mut self, window: &[Row]) -> Result<usize, Failure> {
+        let texts = window.iter().map(|row| row.text(self.column)).collect::<Result<Vec<_>, _>>()?;
+        let there: Vec<&str> = texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect();
+        let classified = self.classifier.classify(&there)?;
+        let (labels, multi_label) = (self.classifier.labels(), self.classifier.is_multi_label());
+        let mut answers = classified.probabilities.chunks_exact(labels.len());
+        for (row, text) in window.iter().zip(&texts) {
+            let answer = if text.trim().is_empty() { None } else { answers.next() };
+            let values = match answer {
+                Some(probabilities) => Answer::new(probabilities, labels, multi_label).values(probabilities),
+                None => vec![Value::Missing; labels.len() + 2],
+            };
+            self.writer.write(row, &values)?;
+        }
+        Ok(window.len() - there.len())
+    }
+}

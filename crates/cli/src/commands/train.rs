@@ -1,0 +1,150 @@
+//! `finetone train`.
+
+mod plan;
+mod settings;
+
+use std::io::Write;
+use std::path::Path;
+
+use finetone_classify::hub::HubConfig;
+use finetone_data::doctor::examine;
+use finetone_data::{DoctorOptions, ReadOptions, Severity};
+use finetone_track::{JsonLines, Terminal};
+use finetone_train::events::Listeners;
+use finetone_train::{Control, Outcome, RunConfig, Summary, Surroundings, resume, train};
+
+use crate::device::{DeviceArgs, Precision};
+use crate::failure::Failure;
+use crate::progress::Download;
+use crate::{interrupt, tables};
+use plan::Plan;
+use settings::SettingArgs;
+
+/// The end of the help.
+pub const EXAMPLES: &str = "\
+The run folder holds the model (`model`, a Hugging Face folder), the report (`report.html`, `report.json`), every event
+(`events.jsonl`) and the settings (`run.toml`). Ctrl-C saves the run and says how to resume it; twice ends at once.
+
+Settings come from the recipe, then the flags, then `--set`, the later over the earlier. After a run, its `run.toml` names all
+of them.
+
+Examples:
+  finetone train reviews.csv
+  finetone train train.csv --test test.csv --model distilbert-base-uncased --epochs 3
+  finetone train reviews.csv --out runs/try --set pooling=attention:100 --set class_weights=balanced
+  finetone train reviews.csv --recipe recipe.toml
+  finetone train --resume runs/reviews-1";
+
+/// What was typed.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    settings: SettingArgs,
+    /// The run folder [default: runs/NAME-N, the first free number for the file's name]
+    #[arg(long, value_name = "DIR")]
+    out: Option<std::path::PathBuf>,
+    /// Go on with a run that was stopped; its own settings are used
+    #[arg(long, value_name = "DIR")]
+    resume: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Print nothing but errors and, at the end, the run folder
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Trains and tells.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let plan = Plan::new(args)?;
+    if let Plan::New { config, .. } = &plan {
+        check(config, args.quiet)?;
+    }
+    let cpu = match args.settings.precision {
+        Precision::Auto | Precision::F32 => args.device.open()?,
+    };
+    let stop = interrupt::watch("stopping after this step and saving the run")?;
+    let outcome = cpu.install(|| {
+        let (mut log, mut terminal) = (JsonLines::new(), Terminal::stderr(args.quiet));
+        let mut listeners = Listeners::default();
+        listeners.add(&mut log);
+        listeners.add(&mut terminal);
+        let surroundings = Surroundings {
+            hub: &HubConfig::from_env(),
+            download: &mut Download::default(),
+            control: &Control { stop },
+            listener: &mut listeners,
+        };
+        match &plan {
+            Plan::New { config, folder } => train(&cpu, config, folder, surroundings),
+            Plan::Resumed { folder } => resume(&cpu, folder, surroundings),
+        }
+    })?;
+    match outcome {
+        Outcome::Finished(summary) => finished(&summary, plan.test_file(), args.quiet),
+        Outcome::Interrupted { step } => Err(Failure::interrupted(
+            format!("stopped after step {step}; the run is saved"),
+            format!("go on with `finetone train --resume {}`", quoted(plan.folder())),
+        )),
+    }
+}
+
+/// The checks of the data: errors end the command with all of them, otherwise what was found is told.
+fn check(config: &RunConfig, quiet: bool) -> Result<(), Failure> {
+    let read = ReadOptions {
+        text_column: config.text_column.clone(),
+        label_column: config.label_column.clone(),
+        multi_label: config.multi_label,
+        ..ReadOptions::default()
+    };
+    let options = DoctorOptions { read, ..DoctorOptions::default() };
+    let checkup = examine(&config.train, config.test.as_deref(), &options)?;
+    if checkup.has_errors() {
+        let faults = super::doctor::group(&checkup, Severity::Error);
+        anstream::eprintln!("{}", faults.trim());
+        return Err(Failure::new(
+            format!("{}: the data must be mended before training", config.train.display()),
+            format!("`finetone doctor {}` lists every fault", quoted(&config.train)),
+        ));
+    }
+    if !quiet {
+        // Warnings are told by the run itself, so that they stand in its events as well.
+        anstream::eprintln!("{}", super::doctor::contents(&checkup));
+    }
+    Ok(())
+}
+
+fn finished(summary: &Summary, test: Option<&Path>, quiet: bool) -> Result<(), Failure> {
+    let run = quoted(&summary.run);
+    let mut out = anstream::stdout();
+    if quiet {
+        return Ok(writeln!(out, "{}", summary.run.display())?);
+    }
+    let named = tables::headline_of(&summary.report)?;
+    writeln!(out, "\n{}", tables::evaluation(named))?;
+    writeln!(out, "the model is that of step {}\n", summary.best_step)?;
+    let places = [
+        ("report:", quoted(&summary.run.join("report.html"))),
+        ("model:", quoted(&summary.run.join("model"))),
+        ("predict:", format!("finetone predict {run} FILE -o predictions.csv")),
+        ("measure:", format!("finetone eval {run} {}", test.map_or_else(|| "FILE".to_owned(), quoted))),
+    ];
+    Ok(write!(out, "{}", tables::facts(places))?)
+}
+
+/// A path as a shell reads it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |character: char| character.is_alphanumeric() || "/._-+,:@%".contains(character);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_can_be_pasted_into_a_shell() {
+        assert_eq!(quoted(Path::new("runs/reviews-1")), "runs/reviews-1");
+        assert_eq!(quoted(Path::new("my runs/it's")), r"'my runs/it'\''s'");
+    }
+}

@@ -1,0 +1,99 @@
+//! The flags that are settings of the run.
+
+use std::path::PathBuf;
+
+use finetone_train::RunFile;
+
+use crate::device::{Precision, precision};
+use crate::failure::Failure;
+use crate::found::ColumnArgs;
+
+/// Settings as flags; each has the name of its key in a recipe.
+#[derive(clap::Args, Clone)]
+pub struct SettingArgs {
+    /// The file to learn from: CSV, TSV, JSON lines or Parquet
+    #[arg(required_unless_present_any = ["resume", "recipe"])]
+    pub file: Option<PathBuf>,
+    /// The file to measure on at the end [default: a tenth of the rows is held out]
+    #[arg(long, value_name = "FILE")]
+    test: Option<PathBuf>,
+    /// The file that chooses the best checkpoint [default: a tenth of the training rows is held out]
+    #[arg(long, value_name = "FILE")]
+    validation: Option<PathBuf>,
+    /// A Hugging Face id, a model folder, a run, or a built-in name (`finetone model list`) [default: small]
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// How often every text is seen [default: 3]
+    #[arg(long, value_name = "N")]
+    epochs: Option<f64>,
+    /// Seed of everything random; the same seed gives the same model [default: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u32>,
+    /// Learning rate of the model [default: 5e-5, or as the model needs]
+    #[arg(long, value_name = "RATE")]
+    learning_rate: Option<f64>,
+    /// Texts in a batch [default: 16]
+    #[arg(long, value_name = "N")]
+    batch_size: Option<u32>,
+    /// The most tokens of a text; longer ones are cut [default: the model's limit, at most 512]
+    #[arg(long, value_name = "N")]
+    max_tokens: Option<u32>,
+    #[command(flatten)]
+    columns: ColumnArgs,
+    /// Several labels in one cell, separated by this character [default separator: |]
+    #[arg(long, value_name = "SEPARATOR", num_args = 0..=1, require_equals = true, default_missing_value = "|")]
+    multi_label: Option<char>,
+    /// The numbers to compute in: `auto` or `f32`
+    #[arg(long, value_name = "PRECISION", default_value = "auto", value_parser = precision)]
+    pub precision: Precision,
+    /// A file of settings, `key = value` on each line
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
+    /// Any other setting; can be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl SettingArgs {
+    /// Lays the recipe, the flags and `--set` over `base`, in this order. Says whether anything was given.
+    pub fn lay_over(&self, base: &mut RunFile) -> Result<bool, Failure> {
+        let before = base.clone();
+        if let Some(recipe) = &self.recipe {
+            base.overlay(RunFile::read(recipe)?);
+        }
+        self.flags(base);
+        for assignment in &self.set {
+            base.assign(assignment)?;
+        }
+        Ok(*base != before)
+    }
+
+    fn flags(&self, file: &mut RunFile) {
+        for (key, path) in [("train", &self.file), ("test", &self.test), ("validation", &self.validation)] {
+            if let Some(path) = path {
+                file.set(key, path.display().to_string());
+            }
+        }
+        let texts = [
+            ("model", &self.model),
+            ("text_column", &self.columns.text_column),
+            ("label_column", &self.columns.label_column),
+            ("multi_label", &self.multi_label.map(String::from)),
+        ];
+        for (key, text) in texts {
+            if let Some(text) = text {
+                file.set(key, text.clone());
+            }
+        }
+        for (key, number) in [("epochs", self.epochs), ("learning_rate", self.learning_rate)] {
+            if let Some(number) = number {
+                file.set(key, number);
+            }
+        }
+        for (key, number) in [("seed", self.seed), ("batch_size", self.batch_size), ("max_tokens", self.max_tokens)] {
+            if let Some(number) = number {
+                file.set(key, i64::from(number));
+            }
+        }
+    }
+}

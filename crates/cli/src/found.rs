@@ -1,0 +1,85 @@
+//! What RUN stands for: a run folder, a model folder or a model of the Hub.
+
+use std::path::{Path, PathBuf};
+
+use finetone_backend_cpu::Cpu;
+use finetone_classify::TransformerClassifier;
+use finetone_classify::hub::HubConfig;
+use finetone_classify::source::{FolderKind, ModelSource, ResolvedModel};
+use finetone_data::columns;
+use finetone_data::reader::Source;
+use finetone_data::{ReadOptions, Role};
+use finetone_train::{RunConfig, RunFile};
+
+use crate::device::TOKEN_BUDGET;
+use crate::failure::Failure;
+use crate::progress::Download;
+
+/// A finished model.
+pub struct Found {
+    /// The Hugging Face folder.
+    pub folder: PathBuf,
+    /// Where it comes from.
+    pub kind: FolderKind,
+    /// How it was trained, where it is a run of ours.
+    pub config: Option<RunConfig>,
+}
+
+impl Found {
+    /// Finds a trained model.
+    pub fn new(name: &str) -> Result<Self, Failure> {
+        let run = Path::new(name);
+        let is_run = run.join("run.toml").is_file();
+        if is_run && !run.join("model").join("config.json").is_file() {
+            return Err(Failure::new(
+                format!("{name}: the run is not finished"),
+                format!("finish it by `finetone train --resume {name}`"),
+            ));
+        }
+        match ModelSource::resolve(name, &HubConfig::from_env(), &mut Download::default())? {
+            ResolvedModel::Folder { folder, kind } => {
+                let config =
+                    if kind == FolderKind::Run { Some(RunFile::read(&run.join("run.toml"))?.resolve()?) } else { None };
+                Ok(Self { folder, kind, config })
+            }
+            ResolvedModel::Scratch(_) | ResolvedModel::Config(_) => Err(Failure::new(
+                format!("`{name}` is a model that starts untrained"),
+                format!("train it first: `finetone train FILE --model {name}`"),
+            )),
+        }
+    }
+
+    /// Loads it.
+    pub fn open(&self, cpu: &Cpu) -> Result<TransformerClassifier<Cpu>, Failure> {
+        Ok(TransformerClassifier::open(cpu.clone(), &self.folder, TOKEN_BUDGET)?)
+    }
+
+    /// How a file is read for it: by the columns the user names, else by those of the run where the file has them, else by the
+    /// usual names.
+    pub fn read_options(&self, given: &ColumnArgs, source: Option<&Source>) -> ReadOptions {
+        let of_run = |role, name: Option<&String>| {
+            let name = name?;
+            columns::find(source?, role, Some(name)).ok().map(|_| name.clone())
+        };
+        let config = self.config.as_ref();
+        let text = || of_run(Role::Text, config.and_then(|c| c.text_column.as_ref()));
+        let label = || of_run(Role::Label, config.and_then(|c| c.label_column.as_ref()));
+        ReadOptions {
+            text_column: given.text_column.clone().or_else(text),
+            label_column: given.label_column.clone().or_else(label),
+            multi_label: config.and_then(|c| c.multi_label),
+            ..ReadOptions::default()
+        }
+    }
+}
+
+/// The columns of a file.
+#[derive(clap::Args, Clone, Default)]
+pub struct ColumnArgs {
+    /// The column with the texts [default: found by its name]
+    #[arg(long, value_name = "NAME")]
+    pub text_column: Option<String>,
+    /// The column with the labels [default: found by its name]
+    #[arg(long, value_name = "NAME")]
+    pub label_column: Option<String>,
+}

@@ -1,0 +1,125 @@
+//! Evaluations as tables of plain text.
+
+use comfy_table::{CellAlignment, Table, presets};
+use finetone_evaluate::{Average, ClassMetric, Estimate, Evaluation, Metric, NamedEvaluation, WorstError, verdict};
+use finetone_train::TrainError;
+
+/// How many characters of a text are shown.
+const SHOWN: usize = 160;
+
+/// A table without lines; the first column is left-aligned, the others right-aligned.
+pub fn plain(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.iter().copied());
+    table.add_rows(rows);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        column.set_cell_alignment(if index == 0 { CellAlignment::Left } else { CellAlignment::Right });
+    }
+    lines(&table)
+}
+
+/// Names and values below each other.
+pub fn facts<N: Into<String>>(facts: impl IntoIterator<Item = (N, String)>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.add_rows(facts.into_iter().map(|(name, value)| [name.into(), value]));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    lines(&table)
+}
+
+fn lines(table: &Table) -> String {
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// The overall metrics, each with its interval.
+pub fn metrics(named: &NamedEvaluation) -> String {
+    let evaluation = &named.evaluation;
+    let shown = [
+        ("accuracy", Metric::Accuracy),
+        ("macro F1", Metric::F1(Average::Macro)),
+        ("weighted F1", Metric::F1(Average::Weighted)),
+        ("ROC AUC", Metric::RocAuc),
+        ("log-loss", Metric::LogLoss),
+        ("calibration error", Metric::Ece),
+    ];
+    let baseline = |metric: &Metric| match (metric, &named.baseline) {
+        (Metric::Accuracy, Some(baseline)) => number(baseline.accuracy),
+        (Metric::F1(Average::Macro), Some(baseline)) => number(baseline.f1_macro),
+        _ => String::new(),
+    };
+    let rows = shown.iter().filter_map(|(name, metric)| {
+        let estimate = evaluation.get(metric)?;
+        Some(vec![(*name).to_owned(), number(estimate.value), interval(estimate), baseline(metric)])
+    });
+    let confidence = format!("{:.0} % interval", 100.0 * evaluation.confidence());
+    plain(&["", "value", &confidence, "baseline"], rows)
+}
+
+/// Precision, recall and F1 of each class.
+pub fn classes(evaluation: &Evaluation) -> String {
+    let rows = evaluation.labels().iter().zip(evaluation.support()).enumerate().map(|(class, (label, support))| {
+        let value = |metric| evaluation.of_class(metric, class);
+        let shown = |metric| value(metric).map_or_else(String::new, |estimate| number(estimate.value));
+        vec![
+            label.clone(),
+            support.to_string(),
+            shown(ClassMetric::Precision),
+            shown(ClassMetric::Recall),
+            shown(ClassMetric::F1),
+            value(ClassMetric::F1).map_or_else(String::new, interval),
+        ]
+    });
+    plain(&["class", "texts", "precision", "recall", "F1", "interval of F1"], rows)
+}
+
+/// The verdict, the metrics and the classes, as train and eval show them.
+pub fn evaluation(named: &NamedEvaluation) -> String {
+    let verdict = verdict(named);
+    let remarks: String = verdict.remarks.iter().map(|remark| format!("{remark}\n")).collect();
+    format!("{}\n{remarks}\n{}\n{}", verdict.headline, metrics(named), classes(&named.evaluation))
+}
+
+/// The wrong answers that cost most.
+pub fn worst_errors(errors: &[WorstError], most: usize) -> String {
+    let one = |error: &WorstError| {
+        let WorstError { line, truth, predicted, confidence, .. } = error;
+        format!("line {line}: {truth}, predicted {predicted} ({})\n  {}\n", number(*confidence), shortened(&error.text))
+    };
+    errors.iter().take(most).map(one).collect()
+}
+
+/// A text in one line of bounded length.
+fn shortened(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+fn interval(estimate: Estimate) -> String {
+    format!("{} to {}", number(estimate.low), number(estimate.high))
+}
+
+/// Four digits are more than any interval allows, and what tables of results usually have.
+pub fn number(value: f64) -> String {
+    format!("{value:.4}")
+}
+
+/// Scores of a run's `report.json`: the evaluation that its verdict is about, by name and number.
+pub fn headline(report: &serde_json::Value) -> Option<(&str, &serde_json::Value)> {
+    let all = report["evaluations"].as_array()?;
+    let chosen = all.iter().find(|named| named["name"] == "test").or(all.last())?;
+    Some((chosen["name"].as_str()?, &chosen["evaluation"]))
+}
+
+/// The evaluation to show of a report.
+pub fn headline_of(report: &finetone_evaluate::Report) -> Result<&NamedEvaluation, TrainError> {
+    report.headline().ok_or_else(|| TrainError::TooFew {
+        problem: "there is nothing to measure on".into(),
+        hint: "give a file with `--test`, or hold rows out by `test_fraction`".into(),
+    })
+}
