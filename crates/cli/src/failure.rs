@@ -53,15 +53,7 @@ impl Failure {
 
     /// A file or folder of ours that could not be read or written.
     pub fn io(path: &Path, error: &io::Error) -> Self {
-        use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem, StorageFull};
-        let hint = match error.kind() {
-            NotFound => Some("check the path"),
-            NotADirectory => Some("a part of the path is a file, not a folder"),
-            PermissionDenied | ReadOnlyFilesystem => Some("choose a folder that you may write to"),
-            StorageFull => Some("free some space or write to another disk"),
-            _ => None,
-        };
-        Self::new(format!("{}: {error}", path.display()), hint.map(str::to_owned))
+        Self::new(format!("{}: {error}", path.display()), io_hint(error))
     }
 
     /// Tells the user and gives the exit code.
@@ -80,6 +72,25 @@ impl Failure {
     }
 }
 
+/// What to do about an error of the system.
+fn io_hint(error: &io::Error) -> Option<String> {
+    use io::ErrorKind::{AlreadyExists, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    let hint = match error.kind() {
+        NotFound => "check the path",
+        NotADirectory | AlreadyExists => "a part of the path is a file, not a folder: choose another path",
+        PermissionDenied | ReadOnlyFilesystem => "choose a folder that you may write to",
+        StorageFull => "free some space or write to another disk",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// The hint for the error of the system that stands behind an error without a hint of its own.
+fn hint_of_cause(error: &dyn std::error::Error) -> Option<String> {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.into_iter().find_map(|cause| io_hint(cause.downcast_ref::<io::Error>()?))
+}
+
 /// Writing to standard output failed.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
@@ -94,7 +105,7 @@ impl From<DataError> for Failure {
     fn from(error: DataError) -> Self {
         match &error {
             DataError::Unwritable { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => Self::ReaderLeft,
-            _ => Self::new(error.to_string(), error.hint()),
+            _ => Self::new(error.to_string(), error.hint().or_else(|| hint_of_cause(&error))),
         }
     }
 }
@@ -103,7 +114,7 @@ macro_rules! from_errors_with_hints {
     ($($error:ty),*) => {$(
         impl From<$error> for Failure {
             fn from(error: $error) -> Self {
-                Self::new(error.to_string(), error.hint())
+                Self::new(error.to_string(), error.hint().or_else(|| hint_of_cause(&error)))
             }
         }
     )*};

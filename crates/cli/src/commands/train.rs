@@ -11,7 +11,7 @@ use finetone_data::doctor::examine;
 use finetone_data::{DoctorOptions, ReadOptions, Severity};
 use finetone_track::{JsonLines, Terminal};
 use finetone_train::events::Listeners;
-use finetone_train::{Control, Outcome, RunConfig, Summary, Surroundings, resume, train};
+use finetone_train::{Control, Outcome, RunConfig, Summary, Surroundings, is_finished, resume, train};
 
 use crate::device::{DeviceArgs, Precision};
 use crate::failure::Failure;
@@ -56,8 +56,11 @@ pub struct Args {
 /// Trains and tells.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let plan = Plan::new(args)?;
-    if let Plan::New { config, .. } = &plan {
-        check(config, args.quiet)?;
+    match &plan {
+        Plan::New { config, .. } => check(config, args.quiet)?,
+        // Scripts resume until a run is finished; that it is already is what they want.
+        Plan::Resumed { folder } if is_finished(folder) => return finished_before(folder, args.quiet),
+        Plan::Resumed { .. } => {}
     }
     let cpu = match args.settings.precision {
         Precision::Auto | Precision::F32 => args.device.open()?,
@@ -129,6 +132,13 @@ fn finished(summary: &Summary, test: Option<&Path>, quiet: bool) -> Result<(), F
         ("measure:", format!("finetone eval {run} {}", test.map_or_else(|| "FILE".to_owned(), quoted))),
     ];
     Ok(write!(out, "{}", tables::facts(places))?)
+}
+
+fn finished_before(run: &Path, quiet: bool) -> Result<(), Failure> {
+    if !quiet {
+        anstream::eprintln!("note: the run is finished already; its report is {}", quoted(&run.join("report.html")));
+    }
+    Ok(writeln!(anstream::stdout(), "{}", run.display())?)
 }
 
 /// A path as a shell reads it.

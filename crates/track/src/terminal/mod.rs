@@ -193,7 +193,7 @@ fn opening(event: &TrainEvent) -> Vec<String> {
             rows(validation_rows),
             rows(test_rows)
         ),
-        format!("steps:  {} ({} epochs)", grouped(*steps), short(*epochs)),
+        format!("steps:  {} ({} epoch{})", grouped(*steps), short(*epochs), if *epochs == 1.0 { "" } else { "s" }),
         format!("run:    {}", run.display()),
     ];
     if *resumed_from > 0 {
