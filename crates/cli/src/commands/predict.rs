@@ -20,8 +20,8 @@ use answer::Answer;
 
 /// The end of the help.
 pub const EXAMPLES: &str = "\
-Appended are `label`, `confidence` (the probability of the label) and `probability_<class>` for each class; a column that the
-file has already gets `_predicted` behind its name. Rows stay as they are and in order; a row with an empty text is kept and
+Appended are `label`, `confidence` (the probability of the label) and `probability_<class>` for each class; a column that the \
+file has already gets `_predicted` behind its name. Rows stay as they are and in order; a row with an empty text is kept and \
 gets empty values. OUT appears only when it is complete; its extension chooses the format (CSV, TSV, JSON lines, Parquet).
 
 With several labels for a text, `label` joins them by `|`, and `confidence` is that of the least certain decision.

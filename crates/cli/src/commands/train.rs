@@ -22,10 +22,10 @@ use settings::SettingArgs;
 
 /// The end of the help.
 pub const EXAMPLES: &str = "\
-The run folder holds the model (`model`, a Hugging Face folder), the report (`report.html`, `report.json`), every event
+The run folder holds the model (`model`, a Hugging Face folder), the report (`report.html`, `report.json`), every event \
 (`events.jsonl`) and the settings (`run.toml`). Ctrl-C saves the run and says how to resume it; twice ends at once.
 
-Settings come from the recipe, then the flags, then `--set`, the later over the earlier. After a run, its `run.toml` names all
+Settings come from the recipe, then the flags, then `--set`, the later over the earlier. After a run, its `run.toml` names all \
 of them.
 
 Examples:

@@ -14,7 +14,7 @@ use crate::output::{parent, readable_by_all};
 
 /// The end of the help.
 pub const EXAMPLES: &str = "\
-The folder has `config.json`, `model.safetensors`, the tokenizer's files and a model card with the run's metrics. It is written
+The folder has `config.json`, `model.safetensors`, the tokenizer's files and a model card with the run's metrics. It is written \
 whole or not at all. In Python:
 
   from transformers import pipeline

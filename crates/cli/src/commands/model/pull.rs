@@ -10,7 +10,7 @@ use crate::progress::Download;
 
 /// The end of the help.
 pub const EXAMPLES: &str = "\
-Prints the folder of the model. The cache and the variables are those of the Python library: HF_HOME, HF_HUB_CACHE, HF_TOKEN,
+Prints the folder of the model. The cache and the variables are those of the Python library: HF_HOME, HF_HUB_CACHE, HF_TOKEN, \
 HF_ENDPOINT, HF_HUB_OFFLINE.
 
 Examples:

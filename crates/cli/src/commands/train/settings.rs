@@ -23,13 +23,13 @@ pub struct SettingArgs {
     /// A Hugging Face id, a model folder, a run, or a built-in name (`finetone model list`) [default: small]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
-    /// How often every text is seen [default: 3]
+    /// How often every text is seen [default: 3; 10 from scratch]
     #[arg(long, value_name = "N")]
     epochs: Option<f64>,
     /// Seed of everything random; the same seed gives the same model [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u32>,
-    /// Learning rate of the model [default: 5e-5, or as the model needs]
+    /// Learning rate of the model [default: 5e-5; 5e-4 from scratch]
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f64>,
     /// Texts in a batch [default: 16]
