@@ -86,9 +86,9 @@ fn io_hint(error: &io::Error) -> Option<String> {
 }
 
 /// The hint for the error of the system that stands behind an error without a hint of its own.
-fn hint_of_cause(error: &dyn std::error::Error) -> Option<String> {
+fn hint_of_cause(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.into_iter().find_map(|cause| io_hint(cause.downcast_ref::<io::Error>()?))
+    causes.filter_map(|cause| cause.downcast_ref()).find_map(io_hint)
 }
 
 /// Writing to standard output failed.

@@ -20,7 +20,7 @@ pub struct SettingArgs {
     /// The file that chooses the best checkpoint [default: a tenth of the training rows is held out]
     #[arg(long, value_name = "FILE")]
     validation: Option<PathBuf>,
-    /// A Hugging Face id, a model folder, a run, or a built-in name (`finetone model list`) [default: small]
+    /// A Hugging Face id, a model folder, a run, or a built-in name (`finetone model list`) [default: tiny]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
     /// How often every text is seen [default: 3; 10 from scratch]

@@ -1,0 +1,162 @@
+//! Exported models open in transformers and say there what they say here, and the other way round.
+
+#[path = "../../../tests/python.rs"]
+mod python;
+mod workbench;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use finetone_data::tokenizer::{Limit, Tokenizer};
+use serde_json::{Value, json};
+use workbench::{done, reviews};
+
+/// Where texts are cut, so that some are.
+const MOST_TOKENS: usize = 24;
+const THREE: [&str; 3] = ["negative", "neutral", "positive"];
+const TWO: [&str; 2] = ["negative", "positive"];
+
+/// Texts that the training has not seen, some too long, some of other letters; none begins or ends with a space.
+fn texts() -> Vec<String> {
+    let short = [
+        "the kettle was lovely",
+        "a",
+        "Awful!!! Late, rude & broken :-(",
+        "naïve CAFÉ ☃ 東京",
+        "two  spaces\tand a tab",
+        "🙂",
+        "[SEP] </s> <|endoftext|>",
+    ];
+    let long = "the dinner, number 7, was great value and ".repeat(12);
+    short.into_iter().chain([long.trim()]).map(str::to_owned).collect()
+}
+
+/// A place with `reviews.csv`, which holds these labels only.
+fn place(labels: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let wanted = |line: &&str| labels.iter().any(|label| line.ends_with(&format!(",{label}")));
+    let all = reviews(90);
+    let lines: Vec<&str> = all.lines().filter(|line| line.starts_with("id,") || wanted(line)).collect();
+    fs::write(folder.path().join("reviews.csv"), lines.join("\n") + "\n").unwrap();
+    folder
+}
+
+/// Trains for a few steps and exports to `exported`.
+fn export(folder: &Path, model: &str, settings: &str) -> PathBuf {
+    let fixed = format!("--set max_steps=4 --learning-rate 1e-3 --max-tokens {MOST_TOKENS} --threads 1 --quiet");
+    done(folder, &format!("train reviews.csv --model {model} --out run {fixed} {settings}"));
+    done(folder, "model export run -o exported");
+    folder.join("exported")
+}
+
+/// What `finetone predict` says about each text: the label, and the probabilities in the order of `labels`.
+fn predictions(folder: &Path, model: &str, texts: &[String], labels: &[&str]) -> Vec<(String, Vec<f64>)> {
+    let lines: String = texts.iter().map(|text| format!("{}\n", json!({ "text": text }))).collect();
+    fs::write(folder.join("in.jsonl"), lines).unwrap();
+    done(folder, &format!("predict {model} in.jsonl -o out.jsonl --quiet"));
+    let rows = json_lines(&folder.join("out.jsonl"));
+    assert_eq!(rows.len(), texts.len());
+    let number = |row: &Value, label: &&str| row[format!("probability_{label}")].as_f64().expect("a probability");
+    let answer = |row: &Value| {
+        let label = row["label"].as_str().expect("a label").to_owned();
+        (label, labels.iter().map(|label| number(row, label)).collect())
+    };
+    rows.iter().map(answer).collect()
+}
+
+fn json_lines(path: &Path) -> Vec<Value> {
+    fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Trains a model, exports it, and has transformers compare ids, probabilities and the names in `id2label`.
+fn transformers_agrees(model: &str, settings: &str, labels: &[&str], names: &[&str]) {
+    let Some(python) = python::interpreter() else { return };
+    let folder = place(labels);
+    let exported = export(folder.path(), model, settings);
+    let texts = texts();
+    let answers = predictions(folder.path(), "run", &texts, labels);
+    let certain = answers.iter().flat_map(|(_, numbers)| numbers).fold(0.0_f64, |most, &p| most.max(p));
+    assert!(certain < 0.999, "probabilities at the edge would hide a difference: {certain}");
+
+    let tokenizer = Tokenizer::from_folder(&exported).unwrap();
+    let record = |(text, (_, probabilities)): (&String, &(String, Vec<f64>))| {
+        let ids = tokenizer.encode(text, &Limit::head(MOST_TOKENS)).ids;
+        format!("{}\n", json!({ "text": text, "ids": ids, "probabilities": probabilities }))
+    };
+    let records: String = texts.iter().zip(&answers).map(record).collect();
+    let path = folder.path().join("records.jsonl");
+    fs::write(&path, records).unwrap();
+    let limit = MOST_TOKENS.to_string();
+    let mut arguments = vec![exported.as_os_str(), path.as_ref(), "--max-length".as_ref(), limit.as_ref()];
+    arguments.push("--labels".as_ref());
+    arguments.extend(names.iter().map(std::ffi::OsStr::new));
+    let said = python::script(&python, "roundtrip.py", &arguments);
+    assert!(said.starts_with(&format!("{} texts, ", texts.len())), "{said}");
+}
+
+#[test]
+fn an_exported_bert_says_the_same_in_transformers() {
+    transformers_agrees("tiny", "", &THREE, &THREE);
+}
+
+#[test]
+fn an_exported_roberta_says_the_same_in_transformers() {
+    transformers_agrees("roberta-tiny", "", &THREE, &THREE);
+}
+
+#[test]
+fn an_exported_distilbert_says_the_same_in_transformers() {
+    transformers_agrees("distilbert-tiny", "", &THREE, &THREE);
+}
+
+#[test]
+fn an_exported_gpt2_says_the_same_in_transformers() {
+    transformers_agrees("gpt2-tiny", "", &THREE, &THREE);
+}
+
+#[test]
+fn two_classes_say_the_same_in_transformers() {
+    transformers_agrees("tiny", "", &TWO, &TWO);
+}
+
+#[test]
+fn two_classes_with_one_logit_say_the_same_in_transformers() {
+    transformers_agrees("tiny", "--set output=one-logit", &TWO, &["positive"]);
+}
+
+/// Fine-tunes with transformers and predicts with the command.
+fn finetone_agrees(like: &str) {
+    let Some(python) = python::interpreter() else { return };
+    let folder = place(&THREE);
+    let exported = export(folder.path(), like, "");
+    let names = ["bad", "good", "so-so"];
+    let records = texts().into_iter().enumerate().map(|(i, text)| json!({ "text": text, "label": names[i % 3] }));
+    let lines: String = records.map(|record| format!("{record}\n")).collect();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("texts.jsonl"), lines).unwrap();
+    let (texts_path, theirs, answers) = (path("texts.jsonl"), path("theirs"), path("answers.jsonl"));
+    let arguments = [exported.as_os_str(), texts_path.as_ref(), theirs.as_ref(), answers.as_ref()];
+    python::script(&python, "finetune.py", &arguments);
+
+    let ours = predictions(folder.path(), "theirs", &texts(), &names);
+    let answers = json_lines(&answers);
+    assert_eq!(answers.len(), ours.len());
+    for ((label, probabilities), answer) in ours.iter().zip(&answers) {
+        assert_eq!(answer["label"], *label, "{answer}");
+        let theirs: Vec<f64> = answer["probabilities"].as_array().unwrap().iter().filter_map(Value::as_f64).collect();
+        assert_eq!(theirs.len(), names.len());
+        for (a, b) in probabilities.iter().zip(&theirs) {
+            assert!((a - b).abs() <= 1e-4, "{probabilities:?} instead of {theirs:?} for {answer}");
+        }
+    }
+}
+
+#[test]
+fn a_bert_of_transformers_says_the_same_here() {
+    finetone_agrees("tiny");
+}
+
+#[test]
+fn a_gpt2_of_transformers_says_the_same_here() {
+    finetone_agrees("gpt2-tiny");
+}
