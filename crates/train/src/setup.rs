@@ -72,7 +72,7 @@ fn pretrained<B: Backend>(
 enum Blueprint<'a> {
     BuiltIn(&'a BuiltIn),
     /// A user's `config.json`; the vocabulary's size and the padding id in it give way to the tokenizer's.
-    Config(Map<String, Value>, ModelConfig),
+    Config(Map<String, Value>, Box<ModelConfig>),
 }
 
 impl Blueprint<'_> {
@@ -84,7 +84,7 @@ impl Blueprint<'_> {
             hint: "give a `config.json` as Transformers writes it".into(),
         })?;
         let config = read_config(&raw, path).map_err(ClassifyError::from)?;
-        Ok(Self::Config(raw, config))
+        Ok(Self::Config(raw, Box::new(config)))
     }
 
     /// Family, the largest vocabulary to train, and the longest text.
