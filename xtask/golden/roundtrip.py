@@ -2,8 +2,9 @@
 
     python roundtrip.py MODEL_DIR TEXTS.jsonl [--labels negative neutral positive] [--max-length N]
 
-Every line of TEXTS.jsonl is `{"text": …, "ids": […], "logits": […]}`. The ids must be equal, the logits within 1e-4, and
-the names in `id2label` those of `--labels`, in order. The exit code is 1 when anything differs.
+Every line of TEXTS.jsonl is `{"text": …, "ids": […], "logits": […]}`, or has `probabilities` instead of the logits. The ids must
+be equal, the numbers within 1e-4, and the names in `id2label` those of `--labels`, in order. The exit code is 1 when anything
+differs.
 """
 
 import argparse
@@ -18,10 +19,10 @@ import texts
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="the exported folder")
-    parser.add_argument("texts", help="JSON lines with `text`, `ids` and `logits`")
+    parser.add_argument("texts", help="JSON lines with `text`, `ids` and `logits` or `probabilities`")
     parser.add_argument("--labels", nargs="+", help="the names of the classes, in order")
     parser.add_argument("--max-length", type=int, help="cut longer texts at this many tokens")
-    parser.add_argument("--tolerance", type=float, default=1e-4, help="largest difference of a logit")
+    parser.add_argument("--tolerance", type=float, default=1e-4, help="largest difference of a number")
     return parser.parse_args()
 
 
@@ -38,12 +39,13 @@ def label_faults(config, labels):
 
 
 def worst_difference(model, records):
-    """The largest difference between two logits, and the line it is on; a wrong number of logits is infinitely wrong."""
+    """The largest difference between two numbers, and the line it is on; a wrong number of numbers is infinitely wrong."""
     worst, where = -1.0, 0
     for line, record in enumerate(records, start=1):
-        logits = texts.run(model, record["ids"]).logits[0].tolist()
-        same_count = len(logits) == len(record["logits"])
-        difference = max(abs(a - b) for a, b in zip(logits, record["logits"])) if same_count else float("inf")
+        logits = texts.run(model, record["ids"]).logits[0]
+        ours = record["logits"] if "logits" in record else record["probabilities"]
+        theirs = logits.tolist() if "logits" in record else texts.probabilities(model.config, logits)
+        difference = max(abs(a - b) for a, b in zip(theirs, ours)) if len(theirs) == len(ours) else float("inf")
         if not difference <= worst:  # a NaN is the worst of all
             worst, where = difference, line
     return worst, where
@@ -69,8 +71,8 @@ def main():
     faults += id_faults(tokenizer, records, chosen.max_length)
     worst, where = worst_difference(model.float().eval(), records)
     if not worst <= chosen.tolerance:
-        faults.append(f"line {where}: the logits differ by {worst:.3g}, allowed are {chosen.tolerance:g}")
-    print(f"{len(records)} texts, the logits differ by {worst:.3g} at most (line {where})")
+        faults.append(f"line {where}: the numbers differ by {worst:.3g}, allowed are {chosen.tolerance:g}")
+    print(f"{len(records)} texts, the numbers differ by {worst:.3g} at most (line {where})")
     for fault in faults:
         print(f"error: {fault}", file=sys.stderr)
     return 1 if faults else 0

@@ -23,3 +23,11 @@ def run(model, ids):
     """What the model returns for one sequence, never padded."""
     with torch.no_grad():
         return model(input_ids=torch.tensor([ids]))
+
+
+def probabilities(config, logits):
+    """What the logits of one text mean: a softmax, or a yes and no for each label; one label is two classes."""
+    if config.problem_type != "multi_label_classification":
+        return logits.softmax(-1).tolist()
+    yes = logits.sigmoid().tolist()
+    return yes if len(yes) > 1 else [1 - yes[0], yes[0]]

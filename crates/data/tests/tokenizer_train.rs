@@ -1,5 +1,8 @@
 //! Tokenizers trained on text are the same every time and open in `transformers` with the same ids.
 
+#[path = "../../../tests/python.rs"]
+mod python;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -108,15 +111,10 @@ fn too_small_a_vocabulary_and_too_little_text_are_refused() {
     }
 }
 
-/// Runs only where Python has `transformers`; `FINETONE_PYTHON` names another interpreter than `python3`.
+/// Runs only where Python has `transformers`; see the file that is included above.
 #[test]
 fn transformers_gives_the_same_ids() {
-    let python = std::env::var("FINETONE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let found = Command::new(&python).args(["-c", "import transformers"]).output();
-    if !found.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: `{python}` has no `transformers`");
-        return;
-    }
+    let Some(python) = python::interpreter() else { return };
     let script = "import json, sys; from transformers import AutoTokenizer; texts = json.loads(sys.argv[1]); \
                   print(json.dumps([[t(x, truncation=True, max_length=16)['input_ids'] for x in texts] \
                   for t in map(AutoTokenizer.from_pretrained, sys.argv[2:])]))";
@@ -129,10 +127,8 @@ fn transformers_gives_the_same_ids() {
     }
     let texts = serde_json::to_string(&TEXTS).unwrap();
     let paths = folders.iter().map(|folder| folder.path());
-    let output = Command::new(&python).args(["-c", script]).arg(texts).args(paths).output().unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    let expected: Vec<Vec<Vec<u32>>> = serde_json::from_str(printed.lines().last().unwrap_or_default())
-        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let printed = python::run(Command::new(&python).args(["-c", script]).arg(texts).args(paths));
+    let expected: Vec<Vec<Vec<u32>>> = serde_json::from_str(printed.lines().last().unwrap_or_default()).unwrap();
     for ((options, tokenizer), expected) in trained.iter().zip(expected) {
         for (text, expected) in TEXTS.iter().zip(expected) {
             let ids = tokenizer.encode(text, &Limit::head(16)).ids;
