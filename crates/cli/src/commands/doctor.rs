@@ -22,7 +22,7 @@ Errors stop a training; warnings are for you to judge. The exit code is 1 if the
 Examples:
   finetone doctor reviews.csv
   finetone doctor train.csv --test test.csv              also finds rows shared by both
-  finetone doctor reviews.csv --model runs/reviews-1     also counts the texts that are too long for the model
+  finetone doctor reviews.csv --model runs/reviews-1     also counts the texts too long for it
   finetone doctor reviews.csv --json | jq '.faults[].message'";
 
 /// Texts longer than this are cut by default in training.

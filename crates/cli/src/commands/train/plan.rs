@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use finetone_train::{RunConfig, RunFile};
 
+use super::settings::usage;
 use super::{Args, quoted};
 use crate::failure::Failure;
 
@@ -70,14 +71,6 @@ impl Plan {
             Self::New { config, .. } => config.test.as_deref(),
             Self::Resumed { .. } => None,
         }
-    }
-}
-
-/// Wrong settings are wrong usage.
-fn usage(error: finetone_train::TrainError) -> Failure {
-    match Failure::from(error) {
-        Failure::Error { message, hint, .. } => Failure::Error { message, hint, code: 2 },
-        other => other,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use finetone_train::RunFile;
+use finetone_train::{RunFile, TrainError};
 
 use crate::device::{Precision, precision};
 use crate::failure::Failure;
@@ -54,6 +54,14 @@ pub struct SettingArgs {
     set: Vec<String>,
 }
 
+/// Wrong settings are wrong usage.
+pub fn usage(error: TrainError) -> Failure {
+    match Failure::from(error) {
+        Failure::Error { message, hint, .. } => Failure::Error { message, hint, code: 2 },
+        other => other,
+    }
+}
+
 impl SettingArgs {
     /// Lays the recipe, the flags and `--set` over `base`, in this order. Says whether anything was given.
     pub fn lay_over(&self, base: &mut RunFile) -> Result<bool, Failure> {
@@ -63,7 +71,7 @@ impl SettingArgs {
         }
         self.flags(base);
         for assignment in &self.set {
-            base.assign(assignment)?;
+            base.assign(assignment).map_err(usage)?;
         }
         Ok(*base != before)
     }
