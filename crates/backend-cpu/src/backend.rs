@@ -1,6 +1,6 @@
 //! [`Backend`] for [`Cpu`]: checks lengths, cuts slices to them, and calls the kernels.
 
-use crate::gemm::{Onto, Operand, Size, multiply};
+use crate::gemm::{Left, Onto, Right, Size, multiply};
 use crate::ops::{activation, attention, attention_pool, dropout, embedding, loss, norm, optimiser, pool};
 use crate::parallel::GRAIN;
 use crate::{Buffer, Cpu, Weight};
@@ -42,14 +42,6 @@ fn tokens(starts: &[u32]) -> usize {
     assert!(starts.first() == Some(&0), "sequences must start at token 0: {starts:?}");
     assert!(starts.is_sorted(), "starts of sequences must ascend: {starts:?}");
     starts[starts.len() - 1] as usize
-}
-
-/// A row-major matrix, and its transpose.
-fn matrix(values: &[f32], columns: usize) -> Operand<'_> {
-    Operand { values, row: columns, column: 1 }
-}
-fn transposed(values: &[f32], columns: usize) -> Operand<'_> {
-    Operand { values, row: 1, column: columns }
 }
 
 impl Backend for Cpu {
@@ -95,11 +87,11 @@ impl Backend for Cpu {
     fn write_weight(&self, weight: &mut Weight, values: &[f32]) {
         assert_eq!(values.len(), weight.master().len(), "values for a parameter of {:?}", weight.shape());
         weight.master_mut().copy_from_slice(values);
-        weight.refresh();
+        weight.refresh(self);
     }
 
     fn refresh(&self, weight: &mut Weight) {
-        weight.refresh();
+        weight.refresh(self);
     }
 
     fn synchronize(&self) -> Result<(), DeviceError> {
@@ -110,10 +102,10 @@ impl Backend for Cpu {
         let LinearShape { rows, inputs, outputs } = shape;
         let y = cut_mut("y", y, rows * outputs, &shape);
         let x = cut("x", x, rows * inputs, &shape);
-        let w = master("weight", weight, outputs, inputs);
+        master("weight", weight, outputs, inputs);
         let onto = bias.map_or(Onto::Nothing, |bias| Onto::Bias(master("bias", bias, 1, outputs)));
         let size = Size { m: rows, n: outputs, k: inputs };
-        multiply(self, y, matrix(x, inputs), transposed(w, inputs), size, onto);
+        multiply(self, y, Left::Rows(x), Right::Panels(weight.panels()), size, onto);
     }
 
     fn linear_backward_input(&self, dx: &mut Buffer, dy: &Buffer, weight: &Weight, shape: LinearShape) {
@@ -122,7 +114,7 @@ impl Backend for Cpu {
         let dy = cut("dy", dy, rows * outputs, &shape);
         let w = master("weight", weight, outputs, inputs);
         let size = Size { m: rows, n: inputs, k: outputs };
-        multiply(self, dx, matrix(dy, outputs), matrix(w, inputs), size, Onto::Nothing);
+        multiply(self, dx, Left::Rows(dy), Right::Rows(w), size, Onto::Nothing);
     }
 
     fn linear_backward_weight(&self, grads: &mut Buffer, dweight: Span, dy: &Buffer, x: &Buffer, shape: LinearShape) {
@@ -132,7 +124,7 @@ impl Backend for Cpu {
         let x = cut("x", x, rows * inputs, &shape);
         let size = Size { m: outputs, n: inputs, k: rows };
         if rows > 0 {
-            multiply(self, dw, transposed(dy, outputs), matrix(x, inputs), size, Onto::Itself);
+            multiply(self, dw, Left::Columns(dy), Right::Rows(x), size, Onto::Itself);
         }
     }
 
@@ -231,13 +223,12 @@ impl Backend for Cpu {
 
     fn embedding_forward(&self, y: &mut Buffer, terms: &[(&[u32], &Weight)], shape: EmbeddingShape) {
         let EmbeddingShape { tokens, width } = shape;
-        let mut tables: Vec<(&[u32], &[f32])> = Vec::with_capacity(terms.len());
         for (ids, table) in terms {
             assert!(ids.len() >= tokens, "{} ids for {shape:?}", ids.len());
-            tables.push((&ids[..tokens], master("table", table, table.shape().rows, width)));
+            master("table", table, table.shape().rows, width);
         }
-        assert!(!tables.is_empty(), "an embedding of no terms for {shape:?}");
-        embedding::forward(self, cut_mut("y", y, tokens * width, &shape), &tables, shape);
+        assert!(!terms.is_empty(), "an embedding of no terms for {shape:?}");
+        embedding::forward(self, cut_mut("y", y, tokens * width, &shape), terms, shape);
     }
 
     fn embedding_backward(&self, grads: &mut Buffer, dtable: Span, dy: &Buffer, ids: &[u32], shape: EmbeddingShape) {

@@ -12,6 +12,8 @@ const ALIGNMENT: usize = 64;
 ///
 /// Large buffers take no physical memory until they are written, so one may be planned for the largest batch.
 pub struct Buffer {
+    /// What the allocator gave, and the first address in it divisible by [`ALIGNMENT`].
+    memory: *mut u8,
     start: NonNull<f32>,
     len: usize,
 }
@@ -25,15 +27,17 @@ impl Buffer {
     /// A buffer of `len` zeros.
     pub fn zeros(len: usize) -> Self {
         if len == 0 {
-            return Self { start: NonNull::dangling(), len };
+            return Self { memory: std::ptr::null_mut(), start: NonNull::dangling(), len };
         }
         let layout = Self::layout(len);
         // SAFETY: the layout is not empty, since `len` is not zero.
         let memory = unsafe { alloc_zeroed(layout) };
-        match NonNull::new(memory.cast::<f32>()) {
-            Some(start) => Self { start, len },
-            None => handle_alloc_error(layout),
+        if memory.is_null() {
+            handle_alloc_error(layout);
         }
+        // SAFETY: the layout has room for the values after the next border.
+        let start = unsafe { NonNull::new_unchecked(memory.add(memory.align_offset(ALIGNMENT)).cast::<f32>()) };
+        Self { memory, start, len }
     }
 
     /// A buffer with these values.
@@ -43,9 +47,12 @@ impl Buffer {
         buffer
     }
 
+    /// Memory in which `len` values begin at a border. The allocator is asked for no more than it aligns anyway: only
+    /// then does it pass zeroed pages on from the system instead of writing zeros to all of them.
     fn layout(len: usize) -> Layout {
-        let bytes = len.checked_mul(size_of::<f32>()).and_then(|bytes| Layout::from_size_align(bytes, ALIGNMENT).ok());
-        bytes.unwrap_or_else(|| panic!("a buffer of {len} values exceeds the address space"))
+        let bytes = len.checked_mul(size_of::<f32>()).and_then(|bytes| bytes.checked_add(ALIGNMENT));
+        let layout = bytes.and_then(|bytes| Layout::from_size_align(bytes, align_of::<f32>()).ok());
+        layout.unwrap_or_else(|| panic!("a buffer of {len} values exceeds the address space"))
     }
 }
 
@@ -53,7 +60,7 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         if self.len > 0 {
             // SAFETY: the memory came from `alloc_zeroed` with this very layout.
-            unsafe { dealloc(self.start.as_ptr().cast(), Self::layout(self.len)) }
+            unsafe { dealloc(self.memory, Self::layout(self.len)) }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The handle: a pool of threads, an instruction set, and memory that operations reuse.
 
 use crate::isa::{Isa, VARIABLE};
+use crate::parallel::prepare_thread;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -83,7 +84,8 @@ impl Cpu {
             Some(threads) => threads,
             None => std::thread::available_parallelism().map_or(1, usize::from),
         };
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("compute {i}")).build();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("compute {i}"));
+        let pool = pool.start_handler(|_| prepare_thread()).build();
         let pool = pool.map_err(|error| CpuError::Threads { threads, reason: error.to_string() })?;
         Ok(Self { inner: Arc::new(Inner { pool, isa, partials: Mutex::default() }) })
     }

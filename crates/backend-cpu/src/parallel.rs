@@ -11,9 +11,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Values in a piece of an element-wise operation: enough work to pay for handing it out, little enough for a cache.
 pub(crate) const GRAIN: usize = 16 * 1024;
 
+/// Values of scratch memory that a thread starts with: what matrix products need, and attention up to some hundred
+/// tokens.
+const SCRATCH_AT_START: usize = 1 << 18;
+
 thread_local! {
     /// Memory for the tiles of one piece of work, kept by its thread.
-    static SCRATCH: RefCell<Buffer> = RefCell::new(Buffer::zeros(0));
+    static SCRATCH: RefCell<Buffer> = RefCell::new(Buffer::zeros(SCRATCH_AT_START));
+}
+
+/// Provides this thread with scratch memory, so that its first piece of work need not.
+pub(crate) fn prepare_thread() {
+    SCRATCH.with_borrow(|scratch| debug_assert!(scratch.len() >= SCRATCH_AT_START));
 }
 
 /// Lends `len` values of unspecified content to `work`, which starts no other work that asks for scratch memory.

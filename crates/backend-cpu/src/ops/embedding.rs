@@ -1,8 +1,8 @@
 //! Rows of tables.
 
-use crate::Cpu;
 use crate::ops::activation::add_block;
 use crate::parallel::Disjoint;
+use crate::{Cpu, Weight};
 use finetone_backend::EmbeddingShape;
 
 /// Tokens in a piece of forward.
@@ -11,13 +11,13 @@ const TOKENS: usize = 64;
 const COLUMNS: usize = 64;
 
 /// `y[n] = Σ_t table_t[ids_t[n]]`.
-pub(crate) fn forward(cpu: &Cpu, y: &mut [f32], terms: &[(&[u32], &[f32])], shape: EmbeddingShape) {
+pub(crate) fn forward(cpu: &Cpu, y: &mut [f32], terms: &[(&[u32], &Weight)], shape: EmbeddingShape) {
     let width = shape.width;
     cpu.chunks([(y, TOKENS * width)], |i, [y]| {
         for (n, y) in y.chunks_exact_mut(width).enumerate() {
             let mut first = true;
             for (ids, table) in terms {
-                let row = &table[ids[i * TOKENS + n] as usize * width..][..width];
+                let row = &table.master()[ids[i * TOKENS + n] as usize * width..][..width];
                 if first {
                     y.copy_from_slice(row);
                 } else {

@@ -17,6 +17,7 @@ pub(crate) use forward::forward;
 use crate::ops::dropout::tile_factors;
 use crate::simd::Vector;
 use finetone_backend::{AttentionShape, Dropout, Mask};
+use std::cell::Cell;
 
 /// Queries of a tile.
 const QUERIES: usize = 64;
@@ -47,9 +48,16 @@ impl Item {
     }
 }
 
-/// The pieces of work of one head, the longest first, with at most `queries` queries each.
-fn items(shape: &AttentionShape<'_>, queries: usize) -> Vec<Item> {
-    let mut items = Vec::with_capacity(shape.starts.len());
+thread_local! {
+    /// The list of the pieces of work, kept by the thread that hands them out.
+    static ITEMS: Cell<Vec<Item>> = const { Cell::new(Vec::new()) };
+}
+
+/// Lends the pieces of work of one head, the longest first, with at most `queries` queries each.
+fn with_items(shape: &AttentionShape<'_>, queries: usize, work: impl FnOnce(&[Item])) {
+    // Taken rather than borrowed: while this thread waits for others it may start an attention of its own.
+    let mut items = ITEMS.take();
+    items.clear();
     for pair in shape.starts.windows(2) {
         let (start, length) = (pair[0] as usize, (pair[1] - pair[0]) as usize);
         assert!((length as u64) <= MASK_ROW, "a sequence of {length} tokens, more than {MASK_ROW}");
@@ -57,8 +65,10 @@ fn items(shape: &AttentionShape<'_>, queries: usize) -> Vec<Item> {
             items.push(Item { start, length, first, end: length.min(first.saturating_add(queries)) });
         }
     }
-    items.sort_by_key(|item| std::cmp::Reverse(item.keys(shape.mask) * (item.end - item.first)));
-    items
+    // Pieces write to places of their own, so their order changes no bit, and an unstable sort needs no memory.
+    items.sort_unstable_by_key(|item| std::cmp::Reverse(item.keys(shape.mask) * (item.end - item.first)));
+    work(&items);
+    ITEMS.set(items);
 }
 
 /// What all pieces of work share.

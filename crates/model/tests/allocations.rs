@@ -1,0 +1,99 @@
+//! After two steps of warm-up a training step allocates nothing.
+//!
+//! The counter counts the whole process, so this file has one test.
+
+use std::alloc::System;
+use std::path::Path;
+
+use finetone_backend::{AdamW, Backend, Loss, Targets};
+use finetone_backend_cpu::{Buffer, Cpu, CpuOptions};
+use finetone_model::checkpoint::{HeadImport, ModelFolder};
+use finetone_model::{DropoutKey, Gradients, Model, PackedBatch, Workspace};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Everything that a run owns.
+struct Run<'a> {
+    cpu: &'a Cpu,
+    model: Model<Cpu>,
+    batch: PackedBatch,
+    workspace: Workspace<Cpu>,
+    gradients: Gradients<Cpu>,
+    moments: (Buffer, Buffer),
+    losses: Vec<f32>,
+    loss: Loss,
+    labels: Vec<u32>,
+}
+
+impl<'a> Run<'a> {
+    fn new(cpu: &'a Cpu, name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name);
+        let folder = ModelFolder::open(&folder).unwrap();
+        let (model, _) = folder.load(cpu, folder.config().clone(), HeadImport::Required).unwrap();
+        let sequences: Vec<Vec<u32>> = [5_u32, 1, 14, 9].into_iter().map(|length| (1..=length).collect()).collect();
+        let batch = PackedBatch::pack(sequences.iter().map(Vec::as_slice), model.config.position_offset);
+        let len = model.table.gradient_len();
+        let classes = model.config.head.logits();
+        Self {
+            cpu,
+            workspace: Workspace::for_training(cpu, &model.config, batch.tokens(), batch.sequences()),
+            gradients: Gradients::new(cpu, &model.table),
+            moments: (cpu.zeros(len), cpu.zeros(len)),
+            losses: vec![0.0; batch.sequences()],
+            loss: Loss { classes, smoothing: 0.1, class_weights: None, focal_gamma: 0.0, normaliser: 4.0 },
+            labels: (0..batch.sequences()).map(|s| (s % classes) as u32).collect(),
+            model,
+            batch,
+        }
+    }
+
+    /// Forward, loss, backward, clipping and AdamW.
+    fn step(&mut self, step: u64) {
+        let Self { cpu, model, batch, workspace, gradients, moments, losses, loss, labels } = self;
+        let len = model.table.gradient_len();
+        cpu.clear(&mut gradients.buffer, len);
+        let pass = model.pass(cpu, batch, Some(DropoutKey { seed: 1, step }));
+        model.transformer.forward(&pass, workspace);
+        model.transformer.loss(&pass, workspace, losses, Targets::Classes(labels), loss);
+        model.transformer.backward(&pass, gradients, workspace);
+        let gradient_scale = 1.0 / cpu.global_norm(&gradients.buffer, len).max(1.0);
+        for (id, _) in model.table.iter() {
+            let (rate, beta1, beta2, epsilon, weight_decay) = (1e-3, 0.9, 0.999, 1e-8, 0.01);
+            let update = AdamW { rate, beta1, beta2, epsilon, weight_decay, step, gradient_scale };
+            let span = model.table.span(id).unwrap();
+            let weight = model.parameters.get_mut(id);
+            cpu.adamw(weight, (&mut moments.0, &mut moments.1), &gradients.buffer, span, &update);
+            cpu.refresh(weight);
+        }
+    }
+}
+
+/// Steps that are counted, and how many of them may see an allocation: the harness and a pool's threads that start
+/// late have a few of their own, while what a step allocates it allocates every time.
+const COUNTED: u64 = 20;
+const FOREIGN: usize = 3;
+
+#[test]
+fn a_step_allocates_nothing_after_warm_up() {
+    let pools = [1, 2].map(|threads| Cpu::new(CpuOptions { threads: Some(threads), isa: None }).unwrap());
+    for cpu in &pools {
+        for name in ["bert", "gpt2", "distilbert", "roberta"] {
+            let mut run = Run::new(cpu, name);
+            let mut counts = [(0, 0); COUNTED as usize];
+            cpu.install(|| {
+                (1..=2).for_each(|step| run.step(step));
+                for (step, count) in (3..).zip(&mut counts) {
+                    let region = Region::new(ALLOCATOR);
+                    run.step(step);
+                    let change = region.change();
+                    *count = (change.allocations, change.reallocations);
+                }
+            });
+            assert!(run.losses.iter().all(|loss| loss.is_finite()), "{name}: {:?}", run.losses);
+            let allocating = counts.iter().filter(|&&count| count != (0, 0)).count();
+            assert!(allocating <= FOREIGN, "{name} on {}: {counts:?}", cpu.name());
+        }
+    }
+}
