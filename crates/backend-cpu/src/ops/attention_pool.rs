@@ -5,7 +5,7 @@ use finetone_backend::AttentionPoolShape;
 use std::ops::Range;
 
 #[inline(always)]
-fn dot_body<V: Vector>(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn dot_body<V: Vector>(a: &[f32], b: &[f32]) -> f32 {
     let mut total = V::splat(0.0);
     let (a_vectors, b_vectors) = (a.chunks_exact(V::LANES), b.chunks_exact(V::LANES));
     let rest: f32 = a_vectors.remainder().iter().zip(b_vectors.remainder()).map(|(a, b)| a * b).sum();

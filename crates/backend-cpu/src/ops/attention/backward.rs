@@ -5,6 +5,7 @@
 
 use super::{Item, KEYS, Plan, QUERIES, copy_rows, hide_future, scale_all, split, transpose, with_items};
 use crate::Cpu;
+use crate::ops::attention_pool::dot_body;
 use crate::ops::math::exp;
 use crate::ops::tile::{Tile, product};
 use crate::parallel::{Disjoint, with_scratch};
@@ -50,7 +51,7 @@ impl<'a> Block<'a> {
 
     /// Copies the queries of the item and the gradients of their results.
     #[inline(always)]
-    fn load(
+    fn load<V: Vector>(
         memory: &'a mut [f32],
         plan: Plan<'_>,
         saved: Saved<'_>,
@@ -71,7 +72,7 @@ impl<'a> Block<'a> {
         means.fill(0.0);
         for (i, dy) in dy.chunks_exact(padded).enumerate() {
             let y = &saved.y[from + i * plan.width()..][..size];
-            means[i] = y.iter().zip(dy).map(|(y, dy)| y * dy).sum();
+            means[i] = dot_body::<V>(y, &dy[..size]);
             log_sums[i] = saved.log_sums[(token + i) * plan.heads + head];
         }
         Self { q, qt, dy, dyt, dq, log_sums, means, p, dp, factors }
@@ -151,7 +152,7 @@ fn item_body<V: Vector>(
     for first in (0..item.length).step_by(QUERIES) {
         let queries = Item { first, end: item.length.min(first + QUERIES), ..item };
         let width = (queries.end - first).next_multiple_of(V::LANES);
-        let mut block = Block::load(memory, plan, saved, (queries, head), width);
+        let mut block = Block::load::<V>(memory, plan, saved, (queries, head), width);
         for key in (0..queries.keys(plan.mask)).step_by(KEYS) {
             tile::<V>(&mut panels, &mut block, plan, (queries, head), key);
         }
