@@ -6,6 +6,7 @@ use std::path::Path;
 
 use finetone_backend::Backend;
 use finetone_evaluate::{Curve, Report, Section};
+use serde_json::Value;
 
 use crate::events::{Listener, TrainEvent};
 use crate::material::{Rows, Texts};
@@ -37,35 +38,33 @@ impl<'a> CurveRecorder<'a> {
         let mut recorder = Self { next, curves: BTreeMap::new(), notices: Vec::new() };
         if let Ok(file) = std::fs::File::open(run.join("events.jsonl")) {
             let lines = std::io::BufReader::new(file).lines().map_while(Result::ok);
-            for event in lines.filter_map(|line| serde_json::from_str(&line).ok()) {
-                recorder.record(&event);
-            }
+            lines.filter_map(|line| serde_json::from_str(&line).ok()).for_each(|event| recorder.record(&event));
         }
         recorder
     }
 
-    fn record(&mut self, event: &TrainEvent) {
-        let mut point = |name: &'static str, step: u64, value: f64| {
-            let points = self.curves.entry(name).or_default();
-            // A resumed run takes some steps again.
-            points.retain(|(earlier, _)| *earlier < step);
-            points.push((step, value));
+    /// Takes what an event has for the curves. Its JSON form serves for events of now and of an earlier process alike.
+    fn record(&mut self, event: &Value) {
+        if let Some(message) = event["message"].as_str()
+            && !self.notices.iter().any(|known| known == message)
+        {
+            self.notices.push(message.to_owned());
+        }
+        let values = match event["event"].as_str() {
+            Some("step") => event,
+            Some("evaluated") => &event["metrics"],
+            _ => return,
         };
-        match event {
-            TrainEvent::Step { step, loss, grad_norm, learning_rate, .. } => {
-                point("loss", *step, *loss);
-                point("grad_norm", *step, *grad_norm);
-                point("learning_rate", *step, *learning_rate);
-            }
-            TrainEvent::Evaluated { step, metrics, .. } => {
-                for (name, _, _) in CURVES {
-                    if let Some(value) = metrics.get(name) {
-                        point(name, *step, *value);
-                    }
+        let Some(step) = event["step"].as_u64() else { return };
+        for (key, _, _) in CURVES {
+            if let Some(value) = values[key].as_f64() {
+                let points = self.curves.entry(key).or_default();
+                // A resumed run takes some steps again.
+                while points.last().is_some_and(|(earlier, _)| *earlier >= step) {
+                    points.pop();
                 }
+                points.push((step, value));
             }
-            TrainEvent::Notice { message } if !self.notices.contains(message) => self.notices.push(message.clone()),
-            _ => {}
         }
     }
 
@@ -81,7 +80,7 @@ impl<'a> CurveRecorder<'a> {
 
 impl Listener for CurveRecorder<'_> {
     fn on(&mut self, event: &TrainEvent) {
-        self.record(event);
+        self.record(&serde_json::to_value(event).unwrap_or_default());
         self.next.on(event);
     }
 }
@@ -159,4 +158,37 @@ fn run_sections<B: Backend>(config: &RunConfig, trainer: &Trainer<'_, B>) -> Vec
         .fact("learning rate", format!("{:e}", config.learning_rate))
         .fact("seed", config.seed);
     vec![about, training]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl Listener for Nobody {
+        fn on(&mut self, _event: &TrainEvent) {}
+    }
+
+    fn step(step: u64, loss: f64) -> TrainEvent {
+        let (epoch, grad_norm, learning_rate, num_tokens, tokens_per_second) = (0.5, 1.5, 1e-5, 10, 2.0);
+        TrainEvent::Step { step, epoch, loss, grad_norm, learning_rate, num_tokens, tokens_per_second }
+    }
+
+    #[test]
+    fn a_resumed_run_keeps_the_curves_of_its_first_part() {
+        let folder = tempfile::tempdir().unwrap();
+        let lines: Vec<String> =
+            (1..=4).map(|i| serde_json::to_string(&step(i, 1.0 / i as f64)).unwrap() + "\n").collect();
+        std::fs::write(folder.path().join("events.jsonl"), lines.concat()).unwrap();
+        let mut nobody = Nobody;
+        let mut recorder = CurveRecorder::open(folder.path(), &mut nobody);
+        recorder.on(&step(4, 0.125));
+        recorder.on(&TrainEvent::Notice { message: "once".into() });
+        recorder.on(&TrainEvent::Notice { message: "once".into() });
+        let (curves, notices) = recorder.curves();
+        let losses = curves.iter().find(|curve| curve.name == "training loss").unwrap();
+        assert_eq!(losses.points, [(1, 1.0), (2, 0.5), (3, 1.0 / 3.0), (4, 0.125)]);
+        assert_eq!(notices, ["once"]);
+    }
 }
