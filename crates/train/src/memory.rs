@@ -6,10 +6,10 @@ use crate::error::TrainError;
 
 const MIB: usize = 1 << 20;
 
-/// An estimate in bytes: weights, gradients and two moments, and the activations of the largest batch. Values have four
+/// An estimate in bytes: weights and their packed copies, gradients and two moments, and the activations of the largest batch. Values have four
 /// bytes.
 pub fn estimate<B: finetone_backend::Backend>(config: &ModelConfig, table: &ParamTable, tokens: usize) -> usize {
-    let values = table.numbers() + 3 * table.gradient_len() + Workspace::<B>::training_values(config, tokens);
+    let values = 2 * table.numbers() + 3 * table.gradient_len() + Workspace::<B>::training_values(config, tokens);
     4 * values
 }
 
