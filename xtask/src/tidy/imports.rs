@@ -35,7 +35,7 @@ const ALL: &[&str] = &[
 /// Readers of text and datasets, and threads, none of which `model` knows.
 const TEXT_AND_THREADS: &[&str] = &["arrow-array", "csv", "parquet", "rayon", "tokenizers"];
 /// Holders of tensors, none of which `data` knows.
-const TENSORS: &[&str] = &["gemm", "half", "safetensors"];
+const TENSORS: &[&str] = &["half", "safetensors"];
 
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
@@ -47,9 +47,9 @@ const TABLE: &[Row] = &[
     library("evaluate",     &[],                                                                        &[]),
     library("classify",     &["backend", "data", "model"],                                              &[]),
     library("generate",     &["backend", "data", "model"],                                              &[]),
-    library("train",        &["backend", "classify", "data", "evaluate", "generate", "model"],          &["gemm"]),
+    library("train",        &["backend", "classify", "data", "evaluate", "generate", "model"],          &[]),
     library("track",        &["train"],                                                                 &[]),
-    library("serve",        &["classify", "data", "evaluate", "generate", "track", "train"],            &["gemm"]),
+    library("serve",        &["classify", "data", "evaluate", "generate", "track", "train"],            &[]),
     binary("cli"),
     binary("python"),
 ];
