@@ -60,23 +60,18 @@ pub struct ParamTable {
 impl ParamTable {
     /// Adds a parameter, trainable at first.
     pub(crate) fn declare(&mut self, spec: ParamSpec) -> ParamId {
+        self.spans.push(place_one(&mut self.gradient_len, &spec));
         self.specs.push(spec);
-        self.place();
         ParamId(self.specs.len() - 1)
     }
 
     /// Decides which parameters are trained, and lays out the gradients anew.
     pub fn set_trainable(&mut self, trainable: impl Fn(&ParamSpec) -> bool) {
-        for spec in &mut self.specs {
+        self.gradient_len = 0;
+        for (spec, span) in self.specs.iter_mut().zip(&mut self.spans) {
             spec.trainable = trainable(spec);
+            *span = place_one(&mut self.gradient_len, spec);
         }
-        self.place();
-    }
-
-    fn place(&mut self) {
-        let mut start = 0;
-        self.spans = self.specs.iter().map(|spec| place_one(&mut start, spec)).collect();
-        self.gradient_len = start;
     }
 
     /// Every parameter with its id.
@@ -139,17 +134,21 @@ pub struct Parameters<B: Backend> {
 }
 
 impl<B: Backend> Parameters<B> {
+    /// Weights in the order of the table.
+    pub(crate) fn new(weights: Vec<B::Weight>) -> Self {
+        Self { weights }
+    }
+
     /// Fresh weights; the same seed gives the same values on every backend.
     pub fn initialise(backend: &B, table: &ParamTable, seed: u64) -> Self {
-        let weights = table
-            .iter()
-            .map(|(id, spec)| {
-                let values = initialise::values(spec.init, spec.shape.len(), seed, id.0 as u64);
-                let values: Vec<B::Real> = values.into_iter().map(B::Real::from_f64).collect();
-                backend.weight(&values, spec.shape)
-            })
-            .collect();
-        Self { weights }
+        Self::new(table.iter().map(|(id, spec)| Self::fresh(backend, id, spec, seed)).collect())
+    }
+
+    /// One fresh weight.
+    pub(crate) fn fresh(backend: &B, id: ParamId, spec: &ParamSpec, seed: u64) -> B::Weight {
+        let values = initialise::values(spec.init, spec.shape.len(), seed, id.0 as u64);
+        let values: Vec<B::Real> = values.into_iter().map(B::Real::from_f64).collect();
+        backend.weight(&values, spec.shape)
     }
 
     /// One weight.

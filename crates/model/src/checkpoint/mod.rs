@@ -80,21 +80,28 @@ impl ModelFolder {
         let same_labels = config.head.labels == self.config.head.labels;
         let importer = Importer::new(&tensors, &config, &table);
         let mut report = ImportReport::default();
-        let seed = if let HeadImport::FreshWhereMissing(seed) = head { seed } else { 0 };
-        let mut parameters = Parameters::initialise(backend, &table, seed);
-        for rule in &importer.rules {
-            let id = table.find(&rule.ours).expect("every rule names a parameter of the table");
-            let spec = table.spec(id);
-            let optional = spec.part == Part::Head && head != HeadImport::Required;
-            let other_labels = optional && spec.name.starts_with("head.classifier") && !same_labels;
-            if other_labels || (optional && !importer.fits(rule, spec.shape)) {
+        let mut weights = Vec::with_capacity(table.len());
+        // Only what the folder lacks is made afresh: nothing is allocated for a size that the weights do not bear out.
+        for (id, spec) in table.iter() {
+            let rule = importer.rules.iter().find(|rule| rule.ours == spec.name);
+            let rule = rule.expect("every parameter of the table has a rule");
+            let fresh = match head {
+                HeadImport::FreshWhereMissing(seed) if spec.part == Part::Head => {
+                    let other_labels = spec.name.starts_with("head.classifier") && !same_labels;
+                    (other_labels || !importer.fits(rule, spec.shape)).then_some(seed)
+                }
+                _ => None,
+            };
+            weights.push(if let Some(seed) = fresh {
                 report.fresh.push(spec.name.clone());
-                continue;
-            }
-            let values = importer.read(rule, spec.shape)?;
-            let values: Vec<B::Real> = values.into_iter().map(|v| B::Real::from_f64(f64::from(v))).collect();
-            backend.write_weight(parameters.get_mut(id), &values);
+                Parameters::<B>::fresh(backend, id, spec, seed)
+            } else {
+                let values = importer.read(rule, spec.shape)?;
+                let values: Vec<B::Real> = values.into_iter().map(|v| B::Real::from_f64(f64::from(v))).collect();
+                backend.weight(&values, spec.shape)
+            });
         }
+        let parameters = Parameters::new(weights);
         report.unused = importer.unused();
         Ok((Model { config, transformer, table, parameters }, report))
     }
@@ -183,7 +190,7 @@ impl<'a> Importer<'a> {
 
     fn read(&self, rule: &Rule, shape: WeightShape) -> Result<Vec<f32>, ModelError> {
         let expected = self.expected(rule, shape);
-        let mut values = Vec::with_capacity(shape.len());
+        let mut values = Vec::new();
         for name in &rule.theirs {
             let part = self.tensors.read(&self.name(name), &expected)?;
             match rule.layout {

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 use crate::config::{HeadConfig, ModelConfig, Output};
 use crate::error::ModelError;
 
+/// Far above any real model; keeps a damaged file from building a tower of blocks.
+const MOST_LAYERS: usize = 1000;
+
 /// The fields of one `config.json`.
 pub struct Fields<'a> {
     raw: &'a Map<String, Value>,
@@ -156,6 +159,10 @@ impl<'a> Fields<'a> {
                 format!("the hidden size {d} is not a multiple of the {h} attention heads"),
                 "choose sizes that divide",
             ));
+        }
+        if config.num_hidden_layers > MOST_LAYERS {
+            let problem = format!("{} layers are more than any model has", config.num_hidden_layers);
+            return Err(ModelError::config(self.path, problem, "the file is damaged: download or export it again"));
         }
         if config.max_position_embeddings <= config.position_offset {
             return Err(self.wrong("max_position_embeddings", "more positions than the padding id"));
