@@ -1,7 +1,7 @@
 //! A Hugging Face folder to a model, and back.
 //!
 //! `config.json` becomes a [`ModelConfig`], the tensors of `model.safetensors` (one file, or shards with an index) become
-//! [`Parameters`](crate::Parameters) by the rules of the family; an export runs the same rules backwards, so what was
+//! [`Parameters`] by the rules of the family; an export runs the same rules backwards, so what was
 //! imported is exported bit for bit.
 
 mod export;
