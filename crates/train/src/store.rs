@@ -42,6 +42,8 @@ pub struct Best {
     pub step: u64,
     /// Value of the metric that chooses.
     pub value: f64,
+    /// Loss on the validation texts, which decides between equal values.
+    pub loss: f64,
 }
 
 /// The folder of a run's checkpoints.

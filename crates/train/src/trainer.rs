@@ -258,11 +258,16 @@ impl<'a, B: Backend> Trainer<'a, B> {
         let start = Instant::now();
         let predictions = self.predict(validation, forward)?;
         let value = self.metric.compute(&predictions)?;
-        let step = self.progress.step;
-        let best = self.progress.best.is_none_or(|best| self.metric.is_better(value, best.value));
+        let metrics = measure::summary(&predictions)?;
+        let (step, loss) = (self.progress.step, metrics["eval_loss"]);
+        // Where the metric cannot tell two evaluations apart, as before a rare class is first predicted, the loss does.
+        let best = self
+            .progress
+            .best
+            .is_none_or(|best| self.metric.is_better(value, best.value) || (value == best.value && loss < best.loss));
         if best {
             store.save_best(self.backend, &self.model, step)?;
-            self.progress.best = Some(Best { step, value });
+            self.progress.best = Some(Best { step, value, loss });
             self.progress.evaluations_since_best = 0;
         } else {
             self.progress.evaluations_since_best += 1;
@@ -270,7 +275,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         listener.on(&TrainEvent::Evaluated {
             step,
             epoch: self.plan.epoch(step),
-            metrics: measure::summary(&predictions)?,
+            metrics,
             metric: self.metric.to_string(),
             value,
             best,
