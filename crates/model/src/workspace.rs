@@ -89,12 +89,21 @@ impl<B: Backend> Workspace<B> {
         }
     }
 
-    /// How many values of four bytes training holds in activations, gradients of activations and scratch for a batch of
-    /// this many tokens; the estimate of memory before a run starts.
+    /// How many values training holds for a batch of this many tokens: activations, their gradients and scratch.
     pub fn training_values(config: &ModelConfig, tokens: usize) -> usize {
+        let (d, f) = (config.hidden_size, config.intermediate_size);
+        let scratch = 2 * d + 3 * d + 2 * f + 2 * d + 2 * d;
+        Self::forward_values(config, tokens, config.num_hidden_layers) + tokens * scratch
+    }
+
+    /// How many values prediction holds for a batch of this many tokens.
+    pub fn inference_values(config: &ModelConfig, tokens: usize) -> usize {
+        Self::forward_values(config, tokens, config.num_hidden_layers.min(2))
+    }
+
+    fn forward_values(config: &ModelConfig, tokens: usize, blocks: usize) -> usize {
         let (d, f, h) = (config.hidden_size, config.intermediate_size, config.num_attention_heads);
         let block = 3 * d + d + h + 2 * f + 4 * d + 4;
-        let scratch = 2 * d + 3 * d + 2 * f + 2 * d + 2 * d;
-        tokens * (2 * d + 2 + block * config.num_hidden_layers + scratch + d + 2)
+        tokens * (2 * d + 2 + block * blocks + d + 2)
     }
 }

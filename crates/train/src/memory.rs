@@ -1,16 +1,19 @@
 //! How much memory a run will need, and how much there is.
 
+use finetone_backend::Backend;
 use finetone_model::{ModelConfig, ParamTable, Workspace};
 
 use crate::error::TrainError;
 
 const MIB: usize = 1 << 20;
 
-/// An estimate in bytes: weights and their packed copies, gradients and two moments, and the activations of the largest batch. Values have four
-/// bytes.
-pub fn estimate<B: finetone_backend::Backend>(config: &ModelConfig, table: &ParamTable, tokens: usize) -> usize {
-    let values = 2 * table.numbers() + 3 * table.gradient_len() + Workspace::<B>::training_values(config, tokens);
-    4 * values
+/// An estimate in bytes: weights and their packed copies, gradients and two moments, the activations of the largest batch in
+/// training and in evaluation, and what a checkpoint copies. Values have four bytes.
+pub fn estimate<B: Backend>(config: &ModelConfig, table: &ParamTable, tokens: usize) -> usize {
+    let model = 2 * table.numbers() + 3 * table.gradient_len();
+    let checkpoint = table.numbers() + 2 * table.gradient_len();
+    let batches = Workspace::<B>::training_values(config, tokens) + Workspace::<B>::inference_values(config, tokens);
+    4 * (model + checkpoint + batches)
 }
 
 /// Compares the estimate with the memory that the system says is free.
