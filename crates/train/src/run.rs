@@ -157,6 +157,7 @@ fn execute<B: Backend>(
     tell_truncation(&train, limit.max_tokens, listener);
     check_memory::<B>(config, &model, &train, listener)?;
     let plan = Plan::new(config, train.len());
+    let config = &RunConfig { epochs: Some(plan.epochs), ..config.clone() };
     let objective = Objective::new(config, model.config.head.output, &texts.labels, &class_counts(&texts))?;
     let mut recorder = CurveRecorder::open(folder, listener);
     let store = Store::new(folder);

@@ -17,6 +17,14 @@ const DEFAULT_MODEL: &str = "tiny";
 const FROM_SCRATCH_RATE: f64 = 5e-4;
 const FROM_SCRATCH_EPOCHS: f64 = 10.0;
 
+/// Fewer steps than this leave a fresh head half-trained.
+const ENOUGH_STEPS: f64 = 400.0;
+
+/// Epochs of a pretrained model unless written: three, and on small files as many as give 400 steps, at most ten.
+pub(crate) fn usual_epochs(steps_per_epoch: u64) -> f64 {
+    (ENOUGH_STEPS / steps_per_epoch as f64).ceil().clamp(3.0, 10.0)
+}
+
 /// Keys and values that a user wrote.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunFile {
@@ -113,6 +121,7 @@ fn known_keys() -> Vec<String> {
         pooling: Some(String::new()),
         dropout: Some(0.0),
         head_dropout: Some(0.0),
+        epochs: Some(1.0),
         max_steps: Some(1),
         eval_every: Some(1),
         early_stopping: Some(1),
@@ -219,8 +228,8 @@ pub struct RunConfig {
     /// Dropout of the head, instead of the model's own.
     pub head_dropout: Option<f64>,
 
-    /// Times every training text is seen.
-    pub epochs: f64,
+    /// Times every training text is seen; from 3 for many texts to 10 for few if not given, so that there are about 400 steps.
+    pub epochs: Option<f64>,
     /// Ends the run after this many steps.
     pub max_steps: Option<u64>,
     /// Texts in a batch.
@@ -288,7 +297,7 @@ impl Default for RunConfig {
             output: OutputKind::default(),
             dropout: None,
             head_dropout: None,
-            epochs: 3.0,
+            epochs: None,
             max_steps: None,
             batch_size: 16,
             accumulate: 1,
@@ -336,7 +345,7 @@ impl RunConfig {
             (self.max_tokens.is_none_or(|n| n >= 3), "max_tokens", "at least 3"),
             (self.dropout.is_none_or(share), "dropout", "a share from 0 to below 1"),
             (self.head_dropout.is_none_or(share), "head_dropout", "a share from 0 to below 1"),
-            (self.epochs > 0.0 && self.epochs.is_finite(), "epochs", "more than 0"),
+            (self.epochs.is_none_or(|n| n > 0.0 && n.is_finite()), "epochs", "more than 0"),
             (self.max_steps != Some(0), "max_steps", "at least 1"),
             (self.batch_size > 0, "batch_size", "at least 1"),
             (self.accumulate > 0, "accumulate", "at least 1"),

@@ -2,11 +2,13 @@
 
 use std::f64::consts::PI;
 
-use crate::run_file::{RunConfig, Schedule};
+use crate::run_file::{RunConfig, Schedule, usual_epochs};
 
 /// How many steps a run has and what happens after which.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plan {
+    /// Epochs as set, or as usual for so many texts; `max_steps` may end the run before.
+    pub epochs: f64,
     /// Optimiser steps of one epoch.
     pub steps_per_epoch: u64,
     /// Optimiser steps of the run.
@@ -22,9 +24,11 @@ impl Plan {
     /// The plan for this many training texts.
     pub fn new(config: &RunConfig, rows: usize) -> Self {
         let steps_per_epoch = rows.div_ceil(config.step_size()).max(1) as u64;
-        let wanted = (config.epochs * steps_per_epoch as f64).ceil() as u64;
+        let epochs = config.epochs.unwrap_or_else(|| usual_epochs(steps_per_epoch));
+        let wanted = (epochs * steps_per_epoch as f64).ceil() as u64;
         let steps = wanted.min(config.max_steps.unwrap_or(u64::MAX)).max(1);
         Self {
+            epochs,
             steps_per_epoch,
             steps,
             eval_every: config.eval_every.unwrap_or(steps_per_epoch).min(steps),
@@ -68,7 +72,7 @@ mod tests {
 
     fn plan(schedule: Schedule, warmup: f64) -> Plan {
         let config =
-            RunConfig { epochs: 2.0, batch_size: 10, warmup, schedule, learning_rate: 1.0, ..Default::default() };
+            RunConfig { epochs: Some(2.0), batch_size: 10, warmup, schedule, learning_rate: 1.0, ..Default::default() };
         Plan::new(&config, 95)
     }
 
@@ -78,6 +82,14 @@ mod tests {
         assert_eq!((plan.steps_per_epoch, plan.steps, plan.eval_every), (10, 20, 10));
         assert_eq!(plan.epoch(15), 1.5);
         assert!(plan.evaluates_after(10) && plan.evaluates_after(20) && !plan.evaluates_after(15));
+    }
+
+    #[test]
+    fn few_texts_are_seen_more_often() {
+        let epochs = |rows| Plan::new(&RunConfig::default(), rows).epochs;
+        assert_eq!([100, 656, 873, 2000, 6920].map(epochs), [10.0, 10.0, 8.0, 4.0, 3.0]);
+        let set = RunConfig { epochs: Some(1.5), ..Default::default() };
+        assert_eq!(Plan::new(&set, 100).epochs, 1.5);
     }
 
     #[test]

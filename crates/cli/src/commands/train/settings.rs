@@ -23,7 +23,7 @@ pub struct SettingArgs {
     /// A Hugging Face id, a model folder, a run, or a built-in name (`finetone model list`) [default: tiny]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
-    /// How often every text is seen [default: 3; 10 from scratch]
+    /// How often every text is seen [default: 3, up to 10 for small files]
     #[arg(long, value_name = "N")]
     epochs: Option<f64>,
     /// Seed of everything random; the same seed gives the same model [default: 0]

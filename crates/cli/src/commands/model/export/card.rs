@@ -35,7 +35,7 @@ pub fn text(name: &str, found: &Found, report: Option<&Path>, standard: bool) ->
             base_name(&training.model),
             training.learning_rate,
             training.step_size(),
-            training.epochs,
+            training.epochs.unwrap_or_default(),
             training.seed
         );
     }
