@@ -81,7 +81,7 @@ impl ModelError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Io { source, .. } => crate::error::io_hint(source),
+            Self::Io { source, .. } => io_hint(source),
             Self::Config { hint, .. } => Some(hint.clone()),
             Self::PickleOnly { folder, .. } => Some(format!(
                 "convert it once with: python -c \"from transformers import AutoModelForSequenceClassification as M; \
@@ -112,7 +112,7 @@ impl ModelError {
     }
 }
 
-pub(crate) fn io_hint(source: &std::io::Error) -> Option<String> {
+fn io_hint(source: &std::io::Error) -> Option<String> {
     use std::io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem, StorageFull};
     match source.kind() {
         NotFound => Some("check the path".into()),

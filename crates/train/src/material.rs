@@ -54,11 +54,7 @@ impl Texts {
         };
         examine(config, &options, listener)?;
         let whole = read_one(&config.train, &options, listener)?;
-        let known = ReadOptions {
-            known: Some(whole.labels.clone()),
-            text_column: config.text_column.clone(),
-            ..options.clone()
-        };
+        let known = ReadOptions { known: Some(whole.labels.clone()), ..options.clone() };
         let labels = whole.labels.clone();
         let (text_column, label_column) = (whole.text_column.clone(), whole.label_column.clone());
         let (train, test) = match &config.test {
@@ -137,6 +133,13 @@ impl Rows {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
+    }
+
+    /// How many texts each of `classes` classes has; a text with several counts for each.
+    pub fn class_counts(&self, classes: usize) -> Vec<usize> {
+        let mut counts = vec![0; classes];
+        self.targets.iter().flat_map(Target::classes).for_each(|&class| counts[class] += 1);
+        counts
     }
 
     /// A number that changes when a text, its encoding or a label does: FNV-1a over ids and classes. A checkpoint keeps it,

@@ -131,8 +131,7 @@ fn data_sections(config: &RunConfig, texts: &Texts, (train, test): (&Rows, &Rows
         .fact("test texts", format!("{} ({})", test.len(), source(&config.test)))
         .fact("texts cut at the limit", measure::share(train.truncated + test.truncated, train.len() + test.len()));
     let mut classes = Section::new("Classes in the training texts");
-    for (class, name) in texts.labels.names().iter().enumerate() {
-        let count = train.targets.iter().filter(|target| target.classes().contains(&class)).count();
+    for (name, count) in texts.labels.names().iter().zip(train.class_counts(texts.labels.len())) {
         classes = classes.fact(name, measure::share(count, train.len()));
     }
     vec![files, classes]

@@ -158,7 +158,8 @@ fn execute<B: Backend>(
     check_memory::<B>(config, &model, &train, listener)?;
     let plan = Plan::new(config, train.len());
     let config = &RunConfig { epochs: Some(plan.epochs), ..config.clone() };
-    let objective = Objective::new(config, model.config.head.output, &texts.labels, &class_counts(&texts))?;
+    let objective =
+        Objective::new(config, model.config.head.output, &texts.labels, &train.class_counts(texts.labels.len()))?;
     let mut recorder = CurveRecorder::open(folder, listener);
     let store = Store::new(folder);
     fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
@@ -228,14 +229,6 @@ impl Measured {
 
 fn best_step<B: Backend>(trainer: &Trainer<'_, B>) -> u64 {
     trainer.progress.best.map_or(trainer.progress.step, |best| best.step)
-}
-
-fn class_counts(texts: &Texts) -> Vec<usize> {
-    let mut counts = vec![0; texts.labels.len()];
-    for class in texts.train.iter().filter_map(|example| example.target.as_ref()).flat_map(|t| t.classes()) {
-        counts[*class] += 1;
-    }
-    counts
 }
 
 fn check_size(train: &Rows) -> Result<(), TrainError> {
