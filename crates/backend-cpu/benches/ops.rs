@@ -3,8 +3,8 @@
 //! `cargo bench -p finetone-backend-cpu`
 
 use finetone_backend::{
-    Activation, AdamW, AttentionShape, Backend, Dropout, EmbeddingShape, LinearShape, Mask, NormShape, NormSlots, Span,
-    WeightShape,
+    Activation, AdamW, AttentionShape, Backend, Dropout, EmbeddingShape, LinearShape, Mask, NormShape, NormSlots,
+    Queries, Span, WeightShape,
 };
 use finetone_backend_cpu::{Buffer, Cpu, CpuOptions, Weight};
 use std::time::Instant;
@@ -63,7 +63,7 @@ fn linear(cpu: &Cpu, rows: usize, inputs: usize, outputs: usize) {
 fn attention(cpu: &Cpu, tokens: usize, length: usize, (heads, head_size): (usize, usize), mask: Mask, drop: bool) {
     let starts: Vec<u32> = (0..=tokens / length).map(|s| (s * length) as u32).collect();
     let scale = 1.0 / (head_size as f64).sqrt();
-    let shape = AttentionShape { starts: &starts, heads, head_size, mask, scale };
+    let shape = AttentionShape { starts: &starts, heads, head_size, mask, queries: Queries::All, scale };
     let width = heads * head_size;
     let (qkv, dy) = (buffer(cpu, 3 * tokens * width), buffer(cpu, tokens * width));
     let (mut y, mut sums) = (cpu.zeros(tokens * width), cpu.zeros(tokens * heads));

@@ -90,10 +90,6 @@ impl Backend for Cpu {
         weight.refresh(self);
     }
 
-    fn refresh(&self, weight: &mut Weight) {
-        weight.refresh(self);
-    }
-
     fn synchronize(&self) -> Result<(), DeviceError> {
         Ok(())
     }
@@ -319,5 +315,6 @@ impl Backend for Cpu {
         let (first, second) = (at(first, span, shape.len(), &shape), at(second, span, shape.len(), &shape));
         let grads = &cut("grads", grads, span.start + span.len, &span)[span.range()];
         optimiser::adamw(self, weight.master_mut(), first, second, grads, update);
+        weight.refresh(self);
     }
 }

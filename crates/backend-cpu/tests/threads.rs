@@ -1,6 +1,8 @@
 //! The number of threads changes no bit, at the shapes of real models and at ugly ones.
 
-use finetone_backend::{AttentionShape, Backend, Dropout, LinearShape, Mask, NormShape, NormSlots, Span, WeightShape};
+use finetone_backend::{
+    AttentionShape, Backend, Dropout, LinearShape, Mask, NormShape, NormSlots, Queries, Span, WeightShape,
+};
 use finetone_backend_cpu::{Buffer, Cpu, CpuOptions};
 
 /// Numbers between -1 and 1, the same for the same seed.
@@ -56,7 +58,7 @@ fn linear_layers() {
 fn attention_with_dropout() {
     let starts = [0, 300, 301, 365, 700];
     for (heads, head_size, mask) in [(3, 32, Mask::Causal), (2, 20, Mask::Bidirectional)] {
-        let shape = AttentionShape { starts: &starts, heads, head_size, mask, scale: 0.2 };
+        let shape = AttentionShape { starts: &starts, heads, head_size, mask, queries: Queries::All, scale: 0.2 };
         let width = heads * head_size;
         let dropout = Some(Dropout { seed: 1, step: 2, site: 3, rate: 0.1 });
         same_bits(&format!("{mask:?}"), |cpu| {

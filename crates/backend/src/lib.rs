@@ -22,7 +22,7 @@ pub use dropout::Dropout;
 pub use reference::Reference;
 pub use shapes::{
     Activation, AdamW, AttentionPoolShape, AttentionShape, EmbeddingShape, LinearShape, Loss, Mask, NormShape,
-    NormSlots, PoolShape, Pooling, Span, Targets, WeightShape,
+    NormSlots, PoolShape, Pooling, Queries, Span, Targets, WeightShape,
 };
 
 use std::fmt::Debug;
@@ -100,8 +100,6 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn read_weight(&self, values: &mut [Self::Real], weight: &Self::Weight);
     /// Replaces the master values and refreshes the packed forms.
     fn write_weight(&self, weight: &mut Self::Weight, values: &[Self::Real]);
-    /// Rebuilds the packed forms from the master; called once per optimiser step.
-    fn refresh(&self, weight: &mut Self::Weight);
     /// Waits for all work and reports what failed.
     ///
     /// # Errors
@@ -138,6 +136,38 @@ pub trait Backend: Clone + Send + Sync + 'static {
     );
     /// `grads[dbias] += Σ_n dy[n, :]`.
     fn linear_backward_bias(&self, grads: &mut Self::Buffer, dbias: Span, dy: &Self::Buffer, shape: LinearShape);
+
+    /// `inner = x · Wᵀ + b` and `y = f(inner)`. Without `keep` what `inner` holds afterwards is unspecified: prediction
+    /// has no use for it.
+    fn linear_activation_forward(
+        &self,
+        (y, inner): (&mut Self::Buffer, &mut Self::Buffer),
+        x: &Self::Buffer,
+        (weight, bias): (&Self::Weight, Option<&Self::Weight>),
+        activation: Activation,
+        shape: LinearShape,
+        keep: bool,
+    ) {
+        let _ = keep;
+        self.linear_forward(inner, x, weight, bias, shape);
+        self.activation_forward(y, inner, activation, shape.rows * shape.outputs);
+    }
+    /// `dinner = (dy · W) · f'(inner)` for the layer after an activation, and `activated = f(inner)` once more, for the
+    /// gradient of that layer's weight: so forward need not keep it.
+    fn linear_activation_backward(
+        &self,
+        (dinner, activated): (&mut Self::Buffer, &mut Self::Buffer),
+        dy: &Self::Buffer,
+        weight: &Self::Weight,
+        inner: &Self::Buffer,
+        activation: Activation,
+        shape: LinearShape,
+    ) {
+        let len = shape.rows * shape.inputs;
+        self.linear_backward_input(activated, dy, weight, shape);
+        self.activation_backward(dinner, activated, inner, activation, len);
+        self.activation_forward(activated, inner, activation, len);
+    }
 
     // ---- normalisation ------------------------------------------------------------------------------------------
 
@@ -212,6 +242,18 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// Zeroes a share `rate` of the first `len` values and scales the others by `1 / (1 - rate)`. The mask depends on
     /// the key and the index alone, so backward is the same call on the gradient.
     fn dropout(&self, x: &mut Self::Buffer, dropout: Dropout, len: usize);
+    /// `y = drop(y) + x` for the first `len` values: the end of a sublayer and its residual sum.
+    fn dropout_add(&self, y: &mut Self::Buffer, x: &Self::Buffer, dropout: Option<Dropout>, len: usize) {
+        if let Some(dropout) = dropout {
+            self.dropout(y, dropout, len);
+        }
+        self.add(y, x, len);
+    }
+    /// `y = drop(x)` for the first `len` values: what of a gradient passes through a dropout.
+    fn dropout_copy(&self, y: &mut Self::Buffer, x: &Self::Buffer, dropout: Dropout, len: usize) {
+        self.copy(y, x, len);
+        self.dropout(y, dropout, len);
+    }
 
     // ---- embedding and pooling ----------------------------------------------------------------------------------
 
@@ -265,8 +307,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
     );
     /// Euclidean norm of the first `len` values.
     fn global_norm(&self, grads: &Self::Buffer, len: usize) -> f64;
-    /// One decoupled-weight-decay Adam step on `weight`, whose gradient and moments lie at `span`. The packed forms are
-    /// stale until [`Backend::refresh`]. <https://arxiv.org/abs/1711.05101>
+    /// One decoupled-weight-decay Adam step on `weight`, whose gradient and moments lie at `span`; the packed forms are
+    /// rebuilt on the way. <https://arxiv.org/abs/1711.05101>
     fn adamw(
         &self,
         weight: &mut Self::Weight,

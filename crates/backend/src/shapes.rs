@@ -78,6 +78,17 @@ pub enum Mask {
     Causal,
 }
 
+/// Whose attention is asked for: of a block's last layer a classifier that takes one token needs no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queries {
+    /// That of every token; results have N rows.
+    All,
+    /// That of each sequence's first token; results have S rows.
+    First,
+    /// That of each sequence's last token; results have S rows.
+    Last,
+}
+
 /// Packed sequences for attention. Sequence `s` is the tokens `starts[s]..starts[s + 1]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AttentionShape<'a> {
@@ -89,6 +100,8 @@ pub struct AttentionShape<'a> {
     pub head_size: usize,
     /// Which keys a query sees.
     pub mask: Mask,
+    /// Which tokens ask: the rows of `y`, `log_sums` and `dy`. Keys and values are always those of all tokens.
+    pub queries: Queries,
     /// Factor on the scores, usually `1 / √E`.
     pub scale: f64,
 }

@@ -6,7 +6,7 @@
 //!
 //! What one training step calls, in order:
 //! [`PackedBatch::pack`] → [`Transformer::forward`] → `Backend::cross_entropy` → [`Transformer::backward`] →
-//! `Backend::global_norm` → `Backend::adamw` → `Backend::refresh`.
+//! `Backend::global_norm` → `Backend::adamw`.
 
 pub mod checkpoint;
 pub mod config;

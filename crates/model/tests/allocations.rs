@@ -65,7 +65,6 @@ impl<'a> Run<'a> {
             let span = model.table.span(id).unwrap();
             let weight = model.parameters.get_mut(id);
             cpu.adamw(weight, (&mut moments.0, &mut moments.1), &gradients.buffer, span, &update);
-            cpu.refresh(weight);
         }
     }
 }

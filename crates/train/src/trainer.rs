@@ -1,7 +1,7 @@
 //! The training loop, on one page.
 //!
 //! A step: pack a group of texts → forward → loss → backward, for each group of the batch that fits the token budget →
-//! norm → clip → AdamW → refresh. Everything random is a function of the seed and of how far the run has come, so that a
+//! norm → clip → AdamW. Everything random is a function of the seed and of how far the run has come, so that a
 //! run that was stopped goes on with the same bits.
 
 use std::sync::Arc;
@@ -208,7 +208,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         losses.iter().map(|v| v.to_f64()).sum()
     }
 
-    /// Clips, moves every trained parameter, refreshes its packed form and clears the gradients.
+    /// Clips, moves every trained parameter and clears the gradients.
     fn update(&mut self, rate: f64, grad_norm: f64) {
         let clip = self.config.max_grad_norm;
         // The small number is PyTorch's; it keeps the quotient finite for a norm of zero.
@@ -230,7 +230,6 @@ impl<'a, B: Backend> Trainer<'a, B> {
             let weight = parameters.get_mut(id);
             let moments = (&mut self.moments.0, &mut self.moments.1);
             self.backend.adamw(weight, moments, &self.gradients.buffer, span, &update);
-            self.backend.refresh(weight);
         }
         self.backend.clear(&mut self.gradients.buffer, table.gradient_len());
     }

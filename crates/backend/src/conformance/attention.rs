@@ -1,6 +1,6 @@
 use super::Tolerance;
 use super::desk::{Case, Desk, Numbers, Outcome, assert_same_bits, check_case, starts};
-use crate::{AttentionShape, Backend, Dropout, Mask};
+use crate::{AttentionShape, Backend, Dropout, Mask, Queries};
 
 const LENGTHS: [&[usize]; 5] = [&[1], &[2, 1, 17], &[1, 64, 1, 65], &[130, 2], &[17, 65, 130, 1, 2, 64]];
 const HEADS: [(usize, usize); 6] = [(2, 4), (1, 8), (3, 16), (2, 32), (3, 64), (1, 80)];
@@ -82,7 +82,7 @@ impl Attention {
         let qkv = desk.input(qkv);
         let starts = starts(&self.lengths);
         let Self { heads, head_size, mask, scale, .. } = *self;
-        let shape = AttentionShape { starts: &starts, heads, head_size, mask, scale };
+        let shape = AttentionShape { starts: &starts, heads, head_size, mask, queries: Queries::All, scale };
         let dropout = self.rate.map(|rate| Dropout { seed: 11, step: 5, site: 3, rate });
         desk.backend.attention_forward(&mut y, &mut log_sums, &qkv, dropout, shape);
         let mut outcomes =

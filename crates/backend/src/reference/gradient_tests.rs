@@ -5,7 +5,7 @@
 use crate::conformance::desk::{Numbers, starts};
 use crate::{
     Activation, AttentionPoolShape, AttentionShape, Backend, Dropout, EmbeddingShape, LinearShape, Loss, Mask,
-    NormShape, NormSlots, PoolShape, Pooling, Reference, Span, Targets, WeightShape,
+    NormShape, NormSlots, PoolShape, Pooling, Queries, Reference, Span, Targets, WeightShape,
 };
 
 type Weight = super::ReferenceWeight<f64>;
@@ -99,7 +99,7 @@ fn attention() {
             for rate in [None, Some(0.3)] {
                 for (heads, head_size) in [(1, 1), (2, 3)] {
                     let starts = &starts(lengths);
-                    let shape = AttentionShape { starts, heads, head_size, mask, scale: 0.7 };
+                    let shape = AttentionShape { starts, heads, head_size, mask, queries: Queries::All, scale: 0.7 };
                     check_attention(shape, rate.map(|rate| Dropout { seed: 3, step: 1, site: 4, rate }));
                 }
             }

@@ -166,8 +166,6 @@ impl<T: Real> Backend for Reference<T> {
         weight.values.copy_from_slice(values);
     }
 
-    fn refresh(&self, _weight: &mut ReferenceWeight<T>) {}
-
     fn synchronize(&self) -> Result<(), DeviceError> {
         Ok(())
     }

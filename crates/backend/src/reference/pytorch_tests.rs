@@ -1,7 +1,8 @@
 //! Values that PyTorch computes for the same inputs, in `f64`.
 
 use crate::{
-    Activation, AdamW, AttentionShape, Backend, Loss, Mask, NormShape, NormSlots, Reference, Span, Targets, WeightShape,
+    Activation, AdamW, AttentionShape, Backend, Loss, Mask, NormShape, NormSlots, Queries, Reference, Span, Targets,
+    WeightShape,
 };
 
 fn assert_close(what: &str, ours: &[f64], wanted: &[f64]) {
@@ -121,7 +122,14 @@ fn scaled_dot_product_attention() {
     ];
     let causal = [2.0, -0.5, 1.6615107595417598, -0.24613306965631992, -0.0021654668574099182, 0.7673104610212853];
     for (mask, wanted) in [(Mask::Bidirectional, wanted), (Mask::Causal, causal)] {
-        let shape = AttentionShape { starts: &[0, 3], heads: 1, head_size: 2, mask, scale: 0.5f64.sqrt() };
+        let shape = AttentionShape {
+            starts: &[0, 3],
+            heads: 1,
+            head_size: 2,
+            mask,
+            queries: Queries::All,
+            scale: 0.5f64.sqrt(),
+        };
         let (mut y, mut log_sums) = (vec![0.0; 6], vec![0.0; 3]);
         Reference::new().attention_forward(&mut y, &mut log_sums, &qkv, None, shape);
         assert_close("y", &y, &wanted);

@@ -63,6 +63,7 @@ impl Attention {
             heads: self.heads,
             head_size: self.head_size,
             mask: self.mask,
+            queries: finetone_backend::Queries::All,
             scale: 1.0 / (self.head_size as f64).sqrt(),
         }
     }

@@ -66,7 +66,6 @@ impl<'a, B: Backend> Run<'a, B> {
             let span: Span = model.table.span(id).expect("every parameter is trained");
             let weight = model.parameters.get_mut(id);
             backend.adamw(weight, (&mut moments.0, &mut moments.1), &gradients.buffer, span, &update);
-            backend.refresh(weight);
         }
     }
 
