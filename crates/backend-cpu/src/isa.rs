@@ -14,11 +14,15 @@ pub enum Isa {
     Avx2,
     /// x86-64 with AVX-512 F, BW, DQ and VL.
     Avx512,
+    /// That with its products of bf16 pairs and of eight-bit quadruples (`avx512_bf16`, `avx512_vnni`).
+    Avx512Bf16,
+    /// That with the tiles of AMX for bf16 and for eight bits.
+    Amx,
 }
 
 impl Isa {
     /// All of them, the simplest first.
-    pub const ALL: [Isa; 3] = [Isa::Scalar, Isa::Avx2, Isa::Avx512];
+    pub const ALL: [Isa; 5] = [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Avx512Bf16, Isa::Amx];
 
     /// The name that `FINETONE_ISA` takes.
     pub fn name(self) -> &'static str {
@@ -26,6 +30,8 @@ impl Isa {
             Isa::Scalar => "scalar",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
+            Isa::Avx512Bf16 => "avx512-bf16",
+            Isa::Amx => "amx",
         }
     }
 
@@ -33,15 +39,18 @@ impl Isa {
     #[cfg(target_arch = "x86_64")]
     pub fn is_available(self) -> bool {
         let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let avx512 = avx2
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl");
+        let bf16 = avx512 && is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512vnni");
         match self {
             Isa::Scalar => true,
             Isa::Avx2 => avx2,
-            Isa::Avx512 => {
-                avx2 && is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512dq")
-                    && is_x86_feature_detected!("avx512vl")
-            }
+            Isa::Avx512 => avx512,
+            Isa::Avx512Bf16 => bf16,
+            Isa::Amx => bf16 && crate::gemm::amx::is_available(),
         }
     }
 

@@ -15,6 +15,6 @@ mod simd;
 mod weight;
 
 pub use buffer::Buffer;
-pub use cpu::{Cpu, CpuError, CpuOptions};
+pub use cpu::{Cpu, CpuError, CpuOptions, Precision};
 pub use isa::Isa;
 pub use weight::Weight;

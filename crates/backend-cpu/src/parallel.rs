@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn every_chunk_is_visited_once_with_any_number_of_threads() {
         for threads in [1, 2, 3] {
-            let cpu = Cpu::new(CpuOptions { threads: Some(threads), isa: None }).unwrap();
+            let cpu = Cpu::new(CpuOptions { threads: Some(threads), ..CpuOptions::default() }).unwrap();
             for len in [0, 1, 15, 16, 17, 1000] {
                 let (mut a, mut b) = (vec![0.0; len], vec![0.0; len.div_ceil(16)]);
                 cpu.chunks([(&mut a, 16), (&mut b, 1)], |i, [a, b]| {

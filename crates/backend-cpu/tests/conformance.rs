@@ -8,7 +8,7 @@ fn every_instruction_set_passes_the_suite_with_one_to_three_threads() {
     for isa in Isa::available() {
         for threads in [1, 2, 3] {
             println!("{isa:?}, {threads} threads");
-            let cpu = Cpu::new(CpuOptions { threads: Some(threads), isa: Some(isa) }).unwrap();
+            let cpu = Cpu::new(CpuOptions { threads: Some(threads), isa: Some(isa), ..CpuOptions::default() }).unwrap();
             conformance::check(&cpu, &Tolerance::F32);
         }
     }

@@ -70,7 +70,7 @@ fn layer(cpu: &Cpu, inputs: usize, outputs: usize, chosen: impl Fn(usize) -> boo
 #[test]
 fn every_number_of_rows_gives_the_bits_of_the_batch() {
     for isa in Isa::available() {
-        let cpu = Cpu::new(CpuOptions { threads: Some(2), isa: Some(isa) }).unwrap();
+        let cpu = Cpu::new(CpuOptions { threads: Some(2), isa: Some(isa), ..CpuOptions::default() }).unwrap();
         for inputs in WIDTHS {
             for outputs in OUTPUTS {
                 // Large layers at the numbers of rows around the borders of tiles and groups, small ones at all.

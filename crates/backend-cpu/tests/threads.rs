@@ -23,7 +23,7 @@ fn buffer(cpu: &Cpu, len: usize, seed: u32) -> Buffer {
 
 /// Runs `work` with one, two and three threads and compares the bits of everything it returns.
 fn same_bits(name: &str, work: impl Fn(&Cpu) -> Vec<Buffer>) {
-    let run = |threads| work(&Cpu::new(CpuOptions { threads: Some(threads), isa: None }).unwrap());
+    let run = |threads| work(&Cpu::new(CpuOptions { threads: Some(threads), ..CpuOptions::default() }).unwrap());
     let first = run(1);
     for threads in [2, 3] {
         for (i, (a, b)) in first.iter().zip(&run(threads)).enumerate() {

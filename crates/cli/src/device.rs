@@ -18,7 +18,7 @@ pub struct DeviceArgs {
 impl DeviceArgs {
     /// Starts the threads.
     pub fn open(self) -> Result<Cpu, Failure> {
-        Ok(Cpu::new(CpuOptions { threads: self.threads.map(usize::from), isa: None })?)
+        Ok(Cpu::new(CpuOptions { threads: self.threads.map(usize::from), ..CpuOptions::default() })?)
     }
 }
 

@@ -76,7 +76,7 @@ const FOREIGN: usize = 3;
 
 #[test]
 fn a_step_allocates_nothing_after_warm_up() {
-    let pools = [1, 2].map(|threads| Cpu::new(CpuOptions { threads: Some(threads), isa: None }).unwrap());
+    let pools = [1, 2].map(|threads| Cpu::new(CpuOptions { threads: Some(threads), ..CpuOptions::default() }).unwrap());
     for cpu in &pools {
         for name in ["bert", "gpt2", "distilbert", "roberta"] {
             let mut run = Run::new(cpu, name);

@@ -88,7 +88,10 @@ fn the_reference_is_pytorch() {
 #[test]
 fn the_processor_is_pytorch() {
     for isa in Isa::available() {
-        losses_are_pytorchs(&Cpu::new(CpuOptions { threads: Some(1), isa: Some(isa) }).unwrap(), 2e-6);
+        losses_are_pytorchs(
+            &Cpu::new(CpuOptions { threads: Some(1), isa: Some(isa), ..CpuOptions::default() }).unwrap(),
+            2e-6,
+        );
     }
 }
 

@@ -76,7 +76,7 @@ fn offline() -> HubConfig {
 }
 
 fn cpu(threads: usize) -> Cpu {
-    Cpu::new(CpuOptions { threads: Some(threads), isa: None }).unwrap()
+    Cpu::new(CpuOptions { threads: Some(threads), ..CpuOptions::default() }).unwrap()
 }
 
 fn run(backend: &Cpu, config: &RunConfig, folder: &Path, recorder: &mut Recorder) -> Result<Outcome, TrainError> {

@@ -5,6 +5,7 @@
 //! every value of the result is a function of its row, its column and the length of the sum alone: neither the rows
 //! beside it nor the number of threads change a bit. The layout follows <https://doi.org/10.1145/1356052.1356053>.
 
+pub(crate) mod amx;
 mod kernel;
 mod panel;
 #[cfg(test)]

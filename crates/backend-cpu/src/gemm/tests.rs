@@ -4,7 +4,7 @@ use super::{DEPTH, Left, Onto, Right, Size, multiply, pack_transposed, panels_le
 use crate::{Cpu, CpuOptions, Isa};
 
 fn cpu(isa: Isa) -> Cpu {
-    Cpu::new(CpuOptions { threads: Some(2), isa: Some(isa) }).unwrap()
+    Cpu::new(CpuOptions { threads: Some(2), isa: Some(isa), ..CpuOptions::default() }).unwrap()
 }
 
 /// Whole numbers so small that every sum is exact.

@@ -126,7 +126,7 @@ macro_rules! kernel {
             fn avx2($($arg: $ty),*) $(-> $out)? { $body::<$crate::simd::Avx2>($($arg),*) }
             match isa {
                 #[cfg(target_arch = "x86_64")] // SAFETY: `Cpu::new` lets only available instruction sets in.
-                $crate::Isa::Avx512 => unsafe { avx512($($arg),*) },
+                $crate::Isa::Avx512 | $crate::Isa::Avx512Bf16 | $crate::Isa::Amx => unsafe { avx512($($arg),*) },
                 #[cfg(target_arch = "x86_64")] // SAFETY: as above.
                 $crate::Isa::Avx2 => unsafe { avx2($($arg),*) },
                 _ => $body::<$crate::simd::Portable>($($arg),*),

@@ -154,7 +154,7 @@ on_every_backend!(packed, packed_is_one_by_one);
 
 /// The processor with every instruction set that this machine has.
 fn every_cpu(threads: usize) -> Vec<Cpu> {
-    let cpu = |isa| Cpu::new(CpuOptions { threads: Some(threads), isa: Some(isa) }).unwrap();
+    let cpu = |isa| Cpu::new(CpuOptions { threads: Some(threads), isa: Some(isa), ..CpuOptions::default() }).unwrap();
     Isa::available().into_iter().map(cpu).collect()
 }
 
