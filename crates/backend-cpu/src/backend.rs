@@ -1,6 +1,6 @@
 //! [`Backend`] for [`Cpu`]: checks lengths, cuts slices to them, and calls the kernels.
 
-use crate::gemm::{Left, Onto, Right, Size, multiply};
+use crate::gemm::{DONE, Left, Onto, Right, Size, multiply};
 use crate::ops::{activation, attention, attention_pool, dropout, embedding, loss, norm, optimiser, pool};
 use crate::parallel::GRAIN;
 use crate::{Buffer, Cpu, Weight};
@@ -51,7 +51,12 @@ impl Backend for Cpu {
 
     fn name(&self) -> String {
         let threads = self.threads();
-        format!("cpu f32 {}, {threads} {}", self.isa().name(), if threads == 1 { "thread" } else { "threads" })
+        format!(
+            "cpu {} {}, {threads} {}",
+            self.precision().name(),
+            self.isa().name(),
+            if threads == 1 { "thread" } else { "threads" }
+        )
     }
 
     fn zeros(&self, len: usize) -> Buffer {
@@ -101,7 +106,7 @@ impl Backend for Cpu {
         master("weight", weight, outputs, inputs);
         let onto = bias.map_or(Onto::Nothing, |bias| Onto::Bias(master("bias", bias, 1, outputs)));
         let size = Size { m: rows, n: outputs, k: inputs };
-        multiply(self, y, Left::Rows(x), Right::Panels(weight.panels()), size, onto);
+        multiply(self, y, Left::Rows(x), Right::Panels(weight.panels(self)), size, onto, DONE);
     }
 
     fn linear_backward_input(&self, dx: &mut Buffer, dy: &Buffer, weight: &Weight, shape: LinearShape) {
@@ -110,7 +115,8 @@ impl Backend for Cpu {
         let dy = cut("dy", dy, rows * outputs, &shape);
         let w = master("weight", weight, outputs, inputs);
         let size = Size { m: rows, n: inputs, k: outputs };
-        multiply(self, dx, Left::Rows(dy), Right::Rows(w), size, Onto::Nothing);
+        let right = Right::Rows(w, self.gradient_precision());
+        multiply(self, dx, Left::Rows(dy), right, size, Onto::Nothing, DONE);
     }
 
     fn linear_backward_weight(&self, grads: &mut Buffer, dweight: Span, dy: &Buffer, x: &Buffer, shape: LinearShape) {
@@ -120,7 +126,8 @@ impl Backend for Cpu {
         let x = cut("x", x, rows * inputs, &shape);
         let size = Size { m: outputs, n: inputs, k: rows };
         if rows > 0 {
-            multiply(self, dw, Left::Columns(dy), Right::Rows(x), size, Onto::Itself);
+            let right = Right::Rows(x, self.gradient_precision());
+            multiply(self, dw, Left::Columns(dy), right, size, Onto::Itself, DONE);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The handle: a pool of threads, an instruction set, and memory that operations reuse.
 
+use crate::buffer::Buffer;
 use crate::isa::{Isa, VARIABLE};
 use crate::parallel::prepare_thread;
 use std::fmt;
@@ -94,7 +95,7 @@ struct Inner {
     isa: Isa,
     precision: Precision,
     /// Partial results of reductions, kept from call to call.
-    partials: Mutex<Vec<Vec<f32>>>,
+    partials: Mutex<Vec<Buffer>>,
 }
 
 impl fmt::Debug for Cpu {
@@ -137,6 +138,11 @@ impl Cpu {
         self.inner.precision
     }
 
+    /// The precision of the products of gradients: eight bits are for forward alone.
+    pub(crate) fn gradient_precision(&self) -> Precision {
+        if self.precision() == Precision::Int8 { Precision::Bf16 } else { self.precision() }
+    }
+
     /// The number of threads in the pool.
     pub fn threads(&self) -> usize {
         self.inner.pool.current_num_threads()
@@ -146,9 +152,9 @@ impl Cpu {
     /// the pieces of parallel work.
     pub(crate) fn with_partials<R>(&self, len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
         let lock = || self.inner.partials.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut values = lock().pop().unwrap_or_default();
+        let mut values = lock().pop().unwrap_or_else(|| Buffer::zeros(0));
         if values.len() < len {
-            values.resize(len, 0.0);
+            values = Buffer::zeros(len);
         }
         let result = work(&mut values[..len]);
         lock().push(values);

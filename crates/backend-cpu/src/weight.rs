@@ -2,7 +2,7 @@
 
 use crate::Cpu;
 use crate::buffer::Buffer;
-use crate::gemm::{pack_transposed, pack_transposed_together, panels_len};
+use crate::gemm::Panels;
 use finetone_backend::WeightShape;
 use std::sync::OnceLock;
 
@@ -12,7 +12,7 @@ pub struct Weight {
     master: Buffer,
     shape: WeightShape,
     /// The transpose in panels, from the first product that asks for it: tables and norms never do.
-    panels: OnceLock<Buffer>,
+    panels: OnceLock<Panels>,
 }
 
 impl Weight {
@@ -37,20 +37,17 @@ impl Weight {
         &mut self.master
     }
 
-    /// The transpose in panels. Callers on other threads wait for the first one, which packs on its own: work shared
-    /// with the pool could come back to this weight while it is being packed.
-    pub(crate) fn panels(&self) -> &[f32] {
-        self.panels.get_or_init(|| {
-            let mut panels = Buffer::zeros(panels_len(self.shape.columns, self.shape.rows));
-            pack_transposed(&mut panels, &self.master, self.shape.columns);
-            panels
-        })
+    /// The transpose in panels, in the precision of the first product that asks for it. Callers on other threads wait
+    /// for the first one, which packs on its own: work shared with the pool could come back to this weight while it is
+    /// being packed.
+    pub(crate) fn panels(&self, cpu: &Cpu) -> &Panels {
+        self.panels.get_or_init(|| Panels::new(cpu.isa(), cpu.precision(), &self.master, self.shape.columns))
     }
 
     /// Rebuilds the panels, if any product has asked for them.
     pub(crate) fn refresh(&mut self, cpu: &Cpu) {
         if let Some(panels) = self.panels.get_mut() {
-            pack_transposed_together(cpu, panels, &self.master, self.shape.columns);
+            panels.refresh(cpu, &self.master);
         }
     }
 }

@@ -44,3 +44,267 @@ fn system_allows_tiles() -> bool {
     }
     result == 0
 }
+
+use super::kernel::{Start, Strip, store};
+use super::left::{TILE, TILE_WORDS};
+use super::panel::WIDTH;
+use crate::{Isa, Precision};
+
+/// Rows of a strip that are computed together: two tiles.
+const ROWS: usize = 2 * TILE;
+
+/// This thread's tiles, each of sixteen rows of 64 bytes, until it is dropped.
+pub(super) struct Configured(());
+
+impl Configured {
+    /// Configures the tiles of this thread, which has them: [`Isa::Amx`] is in use.
+    pub(super) fn new() -> Self {
+        /// Palette 1, then sixteen widths in bytes from byte 16 on, and sixteen numbers of rows from byte 48 on.
+        #[repr(align(64))]
+        struct Palette([u8; 64]);
+        let mut palette = Palette([0; 64]);
+        palette.0[0] = 1;
+        for tile in 0..8 {
+            palette.0[16 + 2 * tile] = 64;
+            palette.0[48 + tile] = TILE as u8;
+        }
+        #[cfg(target_arch = "x86_64")] // SAFETY: the processor has tiles, and the palette is a valid one of 64 bytes.
+        unsafe {
+            std::arch::asm!("ldtilecfg [{}]", in(reg) palette.0.as_ptr(), options(nostack, readonly));
+        }
+        Self(())
+    }
+}
+
+impl Drop for Configured {
+    fn drop(&mut self) {
+        #[cfg(target_arch = "x86_64")] // SAFETY: the tiles were configured on this thread.
+        unsafe {
+            std::arch::asm!("tilerelease", options(nostack, nomem));
+        }
+    }
+}
+
+/// Two tiles of left rows and two of right columns, and the four tiles of their sums.
+#[derive(Clone, Copy)]
+struct Square {
+    /// The sums, `[ROWS, WIDTH]`, which are added to.
+    sums: *mut f32,
+    /// The tiles of the upper and the lower rows, one after the other.
+    left: [*const f32; 2],
+    /// `TILE · steps` rows of [`WIDTH`] words.
+    panel: *const f32,
+    /// Tiles in a sum.
+    steps: usize,
+}
+
+/// Computes a strip, whose left words lie in tiles, `strip.a.1[0]` words from sixteen rows to the next sixteen.
+///
+/// # Safety
+/// As for [`super::kernel::strip`]; the tiles are configured, and the words of `a` and the panel reach to whole tiles.
+pub(super) unsafe fn strip(isa: Isa, precision: Precision, at: Strip<'_>, start: Start<'_>) {
+    // SAFETY: as the caller grants.
+    unsafe { strip_by(multiply_tiles, isa, precision, at, start) }
+}
+
+/// As [`strip`], with whatever multiplies the tiles.
+///
+/// # Safety
+/// As for [`strip`].
+unsafe fn strip_by(
+    multiply: unsafe fn(Precision, Square),
+    isa: Isa,
+    precision: Precision,
+    at: Strip<'_>,
+    start: Start<'_>,
+) {
+    let group = at.a.1[0];
+    for first in (0..at.m).step_by(ROWS) {
+        let rows = ROWS.min(at.m - first);
+        let mut sums = [0.0_f32; ROWS * WIDTH];
+        if precision == Precision::Int8 {
+            for row in sums.chunks_exact_mut(WIDTH) {
+                row.iter_mut().zip(at.scales.begin).for_each(|(sum, &begin)| *sum = f32::from_bits(begin as u32));
+            }
+        }
+        // SAFETY: the caller grants the rows and their words; where there are at most sixteen rows, the second tile of
+        // rows is the first once more, and what comes of it is not looked at.
+        unsafe {
+            let upper = at.a.0.add(first / TILE * group);
+            let lower = if rows > TILE { upper.add(group) } else { upper };
+            let steps = at.k.div_ceil(TILE);
+            multiply(precision, Square { sums: sums.as_mut_ptr(), left: [upper, lower], panel: at.panel, steps });
+            let c = (at.c.0.add(first * at.c.1), at.c.1);
+            let mut scales = at.scales;
+            scales.rows = scales.rows.wrapping_add(first);
+            // What lies in `sums` begins where the strip's sums do already.
+            let strip = Strip { m: rows, c, scales, ..at };
+            store(isa, precision, strip, start, sums.as_ptr());
+        }
+    }
+}
+
+/// `sums += left · panel` for the four tiles of a square.
+///
+/// # Safety
+/// The pointers are valid for the square's sizes, and this thread's tiles are configured.
+#[cfg(target_arch = "x86_64")]
+unsafe fn multiply_tiles(precision: Precision, square: Square) {
+    /// The loop over the tiles of a sum, with the instruction that multiplies.
+    macro_rules! tiles {
+        ($multiply:literal) => {
+            std::arch::asm!(
+                "tileloadd tmm0, [{sums} + {row}]",
+                "tileloadd tmm1, [{sums} + {row} + 64]",
+                "tileloadd tmm2, [{below} + {row}]",
+                "tileloadd tmm3, [{below} + {row} + 64]",
+                "2:",
+                "tileloadd tmm4, [{upper} + {line}]",
+                "tileloadd tmm6, [{panel} + {row}]",
+                "tileloadd tmm5, [{lower} + {line}]",
+                "tileloadd tmm7, [{panel} + {row} + 64]",
+                concat!($multiply, " tmm0, tmm4, tmm6"),
+                concat!($multiply, " tmm2, tmm5, tmm6"),
+                concat!($multiply, " tmm1, tmm4, tmm7"),
+                concat!($multiply, " tmm3, tmm5, tmm7"),
+                "add {upper}, 1024",
+                "add {lower}, 1024",
+                "add {panel}, 2048",
+                "dec {steps}",
+                "jnz 2b",
+                "tilestored [{sums} + {row}], tmm0",
+                "tilestored [{sums} + {row} + 64], tmm1",
+                "tilestored [{below} + {row}], tmm2",
+                "tilestored [{below} + {row} + 64], tmm3",
+                sums = in(reg) square.sums,
+                below = in(reg) square.sums.add(TILE * WIDTH),
+                row = in(reg) WIDTH * size_of::<f32>(),
+                line = in(reg) TILE * size_of::<f32>(),
+                upper = inout(reg) square.left[0] => _,
+                lower = inout(reg) square.left[1] => _,
+                panel = inout(reg) square.panel => _,
+                steps = inout(reg) square.steps => _,
+                options(nostack),
+            )
+        };
+    }
+    // SAFETY: the caller grants all places and the tiles; there is at least one step, since no sum is empty.
+    unsafe {
+        match precision {
+            Precision::Int8 => tiles!("tdpbusd"),
+            _ => tiles!("tdpbf16ps"),
+        }
+    }
+}
+
+/// There are no tiles here, so nothing asks for them.
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn multiply_tiles(_: Precision, _: Square) {
+    unreachable!("tiles are available on x86-64 alone")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Left;
+    use super::super::left::Chunk;
+    use super::super::words;
+    use super::*;
+
+    /// What the instructions do, one number at a time.
+    unsafe fn model(precision: Precision, square: Square) {
+        // SAFETY: as for `multiply_tiles`.
+        unsafe {
+            for (row, column) in (0..ROWS).flat_map(|row| (0..WIDTH).map(move |column| (row, column))) {
+                let sum = square.sums.add(row * WIDTH + column);
+                for word in 0..square.steps * TILE {
+                    let place = word / TILE * TILE_WORDS + row % TILE * TILE + word % TILE;
+                    let left = (*square.left[row / TILE].add(place)).to_bits();
+                    let right = (*square.panel.add(word * WIDTH + column)).to_bits();
+                    if precision == Precision::Int8 {
+                        let products = left.to_le_bytes().into_iter().zip(right.to_le_bytes());
+                        let four: i32 = products.map(|(a, b)| i32::from(a) * i32::from(b as i8)).sum();
+                        *sum = f32::from_bits(((*sum).to_bits() as i32 + four) as u32);
+                    } else {
+                        let half =
+                            |word: u32, high: bool| f32::from_bits(if high { word & 0xFFFF_0000 } else { word << 16 });
+                        *sum += half(left, false) * half(right, false) + half(left, true) * half(right, true);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whole numbers, which bf16 holds exactly.
+    fn whole(len: usize, seed: usize) -> Vec<f32> {
+        (0..len).map(|i| ((i * 37 + seed * 11) % 13) as f32 - 6.0).collect()
+    }
+
+    #[test]
+    fn strips_in_tiles_agree_with_plain_sums() {
+        let isa = *Isa::available().last().unwrap();
+        let by_machine = (isa == Isa::Amx).then(Configured::new);
+        for (m, n, k) in [(1, 1, 1), (16, 32, 32), (17, 31, 70), (33, 32, 64), (96, 5, 400), (50, 32, 33)] {
+            for columns in [false, true] {
+                let (a, b, bias) = (whole(m * k, 1), whole(n * k, 2), [0.5; WIDTH]);
+                let turned: Vec<f32> = (0..m * k).map(|i| a[i % m * k + i / m]).collect();
+                let panels = super::super::Panels::new(Isa::Scalar, Precision::Bf16, &b, k);
+                let count = k.div_ceil(2);
+                let mut left = vec![f32::NAN; m.div_ceil(TILE) * count.div_ceil(TILE) * TILE_WORDS];
+                let a_form = if columns { Left::Columns(&turned) } else { Left::Rows(&a) };
+                let (rows, words) = ((0, m), (0, count));
+                let chunk =
+                    Chunk { isa: Isa::Scalar, precision: Precision::Bf16, a: a_form, whole: (m, k), rows, words };
+                chunk.tiles(&mut left, &[]);
+                let mut c = vec![7.0; m * n];
+                let a_place = (left.as_ptr(), [count.div_ceil(TILE) * TILE_WORDS; 3]);
+                let (panel, scales) = (panels.view().panel(0, 0), super::super::kernel::Scales::NONE);
+                let at = Strip { m, n, k: count, c: (c.as_mut_ptr(), n), a: a_place, panel, scales };
+                let multiply = if by_machine.is_some() { multiply_tiles } else { model };
+                // SAFETY: all sizes are those of the memory above.
+                unsafe { strip_by(multiply, Isa::Scalar, Precision::Bf16, at, Start::Bias(&bias)) };
+                for (i, &c) in c.iter().enumerate() {
+                    let sum: f32 = (0..k).map(|p| a[i / n * k + p] * b[i % n * k + p]).sum();
+                    assert_eq!(c, sum + 0.5, "{m} {n} {k}: row {}, column {}", i / n, i % n);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn eight_bits_in_tiles_agree_with_the_vector_kernels() {
+        let Some(isa) = Isa::available().into_iter().find(|&isa| isa >= Isa::Avx512Bf16) else {
+            println!("skipped: this machine has no instructions for eight bits");
+            return;
+        };
+        let by_machine = Isa::Amx.is_available().then(Configured::new);
+        let (m, n, k) = (37, 32, 90);
+        let (a, b) = (whole(m * k, 1), whole(n * k, 2));
+        let panels = super::super::Panels::new(isa, Precision::Int8, &b, k);
+        let (mut scales, mut reciprocals) = ([0.0; 96], [0.0; 96]);
+        super::super::row_scales(&mut scales[..m], &mut reciprocals, Left::Rows(&a), k, 0);
+        let (columns, begin) = panels.view().scales(0, 0).unwrap();
+        let scales = super::super::kernel::Scales { rows: scales.as_ptr(), columns, begin };
+        let count = words_of(k);
+        let (rows, words) = ((0, m), (0, count));
+        let chunk = Chunk { isa, precision: Precision::Int8, a: Left::Rows(&a), whole: (m, k), rows, words };
+        let (mut tiles, mut streams) = (vec![0.0; 3 * 2 * TILE_WORDS], vec![0.0; m * count]);
+        chunk.tiles(&mut tiles, &reciprocals);
+        let panel = panels.view().panel(0, 0);
+        let (mut by_tiles, mut by_vectors) = (vec![0.0; m * n], vec![0.0; m * n]);
+        let stream = chunk.streams(&mut streams, &reciprocals);
+        // SAFETY: all sizes are those of the memory above.
+        unsafe {
+            let tile = (tiles.as_ptr(), [count.div_ceil(TILE) * TILE_WORDS; 3]);
+            let at = Strip { m, n, k: count, c: (by_tiles.as_mut_ptr(), n), a: tile, panel, scales };
+            let multiply = if by_machine.is_some() { multiply_tiles } else { model };
+            strip_by(multiply, isa, Precision::Int8, at, Start::Nothing);
+            let at = Strip { c: (by_vectors.as_mut_ptr(), n), a: stream, ..at };
+            super::super::strip(isa, Precision::Int8, at, Start::Nothing);
+        }
+        assert_eq!(by_tiles, by_vectors);
+    }
+
+    fn words_of(k: usize) -> usize {
+        super::super::panel::words(Precision::Int8, k)
+    }
+}

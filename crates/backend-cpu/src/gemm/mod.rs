@@ -1,22 +1,30 @@
-//! Matrix products in f32.
+//! Matrix products with operands in f32, bf16 or eight bits, and sums in f32 (whole numbers for eight bits).
 //!
-//! The right matrix is read in panels of 32 columns ([`panel`]), a few rows of the result at a time are kept in
-//! registers ([`kernel`]), and long sums are cut into chunks of a fixed length, each summed from zero and then added. So
-//! every value of the result is a function of its row, its column and the length of the sum alone: neither the rows
-//! beside it nor the number of threads change a bit. The layout follows <https://doi.org/10.1145/1356052.1356053>.
+//! Operands are packed into words of 32 bits ([`words`]): one number, two, or four neighbours of a sum. With that the
+//! layouts are the same for all precisions. The right matrix is read in panels of 32 columns ([`panel`]), blocks of the
+//! left one are packed by the thread that needs them ([`left`]), and a few rows of the result at a time are kept in
+//! registers ([`kernel`]) or tiles ([`amx`]). Long sums are cut into chunks of a fixed length, each summed from zero and
+//! then added. So every value of the result is a function of its row, its column and the length of the sum alone:
+//! neither the rows beside it nor the number of threads change a bit. The layout follows
+//! <https://doi.org/10.1145/1356052.1356053>.
 
 pub(crate) mod amx;
 mod kernel;
+mod left;
 mod panel;
+mod product;
 #[cfg(test)]
 mod tests;
+mod words;
 
-pub(crate) use panel::{pack_transposed, pack_transposed_together, panels_len};
+pub(crate) use panel::Panels;
 
-use crate::Cpu;
 use crate::parallel::{Disjoint, with_scratch};
-use kernel::{ROWS, Start, Strip, strip};
-use panel::{WIDTH, pack_rows};
+use crate::{Cpu, Isa, Precision};
+use kernel::{ROWS, Scales, Start, Strip, strip};
+use left::{Chunk, TILE, TILE_WORDS, row_scales};
+use panel::{View, WIDTH, pack_rows, panels_len};
+use std::ops::Range;
 
 /// The left matrix, `m × k`.
 #[derive(Clone, Copy)]
@@ -30,10 +38,10 @@ pub(crate) enum Left<'a> {
 /// The right matrix, `k × n`.
 #[derive(Clone, Copy)]
 pub(crate) enum Right<'a> {
-    /// Row by row.
-    Rows(&'a [f32]),
-    /// In panels, as [`pack_transposed`] leaves them.
-    Panels(&'a [f32]),
+    /// Row by row; it is packed for this product alone.
+    Rows(&'a [f32], Precision),
+    /// In panels that are kept.
+    Panels(&'a Panels),
 }
 
 /// `m × n` results, each a sum of `k` products.
@@ -55,145 +63,198 @@ pub(crate) enum Onto<'a> {
     Itself,
 }
 
-/// Products that are summed in registers before they are added to the result.
-const DEPTH: usize = 256;
-/// Most rows of a block, whose packed left rows stay in the second cache.
-const BLOCK_ROWS: usize = 20 * ROWS;
-/// Most columns of a block.
-const BLOCK_COLUMNS: usize = 8 * WIDTH;
-/// Products for which a second thread is worth its waking.
-const PIECE: usize = 1 << 19;
+/// What is done with finished values while they are in a cache: rows and columns of the result.
+pub(crate) type Finish<'a> = &'a (dyn Fn(Range<usize>, Range<usize>) + Sync);
 
-/// One piece of work: its first row and column, and the whole product.
+/// Nothing more to do.
+pub(crate) const DONE: Finish<'static> = &|_, _| {};
+
+/// Words that are summed in registers before they are added to the result.
+const DEPTH: usize = 256;
+/// Most rows of a block, a multiple of [`ROWS`] and of two tiles, whose packed left rows stay in the second cache.
+const BLOCK_ROWS: usize = 96;
+/// Columns that are finished together.
+const FINISHED_COLUMNS: usize = 8 * WIDTH;
+/// Products for which another piece of work is worth handing out.
+const PIECE: usize = 1 << 19;
+/// Most products of a sum whose right matrix is packed at a time; longer sums are taken in turns.
+const TURN: usize = 8 * 1024;
+
+/// A whole product.
 #[derive(Clone, Copy)]
-struct Block<'a> {
-    row: usize,
-    column: usize,
-    /// Rows and columns of this block, and the whole sum.
+struct Whole<'a> {
     size: Size,
-    /// The whole product.
-    whole: Size,
     a: Left<'a>,
-    b: Right<'a>,
+    b: View<'a>,
     onto: Onto<'a>,
+    finish: Finish<'a>,
+}
+
+/// One piece of work: rows and columns of the result.
+#[derive(Clone, Copy)]
+struct Block {
+    row: usize,
+    rows: usize,
+    column: usize,
+    columns: usize,
 }
 
 /// `c[m, n] = a[m, k] · b[k, n]`, with `c` row-major.
-pub(crate) fn multiply(cpu: &Cpu, c: &mut [f32], a: Left<'_>, b: Right<'_>, size: Size, onto: Onto<'_>) {
+pub(crate) fn multiply(
+    cpu: &Cpu,
+    c: &mut [f32],
+    a: Left<'_>,
+    b: Right<'_>,
+    size: Size,
+    onto: Onto<'_>,
+    finish: Finish<'_>,
+) {
     let Size { m, n, k } = size;
     if m == 0 || n == 0 {
         return;
     }
     let (Left::Rows(left) | Left::Columns(left)) = a;
-    let (right, columns) = match b {
-        Right::Rows(values) => (values, n),
-        Right::Panels(values) => (values, n.next_multiple_of(WIDTH)),
-    };
     assert_eq!(c.len(), m * n, "the result of {size:?}");
     assert!(k > 0 && left.len() == m * k, "left matrix of {} values for {size:?}", left.len());
-    assert!(right.len() == k * columns, "right matrix of {} values for {size:?}", right.len());
     if let Onto::Bias(bias) = onto {
         assert_eq!(bias.len(), n, "the bias of {size:?}");
     }
-    let (block_m, block_n) = block_of(size);
-    let across = n.div_ceil(block_n);
+    match b {
+        Right::Panels(panels) => {
+            assert!((panels.k, panels.n) == (k, n), "panels of {} by {} for {size:?}", panels.k, panels.n);
+            multiply_panels(cpu, c, Whole { size, a, b: panels.view(), onto, finish });
+        }
+        Right::Rows(values, precision) => {
+            assert!(values.len() == k * n, "right matrix of {} values for {size:?}", values.len());
+            // Only a gradient of weights sums over more than a turn, and its left matrix lies column by column.
+            let turn = if matches!(a, Left::Columns(_)) { TURN } else { k };
+            for first in (0..k).step_by(turn) {
+                let (size, last) = (Size { k: turn.min(k - first), ..size }, first + turn >= k);
+                let a = match a {
+                    Left::Columns(values) => Left::Columns(&values[first * m..(first + size.k) * m]),
+                    rows => rows,
+                };
+                let (onto, finish) = (if first > 0 { Onto::Itself } else { onto }, if last { finish } else { DONE });
+                cpu.with_partials(panels_len(precision, size.k, n), |words| {
+                    pack_rows(cpu, precision, words, &values[first * n..(first + size.k) * n], n);
+                    multiply_panels(cpu, c, Whole { size, a, b: View::new(precision, words, size.k), onto, finish });
+                });
+            }
+        }
+    }
+}
+
+/// The product with a packed right matrix, cut into blocks for all threads.
+fn multiply_panels(cpu: &Cpu, c: &mut [f32], whole: Whole<'_>) {
+    let Size { m, n, .. } = whole.size;
+    let (rows, columns) = block_of(whole.size, cpu.threads());
+    let across = n.div_ceil(columns);
     let result = Disjoint::new(c);
-    cpu.parallel(m.div_ceil(block_m) * across, |i| {
-        let (row, column) = (i / across * block_m, i % across * block_n);
-        let part = Size { m: block_m.min(m - row), n: block_n.min(n - column), k };
+    cpu.parallel(m.div_ceil(rows) * across, |i| {
+        let (row, column) = (i / across * rows, i % across * columns);
+        let block = Block { row, rows: rows.min(m - row), column, columns: columns.min(n - column) };
         // SAFETY: blocks do not overlap, and the lengths were checked against the whole size.
-        unsafe { compute(cpu, result, Block { row, column, size: part, whole: size, a, b, onto }) };
+        unsafe { compute(cpu, result, whole, block) };
     });
 }
 
-/// Rows and columns of a block. A few rows are cut across only, so that every weight is read once.
-fn block_of(size: Size) -> (usize, usize) {
+/// Rows and columns of a block: all columns, so that left rows are packed once, unless that leaves threads idle. What a
+/// value is does not depend on the block it lies in.
+fn block_of(size: Size, threads: usize) -> (usize, usize) {
     let Size { m, n, k } = size;
-    if m > BLOCK_ROWS {
-        return (m.div_ceil(m.div_ceil(BLOCK_ROWS)).next_multiple_of(ROWS), n.min(BLOCK_COLUMNS));
-    }
-    let columns = (PIECE / (m * k)).next_multiple_of(WIDTH).max(2 * WIDTH);
-    (m, if m * n * k <= PIECE { n } else { n.min(columns) })
+    let down = m.div_ceil(BLOCK_ROWS);
+    let rows = m.div_ceil(down).next_multiple_of(if down > 1 { ROWS } else { 1 });
+    let down = m.div_ceil(rows);
+    let wanted = if threads == 1 { 1 } else { 4 * threads };
+    let affordable = (m * n * k / PIECE).max(1);
+    let across = wanted.div_ceil(down).min(affordable.div_ceil(down)).min(n.div_ceil(2 * WIDTH)).max(1);
+    (rows, n.div_ceil(across).next_multiple_of(WIDTH))
 }
 
 /// Computes a block on one thread.
 ///
 /// # Safety
 /// Nobody else reads or writes its part of the result meanwhile; the operands hold the whole size.
-unsafe fn compute(cpu: &Cpu, c: Disjoint<'_>, block: Block<'_>) {
-    let Size { m, n, k } = block.size;
-    with_scratch((BLOCK_ROWS + WIDTH) * DEPTH, |memory| {
-        let (left, right) = memory.split_at_mut(BLOCK_ROWS * DEPTH);
-        for depth in (0..k).step_by(DEPTH) {
-            let part = Size { m, n, k: DEPTH.min(k - depth) };
-            let a = left_rows(left, &block, depth, part.k);
-            for column in (0..n).step_by(WIDTH) {
-                let count = WIDTH.min(n - column);
-                let panel = right_panel(right, &block, (depth, part.k), (block.column + column, count));
-                let mut bias = [0.0; WIDTH];
-                let start = start(&block, depth, (block.column + column, count), &mut bias);
-                let place = c.pointer(block.row * block.whole.n + block.column + column);
-                let at = Strip { m, n: count, k: part.k, c: (place, block.whole.n), a, panel: panel.as_ptr() };
-                // SAFETY: the strip lies in this block, which is the caller's alone; `a` and `panel` hold `part.k`
-                // products of all its rows and columns.
-                unsafe { strip(cpu.isa(), at, start) };
-            }
+unsafe fn compute(cpu: &Cpu, c: Disjoint<'_>, whole: Whole<'_>, block: Block) {
+    let Size { m, k, .. } = whole.size;
+    let precision = whole.b.precision;
+    let (mut scales, mut reciprocals) = ([0.0; BLOCK_ROWS], [0.0; BLOCK_ROWS]);
+    if precision == Precision::Int8 {
+        row_scales(&mut scales[..block.rows], &mut reciprocals, whole.a, k, block.row);
+    }
+    let tiles = cpu.isa() == Isa::Amx && precision != Precision::F32;
+    let words = panel::words(precision, k);
+    with_scratch(BLOCK_ROWS * DEPTH, |memory| {
+        for depth in (0..words).step_by(DEPTH) {
+            let count = DEPTH.min(words - depth);
+            let chunk = Chunk {
+                isa: cpu.isa(),
+                precision,
+                a: whole.a,
+                whole: (m, k),
+                rows: (block.row, block.rows),
+                words: (depth, count),
+            };
+            let a = if tiles {
+                chunk.tiles(memory, &reciprocals);
+                (memory.as_ptr(), [count.div_ceil(TILE) * TILE_WORDS; 3])
+            } else {
+                chunk.streams(memory, &reciprocals)
+            };
+            let last = depth + DEPTH >= words;
+            // SAFETY: as the caller grants.
+            unsafe { compute_chunk(cpu, c, (whole, block), (a, &scales), (depth, count), last) };
         }
     });
 }
 
+/// Computes the strips of a chunk, and finishes them after the last one.
+///
+/// # Safety
+/// As for [`compute`], with `a` the packed left rows of the chunk.
+unsafe fn compute_chunk(
+    cpu: &Cpu,
+    c: Disjoint<'_>,
+    (whole, block): (Whole<'_>, Block),
+    (a, row_scales): ((*const f32, [usize; 3]), &[f32; BLOCK_ROWS]),
+    (depth, count): (usize, usize),
+    last: bool,
+) {
+    let stride = whole.size.n;
+    let (isa, precision) = (cpu.isa(), whole.b.precision);
+    let tiles = isa == Isa::Amx && precision != Precision::F32;
+    let _configured = tiles.then(amx::Configured::new);
+    let end = block.column + block.columns;
+    for column in (block.column..end).step_by(WIDTH) {
+        let n = WIDTH.min(end - column);
+        let panel = whole.b.panel(column / WIDTH, depth);
+        let scales = whole.b.scales(column / WIDTH, depth / DEPTH);
+        let scales =
+            scales.map_or(Scales::NONE, |(columns, begin)| Scales { rows: row_scales.as_ptr(), columns, begin });
+        let mut bias = [0.0; WIDTH];
+        let start = start(whole.onto, depth, (column, n), &mut bias);
+        let place = (c.pointer(block.row * stride + column), stride);
+        let at = Strip { m: block.rows, n, k: count, c: place, a, panel, scales };
+        // SAFETY: the strip lies in this block, which is the caller's alone; `a` and `panel` hold `count` words of all
+        // its rows and columns.
+        unsafe { if tiles { amx::strip(isa, precision, at, start) } else { strip(isa, precision, at, start) } };
+        let finished = column + n - block.column;
+        if last && (finished.is_multiple_of(FINISHED_COLUMNS) || column + n == end) {
+            let first = block.column + (finished - 1) / FINISHED_COLUMNS * FINISHED_COLUMNS;
+            (whole.finish)(block.row..block.row + block.rows, first..column + n);
+        }
+    }
+}
+
 /// What the sums of this chunk are added to.
-fn start<'a>(block: &Block<'_>, depth: usize, (column, n): (usize, usize), bias: &'a mut [f32; WIDTH]) -> Start<'a> {
-    match block.onto {
+fn start<'a>(onto: Onto<'_>, depth: usize, (column, n): (usize, usize), bias: &'a mut [f32; WIDTH]) -> Start<'a> {
+    match onto {
         _ if depth > 0 => Start::Result,
         Onto::Nothing => Start::Nothing,
         Onto::Itself => Start::Result,
         Onto::Bias(all) => {
             bias[..n].copy_from_slice(&all[column..column + n]);
             Start::Bias(bias)
-        }
-    }
-}
-
-/// The left rows of a chunk and their strides. Columns are gathered into groups of [`ROWS`] first.
-fn left_rows(to: &mut [f32], block: &Block<'_>, depth: usize, k: usize) -> (*const f32, [usize; 3]) {
-    match block.a {
-        Left::Rows(values) => {
-            let stride = block.whole.k;
-            (values[block.row * stride + depth..].as_ptr(), [ROWS * stride, stride, 1])
-        }
-        Left::Columns(values) => {
-            let (m, stride) = (block.size.m, block.whole.m);
-            for (group, to) in to[..m.div_ceil(ROWS) * ROWS * k].chunks_exact_mut(ROWS * k).enumerate() {
-                let first = group * ROWS;
-                let rows = ROWS.min(m - first);
-                let from = &values[depth * stride + block.row + first..];
-                for (to, from) in to.chunks_exact_mut(ROWS).zip(from.chunks(stride)) {
-                    if rows == ROWS {
-                        to.copy_from_slice(&from[..ROWS]);
-                    } else {
-                        to[..rows].copy_from_slice(&from[..rows]);
-                    }
-                }
-            }
-            (to.as_ptr(), [ROWS * k, 1, ROWS])
-        }
-    }
-}
-
-/// The panel of a chunk, packed into `to` if it is not in panels yet.
-fn right_panel<'a>(
-    to: &'a mut [f32],
-    block: &Block<'a>,
-    (depth, k): (usize, usize),
-    (column, n): (usize, usize),
-) -> &'a [f32] {
-    match block.b {
-        Right::Panels(panels) => &panels[(column * block.whole.k + depth * WIDTH)..][..k * WIDTH],
-        Right::Rows(values) => {
-            let to = &mut to[..k * WIDTH];
-            pack_rows(to, &values[depth * block.whole.n + column..], block.whole.n, n);
-            to
         }
     }
 }

@@ -1,55 +1,213 @@
-//! Right matrices in panels of columns: `k` rows of [`WIDTH`] values each, one panel after the other, with zeros where
-//! the last panel has no columns.
+//! Right matrices in panels of columns: for each word of a sum a row of [`WIDTH`] words, one panel after the other, with
+//! zeros where the last panel has no columns.
 
-use crate::Cpu;
+use super::DEPTH;
+use super::words::{interleave, pairs, quads, scale_of};
+use crate::buffer::Buffer;
+use crate::{Cpu, Isa, Precision};
 
 /// Columns of a panel: two of the widest vectors.
 pub(crate) const WIDTH: usize = 32;
+/// Words of a sum are padded with zeros to a multiple of this: the rows of a tile.
+const TILE_ROWS: usize = 16;
 
-/// Values in the panels of a matrix of `k` rows and `n` columns.
-pub(crate) fn panels_len(k: usize, n: usize) -> usize {
-    n.div_ceil(WIDTH) * WIDTH * k
+/// Words of a sum of `k` products, without padding.
+pub(super) fn words(precision: Precision, k: usize) -> usize {
+    k.div_ceil(precision.per_word())
 }
 
-/// Copies `n` columns of `k` rows, `stride` apart, to a panel.
-pub(super) fn pack_rows(panel: &mut [f32], from: &[f32], stride: usize, n: usize) {
-    for (to, from) in panel.chunks_exact_mut(WIDTH).zip(from.chunks(stride)) {
-        if n == WIDTH {
-            to.copy_from_slice(&from[..WIDTH]);
-        } else {
-            to[..n].copy_from_slice(&from[..n]);
-            to[n..].fill(0.0);
+/// Rows of words in a panel.
+pub(super) fn panel_rows(precision: Precision, k: usize) -> usize {
+    match precision {
+        Precision::F32 => k,
+        _ => words(precision, k).next_multiple_of(TILE_ROWS),
+    }
+}
+
+/// Words in the panels of a matrix of `k` rows and `n` columns.
+pub(super) fn panels_len(precision: Precision, k: usize, n: usize) -> usize {
+    n.div_ceil(WIDTH) * WIDTH * panel_rows(precision, k)
+}
+
+/// The transpose of a weight `[n, k]` in panels, kept between products.
+#[derive(Debug)]
+pub(crate) struct Panels {
+    pub(super) precision: Precision,
+    words: Buffer,
+    /// Rows and columns of the matrix.
+    pub(super) k: usize,
+    pub(super) n: usize,
+    /// For eight bits: the scale of each column, and what its sum over each chunk begins with.
+    scales: Buffer,
+    begins: Vec<i32>,
+}
+
+impl Panels {
+    /// Packs the transpose of `matrix[n, k]`: the weights of a layer with `n` outputs and `k` inputs.
+    pub(crate) fn new(isa: Isa, precision: Precision, matrix: &[f32], k: usize) -> Self {
+        let mut panels = Self::empty(precision, matrix.len() / k, k);
+        let [a, b, c] = panels.sizes();
+        let Self { words, scales, begins, .. } = &mut panels;
+        let parts = words.chunks_mut(a).zip(scales.chunks_mut(b)).zip(begins.chunks_mut(c));
+        for (((words, scales), begins), rows) in parts.zip(matrix.chunks(WIDTH * k)) {
+            pack_transposed(isa, precision, words, (scales, begins), rows, k);
+        }
+        panels
+    }
+
+    fn empty(precision: Precision, n: usize, k: usize) -> Self {
+        let (columns, eight) = (n.next_multiple_of(WIDTH), usize::from(precision == Precision::Int8));
+        let chunks = words(precision, k).div_ceil(DEPTH);
+        Self {
+            precision,
+            words: Buffer::zeros(panels_len(precision, k, n)),
+            k,
+            n,
+            // At least one place for each panel, so that all arrays have as many chunks.
+            scales: Buffer::zeros(columns * eight + (columns / WIDTH) * (1 - eight)),
+            begins: vec![0; columns * chunks * eight + (columns / WIDTH) * (1 - eight)],
+        }
+    }
+
+    /// Words, scales and beginnings of one panel.
+    fn sizes(&self) -> [usize; 3] {
+        let panels = self.n.div_ceil(WIDTH);
+        [self.words.len() / panels, self.scales.len() / panels, self.begins.len() / panels]
+    }
+
+    /// Packs the matrix anew, on all threads.
+    pub(crate) fn refresh(&mut self, cpu: &Cpu, matrix: &[f32]) {
+        if self.precision == Precision::Int8 {
+            *self = Self::new(cpu.isa(), self.precision, matrix, self.k);
+            return;
+        }
+        let ([size, ..], k, precision) = (self.sizes(), self.k, self.precision);
+        cpu.chunks([(&mut self.words, size)], |i, [words]| {
+            let rows = &matrix[i * WIDTH * k..matrix.len().min((i + 1) * WIDTH * k)];
+            pack_transposed(cpu.isa(), precision, words, (&mut [], &mut []), rows, k);
+        });
+    }
+
+    /// How products read them.
+    pub(super) fn view(&self) -> View<'_> {
+        View {
+            precision: self.precision,
+            words: &self.words,
+            rows: panel_rows(self.precision, self.k),
+            panels: Some(self),
         }
     }
 }
 
-/// Packs the transpose of `matrix[n, k]`: the weights of a layer with `n` outputs and `k` inputs.
-pub(crate) fn pack_transposed(panels: &mut [f32], matrix: &[f32], k: usize) {
-    let panels = panels.chunks_exact_mut(WIDTH * k);
-    panels.zip(matrix.chunks(WIDTH * k)).for_each(|(panel, rows)| pack_columns(panel, rows, k));
+/// Panels as products read them.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub precision: Precision,
+    pub words: &'a [f32],
+    /// Rows of words in a panel.
+    pub rows: usize,
+    /// The scales of eight-bit panels.
+    panels: Option<&'a Panels>,
 }
 
-/// As [`pack_transposed`], on all threads.
-pub(crate) fn pack_transposed_together(cpu: &Cpu, panels: &mut [f32], matrix: &[f32], k: usize) {
-    let size = WIDTH * k;
-    cpu.chunks([(panels, size)], |i, [panel]| {
-        pack_columns(panel, &matrix[i * size..matrix.len().min((i + 1) * size)], k);
-    });
+impl<'a> View<'a> {
+    /// Panels without scales.
+    pub fn new(precision: Precision, words: &'a [f32], k: usize) -> Self {
+        Self { precision, words, rows: panel_rows(precision, k), panels: None }
+    }
+
+    /// The words of a panel from row `depth` on.
+    pub fn panel(self, panel: usize, depth: usize) -> *const f32 {
+        self.words[(panel * self.rows + depth) * WIDTH..].as_ptr()
+    }
+
+    /// The scales of a panel of eight bits, and where the sums of its columns begin in a chunk.
+    pub fn scales(self, panel: usize, chunk: usize) -> Option<(&'a [f32; WIDTH], &'a [i32; WIDTH])> {
+        let panels = self.panels.filter(|panels| panels.precision == Precision::Int8)?;
+        let [_, _, begins] = panels.sizes();
+        let scales = panels.scales[panel * WIDTH..][..WIDTH].first_chunk()?;
+        Some((scales, panels.begins[panel * begins + chunk * WIDTH..][..WIDTH].first_chunk()?))
+    }
 }
 
-/// Writes each row of `rows[.., k]` as a column of the panel, in blocks that fill whole cache lines.
-fn pack_columns(panel: &mut [f32], rows: &[f32], k: usize) {
+/// Packs at most [`WIDTH`] rows of `rows[.., k]` as the columns of a panel, in blocks that fill whole cache lines.
+fn pack_transposed(
+    isa: Isa,
+    precision: Precision,
+    panel: &mut [f32],
+    (scales, begins): (&mut [f32], &mut [i32]),
+    rows: &[f32],
+    k: usize,
+) {
     const BLOCK: usize = 16;
-    if rows.len() < WIDTH * k {
+    let count = words(precision, k);
+    if rows.len() < WIDTH * k || count * WIDTH < panel.len() {
         panel.fill(0.0);
     }
-    for first in (0..k).step_by(BLOCK) {
-        let count = BLOCK.min(k - first);
-        let to = &mut panel[first * WIDTH..(first + count) * WIDTH];
+    let mut reciprocals = [1.0; WIDTH];
+    if precision == Precision::Int8 {
         for (column, row) in rows.chunks_exact(k).enumerate() {
-            for (to, &value) in to.chunks_exact_mut(WIDTH).zip(&row[first..first + count]) {
-                to[column] = value;
+            (scales[column], reciprocals[column]) = scale_of(row);
+        }
+    }
+    let per_word = precision.per_word();
+    for first in (0..count).step_by(BLOCK) {
+        let block = BLOCK.min(count - first);
+        let to = &mut panel[first * WIDTH..(first + block) * WIDTH];
+        for (column, row) in rows.chunks_exact(k).enumerate() {
+            let from = &row[first * per_word..k.min((first + block) * per_word)];
+            let mut line = [0.0; BLOCK];
+            match precision {
+                Precision::F32 => line[..block].copy_from_slice(from),
+                Precision::Bf16 => pairs(isa, &mut line[..block], from),
+                Precision::Int8 => quads(isa, &mut line[..block], from, reciprocals[column], 0),
+            }
+            for (to, word) in to.chunks_exact_mut(WIDTH).zip(line) {
+                to[column] = word;
             }
         }
     }
+    if precision == Precision::Int8 {
+        count_begins(begins, panel);
+    }
+}
+
+/// Left numbers are stored with 128 added, so the sum of every column and chunk begins at -128 times its numbers.
+fn count_begins(begins: &mut [i32], panel: &[f32]) {
+    for (begins, chunk) in begins.chunks_exact_mut(WIDTH).zip(panel.chunks(DEPTH * WIDTH)) {
+        begins.fill(0);
+        for row in chunk.chunks_exact(WIDTH) {
+            for (begin, word) in begins.iter_mut().zip(row) {
+                let sum: i32 = word.to_bits().to_le_bytes().into_iter().map(|byte| i32::from(byte as i8)).sum();
+                *begin -= 128 * sum;
+            }
+        }
+    }
+}
+
+/// Rows of words that a piece of work packs.
+const PACKED_ROWS: usize = 32;
+
+/// Packs `k` rows of `n` values to panels, on all threads.
+pub(super) fn pack_rows(cpu: &Cpu, precision: Precision, panels: &mut [f32], matrix: &[f32], n: usize) {
+    let k = matrix.len() / n;
+    let (per_word, rows) = (precision.per_word(), panel_rows(precision, k));
+    let to = crate::parallel::Disjoint::new(panels);
+    cpu.parallel(rows.div_ceil(PACKED_ROWS), |piece| {
+        for word in piece * PACKED_ROWS..rows.min((piece + 1) * PACKED_ROWS) {
+            let from = &matrix[(word * per_word * n).min(k * n)..((word + 1) * per_word * n).min(k * n)];
+            for column in (0..n).step_by(WIDTH) {
+                let count = WIDTH.min(n - column);
+                let place = (column / WIDTH * rows + word) * WIDTH;
+                // SAFETY: every row of every panel belongs to one piece.
+                let to = unsafe { to.slice(place..place + WIDTH) };
+                if from.is_empty() {
+                    to.fill(0.0);
+                } else {
+                    interleave(cpu.isa(), precision, &mut to[..count], &from[column..], n);
+                    to[count..].fill(0.0);
+                }
+            }
+        }
+    });
 }

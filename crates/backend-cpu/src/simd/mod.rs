@@ -47,6 +47,12 @@ pub(crate) trait Vector:
     fn round(self) -> Self;
     /// Two to the power of `self`, a whole number in -126..=127.
     fn power_of_two(self) -> Self;
+    /// The lower halves of the words, read as bf16.
+    fn low_half(self) -> Self;
+    /// The upper halves of the words, read as bf16.
+    fn high_half(self) -> Self;
+    /// The byte of each word that a shift to the left by `SHIFT` brings to the top, as a signed number.
+    fn signed_byte<const SHIFT: u32>(self) -> Self;
     /// `then` where `self < bound`, else `otherwise`.
     fn select_less(self, bound: Self, then: Self, otherwise: Self) -> Self;
 

@@ -90,6 +90,18 @@ impl Vector for Portable {
         self.map(|a| f32::from_bits(((a as i32).wrapping_add(127) as u32) << 23))
     }
     #[inline(always)]
+    fn low_half(self) -> Self {
+        self.map(|a| f32::from_bits(a.to_bits() << 16))
+    }
+    #[inline(always)]
+    fn high_half(self) -> Self {
+        self.map(|a| f32::from_bits(a.to_bits() & 0xFFFF_0000))
+    }
+    #[inline(always)]
+    fn signed_byte<const SHIFT: u32>(self) -> Self {
+        self.map(|a| ((a.to_bits() << SHIFT) as i32 >> 24) as f32)
+    }
+    #[inline(always)]
     fn select_less(self, bound: Self, then: Self, otherwise: Self) -> Self {
         let mut out = otherwise.0;
         for lane in 0..8 {

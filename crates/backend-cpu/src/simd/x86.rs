@@ -72,6 +72,31 @@ impl Vector for Avx2 {
         }
     }
     #[inline(always)]
+    fn low_half(self) -> Self {
+        // SAFETY: the instruction set was detected, as for every method of this type.
+        unsafe {
+            let words = _mm256_castps_si256(self.0);
+            Self(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(words)))
+        }
+    }
+    #[inline(always)]
+    fn high_half(self) -> Self {
+        // SAFETY: the instruction set was detected, as for every method of this type.
+        unsafe {
+            let words = _mm256_castps_si256(self.0);
+            Self(_mm256_castsi256_ps(_mm256_and_si256(words, _mm256_set1_epi32(0xFFFF_0000_u32 as i32))))
+        }
+    }
+    #[inline(always)]
+    fn signed_byte<const SHIFT: u32>(self) -> Self {
+        // SAFETY: the instruction set was detected, as for every method of this type.
+        unsafe {
+            let words = _mm256_castps_si256(self.0);
+            let top = _mm256_sll_epi32(words, _mm_cvtsi32_si128(SHIFT as i32));
+            Self(_mm256_cvtepi32_ps(_mm256_srai_epi32::<24>(top)))
+        }
+    }
+    #[inline(always)]
     fn select_less(self, bound: Self, then: Self, otherwise: Self) -> Self {
         // SAFETY: AVX2 was detected, as for every method of this type.
         unsafe {
@@ -82,6 +107,16 @@ impl Vector for Avx2 {
 }
 
 impl Avx512 {
+    /// The register.
+    #[inline(always)]
+    pub(crate) fn register(self) -> __m512 {
+        self.0
+    }
+    /// The numbers in a register.
+    #[inline(always)]
+    pub(crate) fn of(register: __m512) -> Self {
+        Self(register)
+    }
     instructions!(
         plus(other) = _mm512_add_ps,
         minus(other) = _mm512_sub_ps,
@@ -128,6 +163,31 @@ impl Vector for Avx512 {
         unsafe {
             let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(127));
             Self(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent)))
+        }
+    }
+    #[inline(always)]
+    fn low_half(self) -> Self {
+        // SAFETY: the instruction set was detected, as for every method of this type.
+        unsafe {
+            let words = _mm512_castps_si512(self.0);
+            Self(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(words)))
+        }
+    }
+    #[inline(always)]
+    fn high_half(self) -> Self {
+        // SAFETY: the instruction set was detected, as for every method of this type.
+        unsafe {
+            let words = _mm512_castps_si512(self.0);
+            Self(_mm512_castsi512_ps(_mm512_and_si512(words, _mm512_set1_epi32(0xFFFF_0000_u32 as i32))))
+        }
+    }
+    #[inline(always)]
+    fn signed_byte<const SHIFT: u32>(self) -> Self {
+        // SAFETY: the instruction set was detected, as for every method of this type.
+        unsafe {
+            let words = _mm512_castps_si512(self.0);
+            let top = _mm512_sll_epi32(words, _mm_cvtsi32_si128(SHIFT as i32));
+            Self(_mm512_cvtepi32_ps(_mm512_srai_epi32::<24>(top)))
         }
     }
     #[inline(always)]

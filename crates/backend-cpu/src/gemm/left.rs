@@ -1,0 +1,120 @@
+//! Left matrices: a block of rows, packed for one thread.
+
+use super::kernel::ROWS;
+use super::words::{interleave, pairs, quads, scale_of};
+use super::{DEPTH, Left};
+use crate::{Isa, Precision};
+
+/// Rows of a tile, and words in one.
+pub(super) const TILE: usize = 16;
+/// Words in a tile.
+pub(super) const TILE_WORDS: usize = TILE * TILE;
+
+/// A block of rows of the left matrix and a chunk of its sums.
+#[derive(Clone, Copy)]
+pub(super) struct Chunk<'a> {
+    pub isa: Isa,
+    pub precision: Precision,
+    pub a: Left<'a>,
+    /// Rows and products of the whole matrix.
+    pub whole: (usize, usize),
+    /// First row and number of rows of the block.
+    pub rows: (usize, usize),
+    /// First word and number of words of the chunk.
+    pub words: (usize, usize),
+}
+
+impl Chunk<'_> {
+    /// The numbers of row `row` of the block in this chunk; for matrices given row by row.
+    fn row<'v>(&self, values: &'v [f32], row: usize) -> &'v [f32] {
+        let (k, per_word) = (self.whole.1, self.precision.per_word());
+        let first = (self.rows.0 + row) * k;
+        let (start, end) = (self.words.0 * per_word, (self.words.0 + self.words.1) * per_word);
+        &values[first + start..first + end.min(k)]
+    }
+
+    /// The words of the block's rows at one word of the sums; for matrices given column by column.
+    fn column(&self, to: &mut [f32], values: &[f32], word: usize) {
+        let (m, per_word) = (self.whole.0, self.precision.per_word());
+        let (first, last) = ((self.words.0 + word) * per_word, (self.words.0 + word + 1) * per_word);
+        let rows = &values[first * m..(last * m).min(values.len())];
+        interleave(self.isa, self.precision, &mut to[..self.rows.1], &rows[self.rows.0..], m);
+    }
+
+    /// The words of a row.
+    fn pack_row(&self, to: &mut [f32], values: &[f32], row: usize, reciprocals: &[f32]) {
+        let from = self.row(values, row);
+        match self.precision {
+            Precision::F32 => to.copy_from_slice(from),
+            Precision::Bf16 => pairs(self.isa, to, from),
+            Precision::Int8 => quads(self.isa, to, from, reciprocals[row], 128),
+        }
+    }
+
+    /// Rows as the vector kernels read them: where they begin, and the distances from a group to the next, a row to the
+    /// next, and a word to the next. Numbers in f32 that lie row by row stay where they are.
+    pub fn streams(&self, to: &mut [f32], reciprocals: &[f32]) -> (*const f32, [usize; 3]) {
+        let (_, count) = self.words;
+        match self.a {
+            Left::Rows(values) if self.precision == Precision::F32 => {
+                let k = self.whole.1;
+                (values[self.rows.0 * k + self.words.0..].as_ptr(), [ROWS * k, k, 1])
+            }
+            Left::Rows(values) => {
+                for (row, to) in to.chunks_exact_mut(count).take(self.rows.1).enumerate() {
+                    self.pack_row(to, values, row, reciprocals);
+                }
+                (to.as_ptr(), [ROWS * count, count, 1])
+            }
+            Left::Columns(values) => {
+                let mut line = [0.0; super::BLOCK_ROWS];
+                for word in 0..count {
+                    self.column(&mut line, values, word);
+                    for (group, from) in line[..self.rows.1].chunks(ROWS).enumerate() {
+                        to[(group * count + word) * ROWS..][..from.len()].copy_from_slice(from);
+                    }
+                }
+                (to.as_ptr(), [ROWS * count, 1, ROWS])
+            }
+        }
+    }
+
+    /// Rows in tiles of sixteen rows by sixteen words, those of the same rows one after the other. Missing rows and
+    /// words are zero.
+    pub fn tiles(&self, to: &mut [f32], reciprocals: &[f32]) {
+        let (_, count) = self.words;
+        let steps = count.div_ceil(TILE);
+        let mut line = [0.0; DEPTH];
+        match self.a {
+            Left::Rows(values) => {
+                to[..self.rows.1.div_ceil(TILE) * steps * TILE_WORDS].fill(0.0);
+                for row in 0..self.rows.1 {
+                    self.pack_row(&mut line[..count], values, row, reciprocals);
+                    for (step, from) in line[..count].chunks(TILE).enumerate() {
+                        let place = (row / TILE * steps + step) * TILE_WORDS + row % TILE * TILE;
+                        to[place..][..from.len()].copy_from_slice(from);
+                    }
+                }
+            }
+            Left::Columns(values) => {
+                to[..self.rows.1.div_ceil(TILE) * steps * TILE_WORDS].fill(0.0);
+                for word in 0..count {
+                    self.column(&mut line, values, word);
+                    for (row, &value) in line[..self.rows.1].iter().enumerate() {
+                        let place = (row / TILE * steps + word / TILE) * TILE_WORDS;
+                        to[place + row % TILE * TILE + word % TILE] = value;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The scale of each of the block's rows and its reciprocal, for eight bits.
+pub(super) fn row_scales(scales: &mut [f32], reciprocals: &mut [f32], a: Left<'_>, k: usize, first: usize) {
+    let Left::Rows(values) = a else { unreachable!("eight bits are for forward, whose left matrix lies row by row") };
+    let rows = values[first * k..].chunks_exact(k);
+    for ((scale, reciprocal), row) in scales.iter_mut().zip(reciprocals).zip(rows) {
+        (*scale, *reciprocal) = scale_of(row);
+    }
+}
