@@ -1,8 +1,8 @@
 //! [`Backend`] for [`Cpu`]: checks lengths, cuts slices to them, and calls the kernels.
 
-use crate::gemm::{DONE, Left, Onto, Right, Size, multiply};
+use crate::gemm::{DONE, FINISHED_COLUMNS, Left, Onto, Right, Size, multiply};
 use crate::ops::{activation, attention, attention_pool, dropout, embedding, loss, norm, optimiser, pool};
-use crate::parallel::GRAIN;
+use crate::parallel::{Disjoint, GRAIN};
 use crate::{Buffer, Cpu, Weight};
 use finetone_backend::{
     Activation, AdamW, AttentionPoolShape, AttentionShape, Backend, DeviceError, Dropout, EmbeddingShape, LinearShape,
@@ -134,6 +134,69 @@ impl Backend for Cpu {
     fn linear_backward_bias(&self, grads: &mut Buffer, dbias: Span, dy: &Buffer, shape: LinearShape) {
         let dbias = at(grads, dbias, shape.outputs, &shape);
         norm::sum_rows(self, dbias, cut("dy", dy, shape.rows * shape.outputs, &shape));
+    }
+
+    fn linear_activation_forward(
+        &self,
+        (y, inner): (&mut Buffer, &mut Buffer),
+        x: &Buffer,
+        (weight, bias): (&Weight, Option<&Weight>),
+        activation: Activation,
+        shape: LinearShape,
+        keep: bool,
+    ) {
+        let LinearShape { rows, inputs, outputs } = shape;
+        let y = cut_mut("y", y, rows * outputs, &shape);
+        let inner = cut_mut("inner", inner, rows * outputs, &shape);
+        let x = cut("x", x, rows * inputs, &shape);
+        master("weight", weight, outputs, inputs);
+        let onto = bias.map_or(Onto::Nothing, |bias| Onto::Bias(master("bias", bias, 1, outputs)));
+        let (size, panels) = (Size { m: rows, n: outputs, k: inputs }, Right::Panels(weight.panels(self)));
+        if keep {
+            let result = Disjoint::new(y);
+            let finish = |first: usize, inner: &mut [f32]| {
+                // SAFETY: parts of a product do not overlap.
+                let y = unsafe { result.slice(first..first + inner.len()) };
+                activation::forward_block(self.isa(), y, inner, activation);
+            };
+            multiply(self, inner, Left::Rows(x), panels, size, onto, Some(&finish));
+        } else {
+            let finish = |_: usize, y: &mut [f32]| {
+                let mut inner = [0.0; FINISHED_COLUMNS];
+                inner[..y.len()].copy_from_slice(y);
+                activation::forward_block(self.isa(), y, &inner[..y.len()], activation);
+            };
+            multiply(self, y, Left::Rows(x), panels, size, onto, Some(&finish));
+        }
+    }
+
+    fn linear_activation_backward(
+        &self,
+        (dinner, activated): (&mut Buffer, &mut Buffer),
+        dy: &Buffer,
+        weight: &Weight,
+        inner: &Buffer,
+        activation: Activation,
+        shape: LinearShape,
+    ) {
+        let LinearShape { rows, inputs, outputs } = shape;
+        let dinner = cut_mut("dinner", dinner, rows * inputs, &shape);
+        let activated = Disjoint::new(cut_mut("activated", activated, rows * inputs, &shape));
+        let dy = cut("dy", dy, rows * outputs, &shape);
+        let inner = cut("inner", inner, rows * inputs, &shape);
+        let right = Right::Rows(master("weight", weight, outputs, inputs), self.gradient_precision());
+        let finish = |first: usize, dinner: &mut [f32]| {
+            let mut dactivated = [0.0; FINISHED_COLUMNS];
+            let dactivated = &mut dactivated[..dinner.len()];
+            dactivated.copy_from_slice(dinner);
+            // SAFETY: parts of a product do not overlap.
+            let activated = unsafe { activated.slice(first..first + dinner.len()) };
+            let inner = &inner[first..first + dinner.len()];
+            activation::backward_block(self.isa(), dinner, dactivated, inner, activation);
+            activation::forward_block(self.isa(), activated, inner, activation);
+        };
+        let size = Size { m: rows, n: inputs, k: outputs };
+        multiply(self, dinner, Left::Rows(dy), right, size, Onto::Nothing, Some(&finish));
     }
 
     fn norm_forward(

@@ -1,7 +1,7 @@
 //! The result for a row does not depend on the rows beside it: a text gives the same bits alone and in a batch.
 
 use finetone_backend::{Backend, LinearShape, WeightShape};
-use finetone_backend_cpu::{Buffer, Cpu, CpuOptions, Isa, Weight};
+use finetone_backend_cpu::{Buffer, Cpu, CpuOptions, Isa, Precision, Weight};
 
 const WIDTHS: [usize; 10] = [16, 32, 48, 64, 72, 128, 384, 768, 1536, 3072];
 const OUTPUTS: [usize; 9] = [1, 2, 3, 7, 16, 64, 384, 1152, 1536];
@@ -67,16 +67,30 @@ fn layer(cpu: &Cpu, inputs: usize, outputs: usize, chosen: impl Fn(usize) -> boo
     check(cpu, &Product { name: "backward", widths: (outputs, inputs), run: &backward }, chosen);
 }
 
-#[test]
-fn every_number_of_rows_gives_the_bits_of_the_batch() {
+/// All layers; large ones at the numbers of rows around the borders of tiles and groups, small ones at all.
+fn layers(precision: Precision) {
     for isa in Isa::available() {
-        let cpu = Cpu::new(CpuOptions { threads: Some(2), isa: Some(isa), ..CpuOptions::default() }).unwrap();
+        let cpu = Cpu::new(CpuOptions { threads: Some(2), isa: Some(isa), precision }).unwrap();
         for inputs in WIDTHS {
             for outputs in OUTPUTS {
-                // Large layers at the numbers of rows around the borders of tiles and groups, small ones at all.
                 let small = inputs * outputs <= 16_384;
                 layer(&cpu, inputs, outputs, |rows| small || [1, 2, 5, 11, 12, 13, 24, 31, 61, 70].contains(&rows));
             }
         }
     }
+}
+
+#[test]
+fn every_number_of_rows_gives_the_bits_of_the_batch() {
+    layers(Precision::F32);
+}
+
+#[test]
+fn every_number_of_rows_gives_the_bits_of_the_batch_in_bf16() {
+    layers(Precision::Bf16);
+}
+
+#[test]
+fn every_number_of_rows_gives_the_bits_of_the_batch_in_eight_bits() {
+    layers(Precision::Int8);
 }

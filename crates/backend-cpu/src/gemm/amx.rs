@@ -46,7 +46,7 @@ fn system_allows_tiles() -> bool {
 }
 
 use super::kernel::{Start, Strip, store};
-use super::left::{TILE, TILE_WORDS};
+use super::left::TILE;
 use super::panel::WIDTH;
 use crate::{Isa, Precision};
 
@@ -206,8 +206,7 @@ unsafe fn multiply_tiles(_: Precision, _: Square) {
 #[cfg(test)]
 mod tests {
     use super::super::Left;
-    use super::super::left::Chunk;
-    use super::super::words;
+    use super::super::left::{Chunk, TILE_WORDS};
     use super::*;
 
     /// What the instructions do, one number at a time.
@@ -281,7 +280,7 @@ mod tests {
         let (a, b) = (whole(m * k, 1), whole(n * k, 2));
         let panels = super::super::Panels::new(isa, Precision::Int8, &b, k);
         let (mut scales, mut reciprocals) = ([0.0; 96], [0.0; 96]);
-        super::super::row_scales(&mut scales[..m], &mut reciprocals, Left::Rows(&a), k, 0);
+        super::super::row_scales(isa, (&mut scales[..m], &mut reciprocals), Left::Rows(&a), k, 0);
         let (columns, begin) = panels.view().scales(0, 0).unwrap();
         let scales = super::super::kernel::Scales { rows: scales.as_ptr(), columns, begin };
         let count = words_of(k);

@@ -217,34 +217,26 @@ unsafe fn store_body<P: Product>(strip: Strip<'_>, start: Start<'_>, sums: *cons
 
 /// As safe functions for the macro; [`strip`] and [`store`] carry the contracts.
 macro_rules! checked {
-    ($($name:ident, $store:ident = $product:ident),*) => {$(
+    ($($name:ident = $body:ident of $product:ident($($sums:ident)?)),*) => {$(
         #[inline(always)]
-        fn $name<V: Vector>(at: Strip<'_>, start: Start<'_>) {
-            // SAFETY: only `strip` calls this, whose caller grants the places.
-            unsafe { strip_body::<$product<V>>(at, start) }
-        }
-        #[inline(always)]
-        fn $store<V: Vector>(at: Strip<'_>, start: Start<'_>, sums: *const f32) {
-            // SAFETY: only `store` calls this, whose caller grants the places.
-            unsafe { store_body::<$product<V>>(at, start, sums) }
+        fn $name<V: Vector>(at: Strip<'_>, start: Start<'_> $(, $sums: *const f32)?) {
+            // SAFETY: only `strip` and `store` call this, whose callers grant the places.
+            unsafe { $body::<$product<V>>(at, start $(, $sums)?) }
         }
     )*};
 }
 
 checked!(
-    singles_checked,
-    store_singles_checked = Singles,
-    pairs_checked,
-    store_pairs_checked = Pairs,
-    quads_checked,
-    store_quads_checked = Quads
+    singles_checked = strip_body of Singles(),
+    pairs_checked = strip_body of Pairs(),
+    quads_checked = strip_body of Quads(),
+    store_checked = store_body of Singles(sums)
 );
 
 kernel!(singles(at: Strip<'_>, start: Start<'_>) = singles_checked);
 kernel!(pairs(at: Strip<'_>, start: Start<'_>) = pairs_checked);
 kernel!(quads(at: Strip<'_>, start: Start<'_>) = quads_checked);
-kernel!(store_singles(at: Strip<'_>, start: Start<'_>, sums: *const f32) = store_singles_checked);
-kernel!(store_pairs(at: Strip<'_>, start: Start<'_>, sums: *const f32) = store_pairs_checked);
+kernel!(store_numbers(at: Strip<'_>, start: Start<'_>, sums: *const f32) = store_checked);
 
 /// The kernels with instructions for products of pairs and quadruples.
 #[cfg(target_arch = "x86_64")]
@@ -302,7 +294,6 @@ pub(super) unsafe fn store(isa: Isa, precision: Precision, at: Strip<'_>, start:
     match precision {
         #[cfg(target_arch = "x86_64")] // SAFETY: tiles come with these instructions; the caller grants the places.
         Precision::Int8 => unsafe { native::store_quads(at, start, sums) },
-        Precision::Bf16 => store_pairs(isa, at, start, sums),
-        _ => store_singles(isa, at, start, sums),
+        _ => store_numbers(isa, at, start, sums),
     }
 }

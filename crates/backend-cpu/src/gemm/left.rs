@@ -111,10 +111,16 @@ impl Chunk<'_> {
 }
 
 /// The scale of each of the block's rows and its reciprocal, for eight bits.
-pub(super) fn row_scales(scales: &mut [f32], reciprocals: &mut [f32], a: Left<'_>, k: usize, first: usize) {
+pub(super) fn row_scales(
+    isa: Isa,
+    (scales, reciprocals): (&mut [f32], &mut [f32]),
+    a: Left<'_>,
+    k: usize,
+    first: usize,
+) {
     let Left::Rows(values) = a else { unreachable!("eight bits are for forward, whose left matrix lies row by row") };
     let rows = values[first * k..].chunks_exact(k);
     for ((scale, reciprocal), row) in scales.iter_mut().zip(reciprocals).zip(rows) {
-        (*scale, *reciprocal) = scale_of(row);
+        (*scale, *reciprocal) = scale_of(isa, row);
     }
 }

@@ -24,7 +24,6 @@ use crate::{Cpu, Isa, Precision};
 use kernel::{ROWS, Scales, Start, Strip, strip};
 use left::{Chunk, TILE, TILE_WORDS, row_scales};
 use panel::{View, WIDTH, pack_rows, panels_len};
-use std::ops::Range;
 
 /// The left matrix, `m × k`.
 #[derive(Clone, Copy)]
@@ -63,18 +62,19 @@ pub(crate) enum Onto<'a> {
     Itself,
 }
 
-/// What is done with finished values while they are in a cache: rows and columns of the result.
-pub(crate) type Finish<'a> = &'a (dyn Fn(Range<usize>, Range<usize>) + Sync);
+/// What is done with finished values of the result while they are in a cache: called once for each part, a piece of a
+/// row, with the index of its first value.
+pub(crate) type Finish<'a> = &'a (dyn Fn(usize, &mut [f32]) + Sync);
 
 /// Nothing more to do.
-pub(crate) const DONE: Finish<'static> = &|_, _| {};
+pub(crate) const DONE: Option<Finish<'static>> = None;
 
 /// Words that are summed in registers before they are added to the result.
 const DEPTH: usize = 256;
 /// Most rows of a block, a multiple of [`ROWS`] and of two tiles, whose packed left rows stay in the second cache.
 const BLOCK_ROWS: usize = 96;
-/// Columns that are finished together.
-const FINISHED_COLUMNS: usize = 8 * WIDTH;
+/// Columns that are finished together: the most values of a part.
+pub(crate) const FINISHED_COLUMNS: usize = 8 * WIDTH;
 /// Products for which another piece of work is worth handing out.
 const PIECE: usize = 1 << 19;
 /// Most products of a sum whose right matrix is packed at a time; longer sums are taken in turns.
@@ -87,7 +87,7 @@ struct Whole<'a> {
     a: Left<'a>,
     b: View<'a>,
     onto: Onto<'a>,
-    finish: Finish<'a>,
+    finish: Option<Finish<'a>>,
 }
 
 /// One piece of work: rows and columns of the result.
@@ -107,7 +107,7 @@ pub(crate) fn multiply(
     b: Right<'_>,
     size: Size,
     onto: Onto<'_>,
-    finish: Finish<'_>,
+    finish: Option<Finish<'_>>,
 ) {
     let Size { m, n, k } = size;
     if m == 0 || n == 0 {
@@ -180,7 +180,7 @@ unsafe fn compute(cpu: &Cpu, c: Disjoint<'_>, whole: Whole<'_>, block: Block) {
     let precision = whole.b.precision;
     let (mut scales, mut reciprocals) = ([0.0; BLOCK_ROWS], [0.0; BLOCK_ROWS]);
     if precision == Precision::Int8 {
-        row_scales(&mut scales[..block.rows], &mut reciprocals, whole.a, k, block.row);
+        row_scales(cpu.isa(), (&mut scales[..block.rows], &mut reciprocals), whole.a, k, block.row);
     }
     let tiles = cpu.isa() == Isa::Amx && precision != Precision::F32;
     let words = panel::words(precision, k);
@@ -239,9 +239,15 @@ unsafe fn compute_chunk(
         // its rows and columns.
         unsafe { if tiles { amx::strip(isa, precision, at, start) } else { strip(isa, precision, at, start) } };
         let finished = column + n - block.column;
-        if last && (finished.is_multiple_of(FINISHED_COLUMNS) || column + n == end) {
+        if let Some(finish) = whole.finish.filter(|_| last)
+            && (finished.is_multiple_of(FINISHED_COLUMNS) || column + n == end)
+        {
             let first = block.column + (finished - 1) / FINISHED_COLUMNS * FINISHED_COLUMNS;
-            (whole.finish)(block.row..block.row + block.rows, first..column + n);
+            for row in block.row..block.row + block.rows {
+                let place = row * stride + first;
+                // SAFETY: the part lies in this block, and no strip of it is at work.
+                finish(place, unsafe { c.slice(place..row * stride + column + n) });
+            }
         }
     }
 }

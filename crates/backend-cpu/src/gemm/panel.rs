@@ -147,7 +147,7 @@ fn pack_transposed(
     let mut reciprocals = [1.0; WIDTH];
     if precision == Precision::Int8 {
         for (column, row) in rows.chunks_exact(k).enumerate() {
-            (scales[column], reciprocals[column]) = scale_of(row);
+            (scales[column], reciprocals[column]) = scale_of(isa, row);
         }
     }
     let per_word = precision.per_word();

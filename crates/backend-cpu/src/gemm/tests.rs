@@ -2,6 +2,7 @@
 
 use super::{DONE, Left, Onto, Panels, Right, Size, multiply};
 use crate::{Cpu, CpuOptions, Isa, Precision};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 fn cpu(isa: Isa, precision: Precision) -> Cpu {
     Cpu::new(CpuOptions { threads: Some(2), isa: Some(isa), precision }).unwrap()
@@ -106,14 +107,17 @@ fn rounded_products_stay_within_their_bounds() {
 fn finished_blocks_cover_the_result_once() {
     let (m, n, k) = (230, 700, 33);
     let (a, b) = (whole(m * k, 1), whole(k * n, 2));
-    let counts: Vec<std::sync::atomic::AtomicU32> = (0..m * n).map(|_| std::sync::atomic::AtomicU32::new(0)).collect();
+    let counts: Vec<AtomicU32> = (0..m * n).map(|_| AtomicU32::new(0)).collect();
     let cpu = cpu(Isa::Scalar, Precision::Bf16);
-    let finish = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>| {
-        for (row, column) in rows.flat_map(|row| columns.clone().map(move |column| (row, column))) {
-            counts[row * n + column].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let finish = |first: usize, part: &mut [f32]| {
+        for (place, value) in (first..).zip(part.iter_mut()) {
+            counts[place].fetch_add(1, Ordering::Relaxed);
+            *value += 0.5;
         }
     };
+    let mut c = vec![0.0; m * n];
     let right = Right::Rows(&b, Precision::Bf16);
-    multiply(&cpu, &mut vec![0.0; m * n], Left::Rows(&a), right, Size { m, n, k }, Onto::Nothing, &finish);
-    assert!(counts.iter().all(|count| count.load(std::sync::atomic::Ordering::Relaxed) == 1));
+    multiply(&cpu, &mut c, Left::Rows(&a), right, Size { m, n, k }, Onto::Nothing, Some(&finish));
+    assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
+    assert!(c.iter().all(|value| value.fract().abs() == 0.5), "finished after the last sum");
 }

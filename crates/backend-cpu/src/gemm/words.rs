@@ -1,6 +1,6 @@
 //! Numbers rounded and packed into words of 32 bits: one in f32, two in bf16, or four of eight bits.
 
-use crate::simd::{Vector, kernel};
+use crate::simd::{MAX_LANES, Vector, kernel};
 use crate::{Isa, Precision};
 
 impl Precision {
@@ -22,18 +22,32 @@ fn bf16(value: f32) -> u32 {
     (if value.is_nan() { bits | 0x0040_0000 } else { rounded }) >> 16
 }
 
-/// A number of eight bits with sign.
-#[inline(always)]
-fn int8(value: f32, per_scale: f32) -> i32 {
-    // Adding 1.5 · 2^23 leaves no bits for the fraction: the nearest whole number, ties to even.
-    ((value * per_scale) + 12_582_912.0 - 12_582_912.0) as i32
-}
+/// Adding this leaves no bits for a fraction, so that the lowest bits are the nearest whole number, ties to even.
+const WHOLE: f32 = 12_582_912.0;
 
 /// The scale of numbers of eight bits that represent `values`, and its reciprocal.
-pub(super) fn scale_of(values: &[f32]) -> (f32, f32) {
-    let greatest = values.iter().fold(0.0_f32, |greatest, v| greatest.max(v.abs()));
+pub(super) fn scale_of(isa: Isa, values: &[f32]) -> (f32, f32) {
+    let greatest = greatest(isa, values);
     if greatest > 0.0 { (greatest / 127.0, 127.0 / greatest) } else { (1.0, 1.0) }
 }
+
+#[inline(always)]
+fn greatest_body<V: Vector>(values: &[f32]) -> f32 {
+    let mut lanes = V::splat(0.0);
+    let vectors = values.chunks_exact(V::LANES);
+    let rest = vectors.remainder().iter().fold(0.0_f32, |greatest, v| greatest.max(v.abs()));
+    for vector in vectors {
+        lanes = lanes.max(V::load(vector).abs());
+    }
+    let mut all = [0.0; MAX_LANES];
+    lanes.store(&mut all);
+    all.into_iter().fold(rest, f32::max)
+}
+
+kernel!(
+    /// The greatest magnitude.
+    greatest(values: &[f32]) -> f32 = greatest_body
+);
 
 #[inline(always)]
 fn pairs_body<V: Vector>(words: &mut [f32], values: &[f32]) {
@@ -48,15 +62,15 @@ fn pairs_body<V: Vector>(words: &mut [f32], values: &[f32]) {
 }
 
 #[inline(always)]
-fn quads_body<V: Vector>(words: &mut [f32], values: &[f32], per_scale: f32, offset: i32) {
-    for (word, quad) in words.iter_mut().zip(values.chunks(4)) {
-        let mut bytes = [offset as u8; 4];
-        for (byte, &value) in bytes.iter_mut().zip(quad) {
-            *byte = (int8(value, per_scale) + offset) as u8;
-        }
-        *word = f32::from_bits(u32::from_le_bytes(bytes));
+fn quads_body<V: Vector>(words: &mut [f32], values: &[f32], per_scale: f32, offset: u8) {
+    // SAFETY: every word is four bytes, and bytes need no alignment.
+    let bytes = unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast::<u8>(), 4 * words.len()) };
+    let (bytes, rest) = bytes.split_at_mut(values.len());
+    let whole = WHOLE + f32::from(offset);
+    for (byte, value) in bytes.iter_mut().zip(values) {
+        *byte = (value * per_scale + whole).to_bits() as u8;
     }
-    words[values.len().div_ceil(4)..].fill(f32::from_bits(u32::from_le_bytes([offset as u8; 4])));
+    rest.fill(offset);
 }
 
 #[inline(always)]
@@ -79,7 +93,7 @@ kernel!(
 );
 kernel!(
     /// Quadruples of neighbours, each `value · per_scale + offset`, and `offset` behind them.
-    pub(super) quads(words: &mut [f32], values: &[f32], per_scale: f32, offset: i32) = quads_body
+    pub(super) quads(words: &mut [f32], values: &[f32], per_scale: f32, offset: u8) = quads_body
 );
 kernel!(
     /// Pairs of a value and the one below it.
@@ -125,11 +139,16 @@ mod tests {
 
     #[test]
     fn eight_bits_reach_both_ends_of_the_scale() {
-        let values = [0.5, -2.0, 1.99, 0.0];
-        let (scale, per_scale) = scale_of(&values);
-        let numbers = values.map(|v| int8(v, per_scale));
-        assert_eq!(numbers, [32, -127, 126, 0]);
-        assert_eq!((numbers[1] as f32 * scale * 1e6).round(), -2e6);
-        assert_eq!(scale_of(&[0.0; 3]), (1.0, 1.0));
+        let values: Vec<f32> = [0.5, -2.0, 1.99, 0.0, 2.0].into_iter().cycle().take(50).collect();
+        for isa in Isa::available() {
+            let (scale, per_scale) = scale_of(isa, &values);
+            assert_eq!(scale * 127.0, 2.0);
+            let mut words = [f32::NAN; 13];
+            quads(isa, &mut words, &values, per_scale, 0);
+            let bytes: Vec<i8> = words.iter().flat_map(|word| word.to_bits().to_le_bytes()).map(|b| b as i8).collect();
+            assert_eq!(bytes[..5], [32, -127, 126, 0, 127], "{isa:?}");
+            assert_eq!(bytes[45..], [32, -127, 126, 0, 127, 0, 0], "{isa:?}");
+            assert_eq!(scale_of(isa, &[0.0; 3]), (1.0, 1.0));
+        }
     }
 }

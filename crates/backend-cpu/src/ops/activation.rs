@@ -136,8 +136,14 @@ fn add_body<V: Vector>(y: &mut [f32], x: &[f32]) {
     }
 }
 
-kernel!(forward_block(y: &mut [f32], x: &[f32], activation: Activation) = forward_body);
-kernel!(backward_block(dx: &mut [f32], dy: &[f32], x: &[f32], activation: Activation) = backward_body);
+kernel!(
+    /// `y = f(x)`, slices of the same length.
+    pub(crate) forward_block(y: &mut [f32], x: &[f32], activation: Activation) = forward_body
+);
+kernel!(
+    /// `dx = dy · f'(x)`, slices of the same length.
+    pub(crate) backward_block(dx: &mut [f32], dy: &[f32], x: &[f32], activation: Activation) = backward_body
+);
 kernel!(
     /// `y += x`, slices of the same length.
     pub(crate) add_block(y: &mut [f32], x: &[f32]) = add_body

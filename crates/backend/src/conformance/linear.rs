@@ -1,6 +1,6 @@
 use super::desk::{Case, Desk, Numbers, Outcome, check_case};
 use super::{SIZES, Tolerance};
-use crate::{Backend, LinearShape};
+use crate::{Activation, Backend, LinearShape};
 
 /// Every size as number of rows beside three pairs of other sizes as widths, and the widths of real models.
 fn shapes() -> Vec<LinearShape> {
@@ -36,6 +36,67 @@ pub fn linear_backward_weight<B: Backend>(backend: &B, tolerance: &Tolerance) {
 /// `linear_backward_bias`.
 pub fn linear_backward_bias<B: Backend>(backend: &B, tolerance: &Tolerance) {
     shapes().into_iter().for_each(|shape| check_case(&LinearBackwardBias(shape), backend, tolerance));
+}
+
+/// `linear_activation_forward`, with what lies before the activation kept and not.
+pub fn linear_activation_forward<B: Backend>(backend: &B, tolerance: &Tolerance) {
+    for shape in shapes() {
+        for (activation, keep) in [(Activation::GeluErf, true), (Activation::GeluTanh, false), (Activation::Relu, true)]
+        {
+            check_case(&LinearActivationForward { shape, activation, keep }, backend, tolerance);
+        }
+    }
+}
+
+/// `linear_activation_backward`.
+pub fn linear_activation_backward<B: Backend>(backend: &B, tolerance: &Tolerance) {
+    for shape in shapes() {
+        for activation in [Activation::GeluErf, Activation::GeluTanh] {
+            check_case(&LinearActivationBackward { shape, activation }, backend, tolerance);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LinearActivationForward {
+    shape: LinearShape,
+    activation: Activation,
+    keep: bool,
+}
+
+impl Case for LinearActivationForward {
+    fn run<B: Backend>(&self, desk: &Desk<'_, B>, numbers: &mut Numbers) -> Vec<Outcome> {
+        let LinearShape { rows, inputs, outputs } = self.shape;
+        let len = rows * outputs;
+        let (mut y, mut inner) = (desk.output(len), desk.output(len));
+        let x = desk.input(&numbers.values(rows * inputs));
+        let weight = desk.weight(&numbers.values(outputs * inputs), outputs, inputs);
+        let bias = desk.weight(&numbers.values(outputs), 1, outputs);
+        let (outputs, weights) = ((&mut y, &mut inner), (&weight, Some(&bias)));
+        desk.backend.linear_activation_forward(outputs, &x, weights, self.activation, self.shape, self.keep);
+        let kept = self.keep.then(|| desk.outcome("inner", &inner, len));
+        [desk.outcome("y", &y, len)].into_iter().chain(kept).collect()
+    }
+}
+
+#[derive(Debug)]
+struct LinearActivationBackward {
+    shape: LinearShape,
+    activation: Activation,
+}
+
+impl Case for LinearActivationBackward {
+    fn run<B: Backend>(&self, desk: &Desk<'_, B>, numbers: &mut Numbers) -> Vec<Outcome> {
+        let LinearShape { rows, inputs, outputs } = self.shape;
+        let len = rows * inputs;
+        let (mut dinner, mut activated) = (desk.output(len), desk.output(len));
+        let dy = desk.input(&numbers.values(rows * outputs));
+        let weight = desk.weight(&numbers.values(outputs * inputs), outputs, inputs);
+        let inner = desk.input(&numbers.scaled(len, 3.0));
+        let outputs = (&mut dinner, &mut activated);
+        desk.backend.linear_activation_backward(outputs, &dy, &weight, &inner, self.activation, self.shape);
+        vec![desk.outcome("dinner", &dinner, len), desk.outcome("activated", &activated, len)]
+    }
 }
 
 #[derive(Debug)]

@@ -22,7 +22,10 @@ mod pool;
 pub use attention::{attention_backward, attention_forward, attention_packing};
 pub use elements::{activation_backward, activation_forward, add, copy, dropout};
 pub use embedding::{embedding_backward, embedding_forward};
-pub use linear::{linear_backward_bias, linear_backward_input, linear_backward_weight, linear_forward};
+pub use linear::{
+    linear_activation_backward, linear_activation_forward, linear_backward_bias, linear_backward_input,
+    linear_backward_weight, linear_forward,
+};
 pub use loss::cross_entropy;
 pub use memory::memory;
 pub use norm::{norm_backward, norm_forward};
@@ -47,6 +50,9 @@ pub struct Tolerance {
 impl Tolerance {
     /// What sums of some hundred terms in `f32` stay within.
     pub const F32: Self = Self { absolute: 1e-6, relative: 1e-5 };
+    /// What products of operands rounded to bf16 stay within: two units in the last of their eight bits, as a share of
+    /// the largest value that an output of some hundred terms has.
+    pub const BF16: Self = Self { absolute: 1e-2, relative: 2e-2 };
 }
 
 /// Lengths that hit the full lanes, the tails and the seams of every vector width and tile.
@@ -66,7 +72,7 @@ pub fn check<B: Backend>(backend: &B, tolerance: &Tolerance) {
 type Check<B> = fn(&B, &Tolerance);
 
 /// All parts of the suite, from the plainest on.
-fn operations<B: Backend>() -> [Check<B>; 25] {
+fn operations<B: Backend>() -> [Check<B>; 27] {
     [
         memory,
         add,
@@ -78,6 +84,8 @@ fn operations<B: Backend>() -> [Check<B>; 25] {
         linear_backward_input,
         linear_backward_weight,
         linear_backward_bias,
+        linear_activation_forward,
+        linear_activation_backward,
         norm_forward,
         norm_backward,
         attention_forward,
