@@ -2,7 +2,7 @@
 //! zeros where the last panel has no columns.
 
 use super::DEPTH;
-use super::words::{interleave, pairs, quads, scale_of};
+use super::words::{columns, interleave, scale_of};
 use crate::buffer::Buffer;
 use crate::{Cpu, Isa, Precision};
 
@@ -130,7 +130,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// Packs at most [`WIDTH`] rows of `rows[.., k]` as the columns of a panel, in blocks that fill whole cache lines.
+/// Packs at most [`WIDTH`] rows of `rows[.., k]` as the columns of a panel.
 fn pack_transposed(
     isa: Isa,
     precision: Precision,
@@ -139,34 +139,13 @@ fn pack_transposed(
     rows: &[f32],
     k: usize,
 ) {
-    const BLOCK: usize = 16;
-    let count = words(precision, k);
-    if rows.len() < WIDTH * k || count * WIDTH < panel.len() {
-        panel.fill(0.0);
-    }
     let mut reciprocals = [1.0; WIDTH];
     if precision == Precision::Int8 {
         for (column, row) in rows.chunks_exact(k).enumerate() {
             (scales[column], reciprocals[column]) = scale_of(isa, row);
         }
     }
-    let per_word = precision.per_word();
-    for first in (0..count).step_by(BLOCK) {
-        let block = BLOCK.min(count - first);
-        let to = &mut panel[first * WIDTH..(first + block) * WIDTH];
-        for (column, row) in rows.chunks_exact(k).enumerate() {
-            let from = &row[first * per_word..k.min((first + block) * per_word)];
-            let mut line = [0.0; BLOCK];
-            match precision {
-                Precision::F32 => line[..block].copy_from_slice(from),
-                Precision::Bf16 => pairs(isa, &mut line[..block], from),
-                Precision::Int8 => quads(isa, &mut line[..block], from, reciprocals[column], 0),
-            }
-            for (to, word) in to.chunks_exact_mut(WIDTH).zip(line) {
-                to[column] = word;
-            }
-        }
-    }
+    columns(isa, panel, rows, k, precision, &reciprocals);
     if precision == Precision::Int8 {
         count_begins(begins, panel);
     }

@@ -1,5 +1,6 @@
 //! Numbers rounded and packed into words of 32 bits: one in f32, two in bf16, or four of eight bits.
 
+use super::panel::WIDTH;
 use crate::simd::{MAX_LANES, Vector, kernel};
 use crate::{Isa, Precision};
 
@@ -51,14 +52,13 @@ kernel!(
 
 #[inline(always)]
 fn pairs_body<V: Vector>(words: &mut [f32], values: &[f32]) {
-    let whole = values.len() / 2;
-    for (word, pair) in words.iter_mut().zip(values.chunks_exact(2)) {
-        *word = f32::from_bits(bf16(pair[0]) | (bf16(pair[1]) << 16));
+    // SAFETY: every word is two halves, which need less alignment than it has.
+    let halves = unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast::<u16>(), 2 * words.len()) };
+    let (halves, rest) = halves.split_at_mut(values.len());
+    for (half, &value) in halves.iter_mut().zip(values) {
+        *half = bf16(value) as u16;
     }
-    if let [last] = values[2 * whole..] {
-        words[whole] = f32::from_bits(bf16(last));
-    }
-    words[values.len().div_ceil(2)..].fill(0.0);
+    rest.fill(0);
 }
 
 #[inline(always)]
@@ -87,6 +87,46 @@ fn lift_body<V: Vector>(words: &mut [f32], low: &[f32]) {
     }
 }
 
+/// The words of a row from `first` on, and zeros behind its end.
+#[inline(always)]
+fn line<V: Vector>(precision: Precision, row: &[f32], first: usize, per_scale: f32) -> [f32; MAX_LANES] {
+    let per_word = precision.per_word();
+    let values = &row[(first * per_word).min(row.len())..((first + MAX_LANES) * per_word).min(row.len())];
+    let mut line = [0.0; MAX_LANES];
+    match precision {
+        Precision::F32 => line[..values.len()].copy_from_slice(values),
+        Precision::Bf16 => pairs_body::<V>(&mut line, values),
+        Precision::Int8 => quads_body::<V>(&mut line, values, per_scale, 0),
+    }
+    line
+}
+
+#[inline(always)]
+fn columns_body<V: Vector>(panel: &mut [f32], rows: &[f32], k: usize, precision: Precision, per_scale: &[f32; WIDTH]) {
+    for (block, to) in panel.chunks_mut(MAX_LANES * WIDTH).enumerate() {
+        for half in (0..WIDTH).step_by(MAX_LANES) {
+            let mut words = [[0.0; MAX_LANES]; MAX_LANES];
+            for (column, row) in rows.chunks_exact(k).enumerate().skip(half).take(MAX_LANES) {
+                words[column - half] = line::<V>(precision, row, block * MAX_LANES, per_scale[column]);
+            }
+            V::transpose(&mut words);
+            for (to, words) in to.chunks_exact_mut(WIDTH).zip(&words) {
+                to[half..half + MAX_LANES].copy_from_slice(words);
+            }
+        }
+    }
+}
+
+kernel!(
+    /// At most [`WIDTH`] rows of `rows[.., k]` as the columns of a panel, with zeros where it has no columns or words.
+    pub(super) columns(
+        panel: &mut [f32],
+        rows: &[f32],
+        k: usize,
+        precision: Precision,
+        per_scale: &[f32; WIDTH]
+    ) = columns_body
+);
 kernel!(
     /// Pairs of neighbours, and zeros behind them.
     pub(super) pairs(words: &mut [f32], values: &[f32]) = pairs_body
@@ -118,6 +158,22 @@ pub(super) fn interleave(isa: Isa, precision: Precision, words: &mut [f32], rows
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn transpose_body<V: Vector>(words: &mut [[f32; MAX_LANES]; MAX_LANES]) {
+        V::transpose(words);
+    }
+    kernel!(transpose(words: &mut [[f32; MAX_LANES]; MAX_LANES]) = transpose_body);
+
+    #[test]
+    fn rows_become_columns() {
+        for isa in Isa::available() {
+            let mut words = std::array::from_fn(|row| std::array::from_fn(|column| (row * 100 + column) as f32));
+            transpose(isa, &mut words);
+            for (row, column) in (0..MAX_LANES).flat_map(|row| (0..MAX_LANES).map(move |column| (row, column))) {
+                assert_eq!(words[row][column], (column * 100 + row) as f32, "{isa:?}");
+            }
+        }
+    }
 
     #[test]
     fn bf16_rounds_to_the_nearest_even() {

@@ -56,6 +56,18 @@ pub(crate) trait Vector:
     /// `then` where `self < bound`, else `otherwise`.
     fn select_less(self, bound: Self, then: Self, otherwise: Self) -> Self;
 
+    /// Turns rows of words into columns.
+    #[inline(always)]
+    fn transpose(words: &mut [[f32; MAX_LANES]; MAX_LANES]) {
+        for row in 1..MAX_LANES {
+            for column in 0..row {
+                let word = words[row][column];
+                words[row][column] = words[column][row];
+                words[column][row] = word;
+            }
+        }
+    }
+
     /// The first `LANES` of `values`.
     #[inline(always)]
     fn load(values: &[f32]) -> Self {

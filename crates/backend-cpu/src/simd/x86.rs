@@ -190,6 +190,40 @@ impl Vector for Avx512 {
             Self(_mm512_cvtepi32_ps(_mm512_srai_epi32::<24>(top)))
         }
     }
+    /// In four rounds, each of which exchanges blocks of half the size: single words, pairs, quarters, halves.
+    #[inline(always)]
+    fn transpose(words: &mut [[f32; 16]; 16]) {
+        // SAFETY: the instruction set was detected, and every row has sixteen words.
+        unsafe {
+            let mut r: [__m512; 16] = std::array::from_fn(|i| _mm512_loadu_ps(words[i].as_ptr()));
+            for i in (0..16).step_by(2) {
+                (r[i], r[i + 1]) = (_mm512_unpacklo_ps(r[i], r[i + 1]), _mm512_unpackhi_ps(r[i], r[i + 1]));
+            }
+            let pair = |a: __m512, b: __m512, high: bool| {
+                let (a, b) = (_mm512_castps_pd(a), _mm512_castps_pd(b));
+                _mm512_castpd_ps(if high { _mm512_unpackhi_pd(a, b) } else { _mm512_unpacklo_pd(a, b) })
+            };
+            for i in (0..16).step_by(4) {
+                let [a, b, c, d] = [r[i], r[i + 1], r[i + 2], r[i + 3]];
+                r[i..i + 4].copy_from_slice(&[
+                    pair(a, c, false),
+                    pair(a, c, true),
+                    pair(b, d, false),
+                    pair(b, d, true),
+                ]);
+            }
+            // Row `4 i + j` now holds column `j` of every quarter of the rows `4 i .. 4 i + 4`.
+            for j in 0..4 {
+                let [a, b, c, d] = [r[j], r[4 + j], r[8 + j], r[12 + j]];
+                let (low, high) = (_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0xEE>(a, b));
+                let (low2, high2) = (_mm512_shuffle_f32x4::<0x44>(c, d), _mm512_shuffle_f32x4::<0xEE>(c, d));
+                _mm512_storeu_ps(words[j].as_mut_ptr(), _mm512_shuffle_f32x4::<0x88>(low, low2));
+                _mm512_storeu_ps(words[4 + j].as_mut_ptr(), _mm512_shuffle_f32x4::<0xDD>(low, low2));
+                _mm512_storeu_ps(words[8 + j].as_mut_ptr(), _mm512_shuffle_f32x4::<0x88>(high, high2));
+                _mm512_storeu_ps(words[12 + j].as_mut_ptr(), _mm512_shuffle_f32x4::<0xDD>(high, high2));
+            }
+        }
+    }
     #[inline(always)]
     fn select_less(self, bound: Self, then: Self, otherwise: Self) -> Self {
         // SAFETY: AVX-512 was detected, as for every method of this type.
