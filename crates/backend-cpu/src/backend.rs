@@ -241,10 +241,10 @@ impl Backend for Cpu {
         dropout: Option<Dropout>,
         shape: AttentionShape<'_>,
     ) {
-        let n = tokens(shape.starts);
+        let (n, rows) = (tokens(shape.starts), shape.rows());
         let width = shape.heads * shape.head_size;
-        let y = cut_mut("y", y, n * width, &shape);
-        let log_sums = cut_mut("log_sums", log_sums, n * shape.heads, &shape);
+        let y = cut_mut("y", y, rows * width, &shape);
+        let log_sums = cut_mut("log_sums", log_sums, rows * shape.heads, &shape);
         attention::forward(self, y, log_sums, cut("qkv", qkv, 3 * n * width, &shape), dropout, shape);
     }
 
@@ -257,11 +257,11 @@ impl Backend for Cpu {
         dropout: Option<Dropout>,
         shape: AttentionShape<'_>,
     ) {
-        let n = tokens(shape.starts);
+        let (n, rows) = (tokens(shape.starts), shape.rows());
         let width = shape.heads * shape.head_size;
         let dqkv = cut_mut("dqkv", dqkv, 3 * n * width, &shape);
-        let saved = (cut("y", y, n * width, &shape), cut("log_sums", log_sums, n * shape.heads, &shape));
-        let dy = cut("dy", dy, n * width, &shape);
+        let saved = (cut("y", y, rows * width, &shape), cut("log_sums", log_sums, rows * shape.heads, &shape));
+        let dy = cut("dy", dy, rows * width, &shape);
         attention::backward(self, dqkv, dy, saved, cut("qkv", qkv, 3 * n * width, &shape), dropout, shape);
     }
 

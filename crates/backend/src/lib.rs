@@ -200,6 +200,9 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// values of all heads one after the other; `y[N, H E]`; `log_sums[N, H]` receives the logarithm of each softmax's
     /// denominator. Dropout falls on the probabilities; element `(n, h, j)` of the mask, for query token `n` of the
     /// batch, head `h` and key `j` counted within the sequence, has index `(n H + h) · 2^20 + j`.
+    ///
+    /// Where only the first or the last token of each sequence asks ([`crate::Queries`]), `y[S, H E]` and
+    /// `log_sums[S, H]` have a row for each sequence, with the bits that this token's row would have had among all.
     fn attention_forward(
         &self,
         y: &mut Self::Buffer,
@@ -208,7 +211,9 @@ pub trait Backend: Clone + Send + Sync + 'static {
         dropout: Option<Dropout>,
         shape: AttentionShape<'_>,
     );
-    /// Backward of [`Backend::attention_forward`], which recomputes the probabilities; `saved` is `(y, log_sums)`.
+    /// Backward of [`Backend::attention_forward`], which recomputes the probabilities; `saved` is `(y, log_sums)`, and
+    /// `dy` has their rows. Overwrites all of `dqkv[N, 3 H E]`, with zeros for queries that did not ask and for keys and
+    /// values that no query saw.
     fn attention_backward(
         &self,
         dqkv: &mut Self::Buffer,

@@ -106,6 +106,16 @@ pub struct AttentionShape<'a> {
     pub scale: f64,
 }
 
+impl AttentionShape<'_> {
+    /// Rows of `y`, `log_sums` and `dy`: N, or S where one token of each sequence asks.
+    pub fn rows(&self) -> usize {
+        match self.queries {
+            Queries::All => self.starts.last().map_or(0, |&end| end as usize),
+            Queries::First | Queries::Last => self.starts.len().saturating_sub(1),
+        }
+    }
+}
+
 /// Element-wise functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {

@@ -1,20 +1,31 @@
 use super::Tolerance;
 use super::desk::{Case, Desk, Numbers, Outcome, assert_same_bits, check_case, starts};
 use crate::{AttentionShape, Backend, Dropout, Mask, Queries};
+use std::ops::Range;
 
 const LENGTHS: [&[usize]; 5] = [&[1], &[2, 1, 17], &[1, 64, 1, 65], &[130, 2], &[17, 65, 130, 1, 2, 64]];
 const HEADS: [(usize, usize); 6] = [(2, 4), (1, 8), (3, 16), (2, 32), (3, 64), (1, 80)];
+
+const QUERIES_AND_RATES: [(Queries, Option<f64>); 7] = [
+    (Queries::All, None),
+    (Queries::All, Some(0.1)),
+    (Queries::All, Some(0.5)),
+    (Queries::First, None),
+    (Queries::First, Some(0.3)),
+    (Queries::Last, None),
+    (Queries::Last, Some(0.3)),
+];
 
 fn cases() -> Vec<Attention> {
     let mut cases = Vec::new();
     for (heads, head_size) in HEADS {
         for (i, lengths) in LENGTHS.into_iter().enumerate() {
             for mask in [Mask::Bidirectional, Mask::Causal] {
-                for rate in [None, Some(0.1), Some(0.5)] {
+                for (queries, rate) in QUERIES_AND_RATES {
                     // Sharper scores than usual in one of the batches: the softmax must not overflow.
                     let sharpness = if i == 1 { 8.0 } else { 1.0 };
                     let scale = sharpness / (head_size as f64).sqrt();
-                    cases.push(Attention { lengths: lengths.to_vec(), heads, head_size, mask, scale, rate });
+                    cases.push(Attention { lengths: lengths.to_vec(), heads, head_size, mask, queries, scale, rate });
                 }
             }
         }
@@ -22,12 +33,12 @@ fn cases() -> Vec<Attention> {
     cases
 }
 
-/// `attention_forward` with every mask, with and without dropout.
+/// `attention_forward` with every mask, of all and of single queries, with and without dropout.
 pub fn attention_forward<B: Backend>(backend: &B, tolerance: &Tolerance) {
     cases().into_iter().for_each(|case| check_case(&AttentionForward(case), backend, tolerance));
 }
 
-/// `attention_backward` with every mask, with and without dropout, after the backend's own forward.
+/// `attention_backward` with every mask, of all and of single queries, with and without dropout, after the backend's own forward.
 pub fn attention_backward<B: Backend>(backend: &B, tolerance: &Tolerance) {
     cases().into_iter().for_each(|case| check_case(&AttentionBackward(case), backend, tolerance));
 }
@@ -36,22 +47,44 @@ pub fn attention_backward<B: Backend>(backend: &B, tolerance: &Tolerance) {
 pub fn attention_packing<B: Backend>(backend: &B, _tolerance: &Tolerance) {
     let desk = Desk { backend };
     for case in cases().into_iter().filter(|case| case.rate.is_none()) {
-        let starts = starts(&case.lengths);
-        let tokens = case.tokens();
         let mut numbers = Numbers::of(&case);
         let (qkv, dy) = (case.queries_keys_values(&mut numbers), case.gradient(&mut numbers));
         let packed = case.run_on(&desk, &qkv, Some(&dy));
-        for pair in starts.windows(2) {
-            let (start, end) = (pair[0] as usize, pair[1] as usize);
-            let rows = |values: &[f64]| {
-                let width = values.len() / tokens;
-                values[start * width..end * width].to_vec()
-            };
-            let alone = Attention { lengths: vec![end - start], ..case.clone() };
-            for (packed, alone) in packed.iter().zip(alone.run_on(&desk, &rows(&qkv), Some(&rows(&dy)))) {
-                let packed = Outcome { name: packed.name, values: rows(&packed.values) };
-                assert_same_bits(&format!("{case:?}, tokens {start}..{end} packed and alone"), &packed, &alone);
+        for (s, pair) in starts(&case.lengths).windows(2).enumerate() {
+            let tokens = pair[0] as usize..pair[1] as usize;
+            let results = if case.queries == Queries::All { tokens.clone() } else { s..s + 1 };
+            let alone = Attention { lengths: vec![tokens.len()], ..case.clone() };
+            let (qkv, dy) = (rows(&qkv, case.tokens(), &tokens), rows(&dy, case.rows(), &results));
+            for (packed, alone) in packed.iter().zip(alone.run_on(&desk, &qkv, Some(&dy))) {
+                let name = packed.name;
+                let (all, part) = if name == "dqkv" { (case.tokens(), &tokens) } else { (case.rows(), &results) };
+                let packed = Outcome { name, values: rows(&packed.values, all, part) };
+                assert_same_bits(&format!("{case:?}, tokens {tokens:?} packed and alone"), &packed, &alone);
             }
+        }
+    }
+}
+
+/// The rows in `part` of a matrix that has `all` of them.
+fn rows(values: &[f64], all: usize, part: &Range<usize>) -> Vec<f64> {
+    let width = values.len() / all;
+    values[part.start * width..part.end * width].to_vec()
+}
+
+/// A token that asks alone gets the same bits as among all.
+pub fn attention_queries<B: Backend>(backend: &B, _tolerance: &Tolerance) {
+    let desk = Desk { backend };
+    for case in cases().into_iter().filter(|case| case.queries != Queries::All) {
+        let qkv = case.queries_keys_values(&mut Numbers::of(&case));
+        let among_all = Attention { queries: Queries::All, ..case.clone() }.run_on(&desk, &qkv, None);
+        let starts = starts(&case.lengths);
+        let asking = starts.windows(2).map(|pair| match case.queries {
+            Queries::First => pair[0] as usize,
+            _ => pair[1] as usize - 1,
+        });
+        for (ours, all) in case.run_on(&desk, &qkv, None).iter().zip(among_all) {
+            let values = asking.clone().flat_map(|n| rows(&all.values, case.tokens(), &(n..n + 1))).collect();
+            assert_same_bits(&format!("{case:?}, alone and among all"), ours, &Outcome { name: all.name, values });
         }
     }
 }
@@ -62,6 +95,7 @@ struct Attention {
     heads: usize,
     head_size: usize,
     mask: Mask,
+    queries: Queries,
     scale: f64,
     rate: Option<f64>,
 }
@@ -71,23 +105,29 @@ impl Attention {
         self.lengths.iter().sum()
     }
 
+    /// Rows of the results.
+    fn rows(&self) -> usize {
+        if self.queries == Queries::All { self.tokens() } else { self.lengths.len() }
+    }
+
     fn width(&self) -> usize {
         self.heads * self.head_size
     }
 
     /// Runs both directions and returns `y`, `log_sums` and `dqkv`; without `dy`, forward alone.
     fn run_on<B: Backend>(&self, desk: &Desk<'_, B>, qkv: &[f64], dy: Option<&[f64]>) -> Vec<Outcome> {
-        let (tokens, width) = (self.tokens(), self.width());
-        let (mut y, mut log_sums) = (desk.output(tokens * width), desk.output(tokens * self.heads));
+        let (rows, width) = (self.rows(), self.width());
+        let (mut y, mut log_sums) = (desk.output(rows * width), desk.output(rows * self.heads));
         let qkv = desk.input(qkv);
         let starts = starts(&self.lengths);
-        let Self { heads, head_size, mask, scale, .. } = *self;
-        let shape = AttentionShape { starts: &starts, heads, head_size, mask, queries: Queries::All, scale };
+        let Self { heads, head_size, mask, queries, scale, .. } = *self;
+        let shape = AttentionShape { starts: &starts, heads, head_size, mask, queries, scale };
         let dropout = self.rate.map(|rate| Dropout { seed: 11, step: 5, site: 3, rate });
         desk.backend.attention_forward(&mut y, &mut log_sums, &qkv, dropout, shape);
         let mut outcomes =
-            vec![desk.outcome("y", &y, tokens * width), desk.outcome("log_sums", &log_sums, tokens * self.heads)];
+            vec![desk.outcome("y", &y, rows * width), desk.outcome("log_sums", &log_sums, rows * self.heads)];
         if let Some(dy) = dy {
+            let tokens = self.tokens();
             let mut dqkv = desk.output(tokens * 3 * width);
             desk.backend.attention_backward(&mut dqkv, &desk.input(dy), (&y, &log_sums), &qkv, dropout, shape);
             outcomes.push(desk.outcome("dqkv", &dqkv, tokens * 3 * width));
@@ -100,7 +140,7 @@ impl Attention {
     }
 
     fn gradient(&self, numbers: &mut Numbers) -> Vec<f64> {
-        numbers.values(self.tokens() * self.width())
+        numbers.values(self.rows() * self.width())
     }
 }
 

@@ -19,7 +19,7 @@ mod norm;
 mod optimiser;
 mod pool;
 
-pub use attention::{attention_backward, attention_forward, attention_packing};
+pub use attention::{attention_backward, attention_forward, attention_packing, attention_queries};
 pub use elements::{activation_backward, activation_forward, add, copy, dropout};
 pub use embedding::{embedding_backward, embedding_forward};
 pub use linear::{
@@ -72,8 +72,8 @@ pub fn check<B: Backend>(backend: &B, tolerance: &Tolerance) {
 type Check<B> = fn(&B, &Tolerance);
 
 /// All parts of the suite, from the plainest on.
-fn operations<B: Backend>() -> [Check<B>; 27] {
-    [
+fn operations<B: Backend>() -> Vec<Check<B>> {
+    vec![
         memory,
         add,
         copy,
@@ -91,6 +91,7 @@ fn operations<B: Backend>() -> [Check<B>; 27] {
         attention_forward,
         attention_backward,
         attention_packing,
+        attention_queries,
         embedding_forward,
         embedding_backward,
         pool_forward,

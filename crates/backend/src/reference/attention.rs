@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::{add_scaled, dot, part, part_mut, sequences, softmax, tokens};
-use crate::{AttentionShape, Dropout, Mask, Real};
+use crate::{AttentionShape, Dropout, Mask, Queries, Real};
 
 /// Where the values of one head of one token lie in `qkv`.
 struct Head {
@@ -32,24 +32,41 @@ impl Head {
         key.start + self.all..key.end + self.all
     }
 
-    fn output(&self, token: usize) -> Range<usize> {
-        let start = token * self.all + self.index * self.size;
+    fn output(&self, row: usize) -> Range<usize> {
+        let start = row * self.all + self.index * self.size;
         start..start + self.size
     }
 }
 
-/// Calls `visit` with every head and query token, and with the keys that the query sees.
-fn each_query(shape: AttentionShape<'_>, mut visit: impl FnMut(&Head, usize, Range<usize>)) {
+/// A token that asks, and the row of its results.
+#[derive(Clone, Copy)]
+struct Query {
+    token: usize,
+    row: usize,
+}
+
+/// The queries of sequence `s`.
+fn queries(asked: Queries, s: usize, sequence: Range<usize>) -> impl Iterator<Item = Query> {
+    let asking = match asked {
+        Queries::All => sequence,
+        Queries::First => sequence.start..sequence.start + 1,
+        Queries::Last => sequence.end - 1..sequence.end,
+    };
+    asking.map(move |token| Query { token, row: if asked == Queries::All { token } else { s } })
+}
+
+/// Calls `visit` with every head and query, and with the keys that the query sees.
+fn each_query(shape: AttentionShape<'_>, mut visit: impl FnMut(&Head, Query, Range<usize>)) {
     let AttentionShape { heads, head_size, .. } = shape;
-    for sequence in sequences(shape.starts) {
+    for (s, sequence) in sequences(shape.starts).enumerate() {
         for index in 0..heads {
             let head = Head { index, size: head_size, all: heads * head_size };
-            for n in sequence.clone() {
+            for query in queries(shape.queries, s, sequence.clone()) {
                 let end = match shape.mask {
                     Mask::Bidirectional => sequence.end,
-                    Mask::Causal => n + 1,
+                    Mask::Causal => query.token + 1,
                 };
-                visit(&head, n, sequence.start..end);
+                visit(&head, query, sequence.start..end);
             }
         }
     }
@@ -74,17 +91,17 @@ pub(super) fn forward<T: Real>(
     shape: AttentionShape<'_>,
 ) {
     let (tokens, width) = (tokens(shape.starts), shape.heads * shape.head_size);
-    let y = part_mut("y", y, tokens * width, &shape);
-    let log_sums = part_mut("log_sums", log_sums, tokens * shape.heads, &shape);
+    let y = part_mut("y", y, shape.rows() * width, &shape);
+    let log_sums = part_mut("log_sums", log_sums, shape.rows() * shape.heads, &shape);
     let qkv = part("qkv", qkv, tokens * 3 * width, &shape);
     let scale = T::from_f64(shape.scale);
     y.fill(T::zero());
-    each_query(shape, |head, n, keys| {
-        let query = &qkv[head.query(n)];
+    each_query(shape, |head, Query { token, row }, keys| {
+        let query = &qkv[head.query(token)];
         let mut p: Vec<T> = keys.clone().map(|key| dot(query, &qkv[head.key(key)]) * scale).collect();
-        log_sums[n * shape.heads + head.index] = softmax(&mut p);
+        log_sums[row * shape.heads + head.index] = softmax(&mut p);
         for (j, key) in keys.enumerate() {
-            add_scaled(&mut y[head.output(n)], p[j] * factor(dropout, n, head, j), &qkv[head.value(key)]);
+            add_scaled(&mut y[head.output(row)], p[j] * factor(dropout, token, head, j), &qkv[head.value(key)]);
         }
     });
 }
@@ -99,21 +116,21 @@ pub(super) fn backward<T: Real>(
 ) {
     let (tokens, width) = (tokens(shape.starts), shape.heads * shape.head_size);
     let dqkv = part_mut("dqkv", dqkv, tokens * 3 * width, &shape);
-    let dy = part("dy", dy, tokens * width, &shape);
-    let y = part("y", y, tokens * width, &shape);
-    let log_sums = part("log_sums", log_sums, tokens * shape.heads, &shape);
+    let dy = part("dy", dy, shape.rows() * width, &shape);
+    let y = part("y", y, shape.rows() * width, &shape);
+    let log_sums = part("log_sums", log_sums, shape.rows() * shape.heads, &shape);
     let qkv = part("qkv", qkv, tokens * 3 * width, &shape);
     let scale = T::from_f64(shape.scale);
     dqkv.fill(T::zero());
-    each_query(shape, |head, n, keys| {
-        let (query, dy) = (&qkv[head.query(n)], &dy[head.output(n)]);
-        let sum = dot(dy, &y[head.output(n)]);
+    each_query(shape, |head, Query { token, row }, keys| {
+        let (query, dy) = (&qkv[head.query(token)], &dy[head.output(row)]);
+        let sum = dot(dy, &y[head.output(row)]);
         for (j, key) in keys.enumerate() {
             let (k, v) = (&qkv[head.key(key)], &qkv[head.value(key)]);
-            let p = (dot(query, k) * scale - log_sums[n * shape.heads + head.index]).exp();
-            let m: T = factor(dropout, n, head, j);
+            let p = (dot(query, k) * scale - log_sums[row * shape.heads + head.index]).exp();
+            let m: T = factor(dropout, token, head, j);
             let ds = p * (m * dot(dy, v) - sum) * scale;
-            add_scaled(&mut dqkv[head.query(n)], ds, k);
+            add_scaled(&mut dqkv[head.query(token)], ds, k);
             add_scaled(&mut dqkv[head.key(key)], ds, query);
             add_scaled(&mut dqkv[head.value(key)], m * p, dy);
         }

@@ -97,9 +97,11 @@ fn attention() {
     for lengths in LENGTHS {
         for mask in [Mask::Bidirectional, Mask::Causal] {
             for rate in [None, Some(0.3)] {
-                for (heads, head_size) in [(1, 1), (2, 3)] {
-                    let starts = &starts(lengths);
-                    let shape = AttentionShape { starts, heads, head_size, mask, queries: Queries::All, scale: 0.7 };
+                for (heads, head_size, queries) in
+                    [(1, 1, Queries::All), (2, 3, Queries::All), (2, 3, Queries::First), (2, 3, Queries::Last)]
+                {
+                    let shape =
+                        AttentionShape { starts: &starts(lengths), heads, head_size, mask, queries, scale: 0.7 };
                     check_attention(shape, rate.map(|rate| Dropout { seed: 3, step: 1, site: 4, rate }));
                 }
             }
@@ -110,9 +112,9 @@ fn attention() {
 fn check_attention(shape: AttentionShape<'_>, dropout: Option<Dropout>) {
     let (tokens, width) = (shape.starts[shape.starts.len() - 1] as usize, shape.heads * shape.head_size);
     let mut numbers = Numbers::of(&(shape, dropout));
-    let (qkv, dy) = (numbers.scaled(tokens * 3 * width, 2.0), numbers.values(tokens * width));
+    let (qkv, dy) = (numbers.scaled(tokens * 3 * width, 2.0), numbers.values(shape.rows() * width));
     let forward = |qkv: &[f64]| {
-        let (mut y, mut log_sums) = (vec![0.0; tokens * width], vec![0.0; tokens * shape.heads]);
+        let (mut y, mut log_sums) = (vec![0.0; shape.rows() * width], vec![0.0; shape.rows() * shape.heads]);
         BACKEND.attention_forward(&mut y, &mut log_sums, &qkv.to_vec(), dropout, shape);
         (y, log_sums)
     };

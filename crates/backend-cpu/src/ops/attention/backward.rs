@@ -62,7 +62,7 @@ impl<'a> Block<'a> {
         let sizes = Self::sizes(padded, width, item.end - item.first);
         let [q, qt, dy, dyt, dq, log_sums, means, p, dp, factors] = split(memory, sizes);
         let token = item.start + item.first;
-        let from = token * plan.width() + head * size;
+        let from = item.row * plan.width() + head * size;
         copy_rows(q, padded, &plan.qkv[plan.place(token, 0, head)..], 3 * plan.width(), size);
         copy_rows(dy, padded, &saved.dy[from..], plan.width(), size);
         transpose(qt, width, q, padded, plan.scale);
@@ -73,7 +73,7 @@ impl<'a> Block<'a> {
         for (i, dy) in dy.chunks_exact(padded).enumerate() {
             let y = &saved.y[from + i * plan.width()..][..size];
             means[i] = dot_body::<V>(y, &dy[..size]);
-            log_sums[i] = saved.log_sums[(token + i) * plan.heads + head];
+            log_sums[i] = saved.log_sums[(item.row + i) * plan.heads + head];
         }
         Self { q, qt, dy, dyt, dq, log_sums, means, p, dp, factors }
     }
@@ -149,8 +149,8 @@ fn item_body<V: Vector>(
     dk.fill(0.0);
     dv.fill(0.0);
     let mut panels = Panels { k, v, dk, dv };
-    for first in (0..item.length).step_by(QUERIES) {
-        let queries = Item { first, end: item.length.min(first + QUERIES), ..item };
+    for first in (item.first..item.end).step_by(QUERIES) {
+        let queries = item.block(first);
         let width = (queries.end - first).next_multiple_of(V::LANES);
         let mut block = Block::load::<V>(memory, plan, saved, (queries, head), width);
         for key in (0..queries.keys(plan.mask)).step_by(KEYS) {
@@ -158,6 +158,7 @@ fn item_body<V: Vector>(
         }
         write(dqkv, plan, (item.start + first, 0, head), block.dq);
     }
+    clear_others(dqkv, plan, item, head);
     write(dqkv, plan, (item.start, 1, head), panels.dk);
     write(dqkv, plan, (item.start, 2, head), panels.dv);
 }
@@ -170,6 +171,16 @@ fn write(dqkv: Disjoint<'_>, plan: Plan<'_>, (token, part, head): (usize, usize,
         // SAFETY: only this piece of work writes this head of this token.
         let to = unsafe { dqkv.slice(start..start + plan.head_size) };
         to.copy_from_slice(&row[..plan.head_size]);
+    }
+}
+
+/// Zeroes the gradients of the queries that did not ask.
+#[inline(always)]
+fn clear_others(dqkv: Disjoint<'_>, plan: Plan<'_>, item: Item, head: usize) {
+    for token in (0..item.first).chain(item.end..item.length) {
+        let start = plan.place(item.start + token, 0, head);
+        // SAFETY: only this piece of work writes this head of this token.
+        unsafe { dqkv.slice(start..start + plan.head_size) }.fill(0.0);
     }
 }
 

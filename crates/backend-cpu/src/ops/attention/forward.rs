@@ -61,8 +61,7 @@ fn item_body<V: Vector>(out: Outputs<'_>, plan: Plan<'_>, item: Item, head: usiz
     copy_rows(k, padded, &plan.qkv[plan.place(item.start, 1, head)..], stride, plan.head_size);
     copy_rows(v, padded, &plan.qkv[plan.place(item.start, 2, head)..], stride, plan.head_size);
     for first in (item.first..item.end).step_by(QUERIES) {
-        let block = Item { first, end: item.end.min(first + QUERIES), ..item };
-        query_block::<V>(out, plan, (block, head), (k, v), memory);
+        query_block::<V>(out, plan, (item.block(first), head), (k, v), memory);
     }
 }
 
@@ -118,11 +117,11 @@ fn sizes(padded: usize, width: usize, count: usize) -> [usize; 8] {
 fn write(out: Outputs<'_>, plan: Plan<'_>, (item, head): (Item, usize), y: &[f32], softmax: &Softmax<'_>) {
     let (width, size) = (plan.width(), plan.head_size);
     for (q, from) in y.chunks_exact(plan.padded).enumerate() {
-        let token = item.start + item.first + q;
-        let start = token * width + head * size;
-        // SAFETY: only this piece of work writes this head of this token.
+        let row = item.row + q;
+        let start = row * width + head * size;
+        // SAFETY: only this piece of work writes this head of this row.
         let (y, log_sum) = unsafe {
-            let place = token * plan.heads + head;
+            let place = row * plan.heads + head;
             (out.y.slice(start..start + size), out.log_sums.slice(place..place + 1))
         };
         let share = 1.0 / softmax.total[q];

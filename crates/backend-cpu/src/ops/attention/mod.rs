@@ -16,7 +16,7 @@ pub(crate) use forward::forward;
 
 use crate::ops::dropout::tile_factors;
 use crate::simd::Vector;
-use finetone_backend::{AttentionShape, Dropout, Mask};
+use finetone_backend::{AttentionShape, Dropout, Mask, Queries};
 use std::cell::Cell;
 
 /// Queries of a tile.
@@ -36,9 +36,16 @@ struct Item {
     /// The queries, counted within the sequence.
     first: usize,
     end: usize,
+    /// Row of the first query's results.
+    row: usize,
 }
 
 impl Item {
+    /// The queries of the item from `first` on, at most [`QUERIES`] of them.
+    fn block(self, first: usize) -> Self {
+        Self { first, end: self.end.min(first + QUERIES), row: self.row + first - self.first, ..self }
+    }
+
     /// Keys that the queries see together.
     fn keys(&self, mask: Mask) -> usize {
         match mask {
@@ -58,11 +65,18 @@ fn with_items(shape: &AttentionShape<'_>, queries: usize, work: impl FnOnce(&[It
     // Taken rather than borrowed: while this thread waits for others it may start an attention of its own.
     let mut items = ITEMS.take();
     items.clear();
-    for pair in shape.starts.windows(2) {
+    for (s, pair) in shape.starts.windows(2).enumerate() {
         let (start, length) = (pair[0] as usize, (pair[1] - pair[0]) as usize);
+        assert!(length > 0, "sequence {s} is empty");
         assert!((length as u64) <= MASK_ROW, "a sequence of {length} tokens, more than {MASK_ROW}");
-        for first in (0..length).step_by(queries) {
-            items.push(Item { start, length, first, end: length.min(first.saturating_add(queries)) });
+        let last = length - 1;
+        match shape.queries {
+            Queries::All => items.extend((0..length).step_by(queries).map(|first| {
+                let end = length.min(first.saturating_add(queries));
+                Item { start, length, first, end, row: start + first }
+            })),
+            Queries::First => items.push(Item { start, length, first: 0, end: 1, row: s }),
+            Queries::Last => items.push(Item { start, length, first: last, end: length, row: s }),
         }
     }
     // Pieces write to places of their own, so their order changes no bit, and an unstable sort needs no memory.
