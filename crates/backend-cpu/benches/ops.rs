@@ -1,6 +1,6 @@
 //! Rough speed of every operation at the shapes of MiniLM and GPT-2: the best of a few runs, for finding what is slow.
 //!
-//! `cargo bench -p finetone-backend-cpu`
+//! `cargo bench -p finetone-backend-cpu`, or with a part of the names of some: `… -- dropout`
 
 use finetone_backend::{
     Activation, AdamW, AttentionShape, Backend, Dropout, EmbeddingShape, LinearShape, Mask, NormShape, NormSlots,
@@ -12,8 +12,13 @@ use std::time::Instant;
 /// Runs of each operation, of which the best counts.
 const RUNS: usize = 7;
 
-/// Prints time and rate of `work`, whose amount is in `unit`s of 10^9.
+/// Prints time and rate of `work`, whose amount is in `unit`s of 10^9, if the name has what was asked for.
 fn measure(name: &str, amount: f64, unit: &str, mut work: impl FnMut()) {
+    // Cargo adds an option of its own; what is left are words.
+    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with('-')).peekable();
+    if words.peek().is_some() && !words.any(|word| name.contains(&word)) {
+        return;
+    }
     work();
     let seconds = (0..RUNS).map(|_| {
         let start = Instant::now();
