@@ -287,6 +287,18 @@ impl Backend for Cpu {
         dropout::apply(self, cut_mut("x", x, len, &dropout), dropout);
     }
 
+    fn dropout_add(&self, y: &mut Buffer, x: &Buffer, dropout: Option<Dropout>, len: usize) {
+        let (y, x) = (cut_mut("y", y, len, &dropout), cut("x", x, len, &dropout));
+        match dropout {
+            Some(dropout) => dropout::add(self, y, x, dropout),
+            None => activation::add(self, y, x),
+        }
+    }
+
+    fn dropout_copy(&self, y: &mut Buffer, x: &Buffer, dropout: Dropout, len: usize) {
+        dropout::copy(self, cut_mut("y", y, len, &dropout), cut("x", x, len, &dropout), dropout);
+    }
+
     fn embedding_forward(&self, y: &mut Buffer, terms: &[(&[u32], &Weight)], shape: EmbeddingShape) {
         let EmbeddingShape { tokens, width } = shape;
         for (ids, table) in terms {

@@ -22,6 +22,8 @@ pub(crate) trait Vector:
 {
     /// Numbers in a register.
     const LANES: usize;
+    /// The same register as whole numbers of 64 bits, `LANES / 2` of them.
+    type Wide: Wide;
 
     /// The same number in every lane.
     fn splat(value: f32) -> Self;
@@ -55,6 +57,12 @@ pub(crate) trait Vector:
     fn signed_byte<const SHIFT: u32>(self) -> Self;
     /// `then` where `self < bound`, else `otherwise`.
     fn select_less(self, bound: Self, then: Self, otherwise: Self) -> Self;
+    /// `self` in the lanes whose 32 bits of `bits` are at least `bound`, else zero.
+    fn keep(self, bits: Self::Wide, bound: u32) -> Self;
+    /// Of `4 · LANES` numbers in order those whose 16 bits are at least `bound`, else zero. Eight successive numbers
+    /// have their bits in one 64-bit lane of `bits.0`, then the same lane of `bits.1`: the first half of all numbers in
+    /// the even lanes, the second half in the odd ones.
+    fn keep_by_halves(numbers: [Self; 4], bits: (Self::Wide, Self::Wide), bound: u16) -> [Self; 4];
 
     /// Turns rows of words into columns.
     #[inline(always)]
@@ -115,6 +123,29 @@ pub(crate) trait Vector:
     fn abs(self) -> Self {
         self.max(Self::splat(0.0) - self)
     }
+}
+
+/// A register of whole numbers, for the random bits of dropout. All functions work lane by lane.
+pub(crate) trait Wide: Copy {
+    /// Numbers in a register.
+    const LANES: usize;
+
+    /// The same number in every lane.
+    fn splat(value: u64) -> Self;
+    /// Reads the first `LANES` of `values`.
+    fn load(values: &[u64]) -> Self;
+    /// The sum, modulo 2^64.
+    fn plus(self, other: Self) -> Self;
+    /// The product of the lower 32 bits.
+    fn times(self, other: Self) -> Self;
+    /// Bits that are set in an odd number of the three.
+    fn xor(self, other: Self, third: Self) -> Self;
+    /// The upper 32 bits, moved down.
+    fn upper(self) -> Self;
+    /// The lower 32 bits, and above them those of `upper`.
+    fn join(self, upper: Self) -> Self;
+    /// In each half of a lane, its lower sixteen bits moved up.
+    fn raise(self) -> Self;
 }
 
 /// Defines the operators of a vector type by its methods.

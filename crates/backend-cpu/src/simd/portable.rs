@@ -1,6 +1,6 @@
 //! Eight lanes in plain Rust, for any processor; the compiler turns them into SSE2 or NEON.
 
-use super::{Vector, operators};
+use super::{Vector, Wide, operators};
 
 /// Eight numbers.
 #[derive(Clone, Copy)]
@@ -41,6 +41,7 @@ operators!(Portable: Add add plus, Sub sub minus, Mul mul times, Div div over);
 
 impl Vector for Portable {
     const LANES: usize = 8;
+    type Wide = Portable64;
 
     #[inline(always)]
     fn splat(value: f32) -> Self {
@@ -108,5 +109,81 @@ impl Vector for Portable {
             out[lane] = if self.0[lane] < bound.0[lane] { then.0[lane] } else { out[lane] };
         }
         Self(out)
+    }
+    #[inline(always)]
+    fn keep(self, bits: Portable64, bound: u32) -> Self {
+        let mut out = self.0;
+        for lane in 0..8 {
+            let bits = (bits.0[lane / 2] >> (32 * (lane % 2))) as u32;
+            out[lane] = if bits >= bound { out[lane] } else { 0.0 };
+        }
+        Self(out)
+    }
+    #[inline(always)]
+    fn keep_by_halves(mut numbers: [Self; 4], bits: (Portable64, Portable64), bound: u16) -> [Self; 4] {
+        for (lane, numbers) in [0, 2, 1, 3].into_iter().zip(&mut numbers) {
+            let (low, high) = (bits.0.0[lane], bits.1.0[lane]);
+            for i in 0..8 {
+                let word = if i < 4 { low } else { high };
+                let bits = (word >> (16 * (i % 4))) as u16;
+                numbers.0[i] = if bits >= bound { numbers.0[i] } else { 0.0 };
+            }
+        }
+        numbers
+    }
+}
+
+/// Four whole numbers.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable64([u64; 4]);
+
+impl Portable64 {
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(u64, u64) -> u64) -> Self {
+        let mut out = self.0;
+        for lane in 0..4 {
+            out[lane] = f(out[lane], other.0[lane]);
+        }
+        Self(out)
+    }
+}
+
+/// The lower half of a number.
+const LOWER: u64 = 0xFFFF_FFFF;
+
+impl Wide for Portable64 {
+    const LANES: usize = 4;
+
+    #[inline(always)]
+    fn splat(value: u64) -> Self {
+        Self([value; 4])
+    }
+    #[inline(always)]
+    fn load(values: &[u64]) -> Self {
+        Self([values[0], values[1], values[2], values[3]])
+    }
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        self.zip(other, u64::wrapping_add)
+    }
+    #[inline(always)]
+    fn times(self, other: Self) -> Self {
+        self.zip(other, |a, b| (a & LOWER) * (b & LOWER))
+    }
+    #[inline(always)]
+    fn xor(self, other: Self, third: Self) -> Self {
+        self.zip(other, |a, b| a ^ b).zip(third, |a, b| a ^ b)
+    }
+    #[inline(always)]
+    fn upper(self) -> Self {
+        self.zip(self, |a, _| a >> 32)
+    }
+    #[inline(always)]
+    fn join(self, upper: Self) -> Self {
+        self.zip(upper, |a, b| (a & LOWER) | (b << 32))
+    }
+    #[inline(always)]
+    fn raise(self) -> Self {
+        self.zip(self, |a, _| (a & 0xFFFF_0000_FFFF) << 16)
     }
 }

@@ -1,6 +1,6 @@
 //! The vectors of x86-64: eight lanes of AVX2 with FMA, sixteen lanes of AVX-512.
 
-use super::{Vector, operators};
+use super::{Vector, Wide, operators};
 use std::arch::x86_64::*;
 
 /// Eight numbers in a `ymm` register.
@@ -35,6 +35,7 @@ operators!(Avx2: Add add plus, Sub sub minus, Mul mul times, Div div over);
 
 impl Vector for Avx2 {
     const LANES: usize = 8;
+    type Wide = Avx2Wide;
 
     instructions!(
         fma(factor, term) = _mm256_fmadd_ps,
@@ -104,6 +105,35 @@ impl Vector for Avx2 {
             Self(_mm256_blendv_ps(otherwise.0, then.0, mask))
         }
     }
+    #[inline(always)]
+    fn keep(self, bits: Avx2Wide, bound: u32) -> Self {
+        // SAFETY: AVX2 was detected, as for every method of this type.
+        unsafe {
+            // There is no unsigned comparison, but the greater of two is the first just if it is not less.
+            let kept = _mm256_cmpeq_epi32(_mm256_max_epu32(bits.0, _mm256_set1_epi32(bound as i32)), bits.0);
+            Self(_mm256_and_ps(self.0, _mm256_castsi256_ps(kept)))
+        }
+    }
+    #[inline(always)]
+    fn keep_by_halves(numbers: [Self; 4], bits: (Avx2Wide, Avx2Wide), bound: u16) -> [Self; 4] {
+        // SAFETY: AVX2 was detected, as for every method of this type.
+        unsafe {
+            let bound = _mm256_set1_epi16(bound as i16);
+            let first = _mm256_unpacklo_epi64(bits.0.0, bits.1.0);
+            let second = _mm256_unpackhi_epi64(bits.0.0, bits.1.0);
+            let first = _mm256_cmpeq_epi16(_mm256_max_epu16(first, bound), first);
+            let second = _mm256_cmpeq_epi16(_mm256_max_epu16(second, bound), second);
+            let keep = |numbers: Self, kept: __m128i| {
+                Self(_mm256_and_ps(numbers.0, _mm256_castsi256_ps(_mm256_cvtepi16_epi32(kept))))
+            };
+            [
+                keep(numbers[0], _mm256_castsi256_si128(first)),
+                keep(numbers[1], _mm256_extracti128_si256::<1>(first)),
+                keep(numbers[2], _mm256_castsi256_si128(second)),
+                keep(numbers[3], _mm256_extracti128_si256::<1>(second)),
+            ]
+        }
+    }
 }
 
 impl Avx512 {
@@ -129,6 +159,7 @@ operators!(Avx512: Add add plus, Sub sub minus, Mul mul times, Div div over);
 
 impl Vector for Avx512 {
     const LANES: usize = 16;
+    type Wide = Avx512Wide;
 
     instructions!(
         fma(factor, term) = _mm512_fmadd_ps,
@@ -231,5 +262,113 @@ impl Vector for Avx512 {
             let mask = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, bound.0);
             Self(_mm512_mask_blend_ps(mask, otherwise.0, then.0))
         }
+    }
+    #[inline(always)]
+    fn keep(self, bits: Avx512Wide, bound: u32) -> Self {
+        // SAFETY: AVX-512 was detected, as for every method of this type.
+        unsafe {
+            let kept = _mm512_cmpge_epu32_mask(bits.0, _mm512_set1_epi32(bound as i32));
+            Self(_mm512_maskz_mov_ps(kept, self.0))
+        }
+    }
+    #[inline(always)]
+    fn keep_by_halves(numbers: [Self; 4], bits: (Avx512Wide, Avx512Wide), bound: u16) -> [Self; 4] {
+        // SAFETY: AVX-512 was detected, as for every method of this type.
+        unsafe {
+            let bound = _mm512_set1_epi16(bound as i16);
+            let first = _mm512_cmpge_epu16_mask(_mm512_unpacklo_epi64(bits.0.0, bits.1.0), bound);
+            let second = _mm512_cmpge_epu16_mask(_mm512_unpackhi_epi64(bits.0.0, bits.1.0), bound);
+            let keep = |numbers: Self, kept: u32| Self(_mm512_maskz_mov_ps(kept as u16, numbers.0));
+            [
+                keep(numbers[0], first),
+                keep(numbers[1], first >> 16),
+                keep(numbers[2], second),
+                keep(numbers[3], second >> 16),
+            ]
+        }
+    }
+}
+
+/// Four whole numbers in a `ymm` register.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2Wide(__m256i);
+
+impl Wide for Avx2Wide {
+    const LANES: usize = 4;
+
+    instructions!(plus(other) = _mm256_add_epi64, times(other) = _mm256_mul_epu32);
+
+    #[inline(always)]
+    fn splat(value: u64) -> Self {
+        // SAFETY: AVX2 was detected, as for every method of this type.
+        Self(unsafe { _mm256_set1_epi64x(value as i64) })
+    }
+    #[inline(always)]
+    fn load(values: &[u64]) -> Self {
+        assert!(values.len() >= 4, "{} values for 4 lanes", values.len());
+        // SAFETY: AVX2 was detected, as for every method of this type, and the slice has the values.
+        Self(unsafe { _mm256_loadu_si256(values.as_ptr().cast()) })
+    }
+    #[inline(always)]
+    fn xor(self, other: Self, third: Self) -> Self {
+        // SAFETY: AVX2 was detected, as for every method of this type.
+        Self(unsafe { _mm256_xor_si256(_mm256_xor_si256(self.0, other.0), third.0) })
+    }
+    #[inline(always)]
+    fn upper(self) -> Self {
+        // SAFETY: AVX2 was detected, as for every method of this type.
+        Self(unsafe { _mm256_srli_epi64::<32>(self.0) })
+    }
+    #[inline(always)]
+    fn join(self, upper: Self) -> Self {
+        // SAFETY: AVX2 was detected, as for every method of this type.
+        Self(unsafe { _mm256_blend_epi32::<0xAA>(self.0, _mm256_slli_epi64::<32>(upper.0)) })
+    }
+    #[inline(always)]
+    fn raise(self) -> Self {
+        // SAFETY: AVX2 was detected, as for every method of this type.
+        Self(unsafe { _mm256_slli_epi32::<16>(self.0) })
+    }
+}
+
+/// Eight whole numbers in a `zmm` register.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512Wide(__m512i);
+
+impl Wide for Avx512Wide {
+    const LANES: usize = 8;
+
+    instructions!(plus(other) = _mm512_add_epi64, times(other) = _mm512_mul_epu32);
+
+    #[inline(always)]
+    fn splat(value: u64) -> Self {
+        // SAFETY: AVX-512 was detected, as for every method of this type.
+        Self(unsafe { _mm512_set1_epi64(value as i64) })
+    }
+    #[inline(always)]
+    fn load(values: &[u64]) -> Self {
+        assert!(values.len() >= 8, "{} values for 8 lanes", values.len());
+        // SAFETY: AVX-512 was detected, as for every method of this type, and the slice has the values.
+        Self(unsafe { _mm512_loadu_si512(values.as_ptr().cast()) })
+    }
+    #[inline(always)]
+    fn xor(self, other: Self, third: Self) -> Self {
+        // SAFETY: AVX-512 was detected, as for every method of this type.
+        Self(unsafe { _mm512_ternarylogic_epi64::<0x96>(self.0, other.0, third.0) })
+    }
+    #[inline(always)]
+    fn upper(self) -> Self {
+        // SAFETY: AVX-512 was detected, as for every method of this type.
+        Self(unsafe { _mm512_srli_epi64::<32>(self.0) })
+    }
+    #[inline(always)]
+    fn join(self, upper: Self) -> Self {
+        // SAFETY: AVX-512 was detected, as for every method of this type.
+        Self(unsafe { _mm512_mask_shuffle_epi32::<_MM_PERM_CCAA>(self.0, 0xAAAA, upper.0) })
+    }
+    #[inline(always)]
+    fn raise(self) -> Self {
+        // SAFETY: AVX-512 was detected, as for every method of this type.
+        Self(unsafe { _mm512_slli_epi32::<16>(self.0) })
     }
 }

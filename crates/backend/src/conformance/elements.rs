@@ -1,4 +1,4 @@
-use super::desk::{Case, Desk, Numbers, Outcome, check_case};
+use super::desk::{Case, Desk, Numbers, Outcome, assert_same_bits, check_case};
 use super::{SIZES, Tolerance};
 use crate::{Activation, Backend, Dropout};
 
@@ -45,6 +45,22 @@ pub fn dropout<B: Backend>(backend: &B, tolerance: &Tolerance) {
             for (i, x) in desk.read(&x, len).into_iter().enumerate() {
                 let keeps = dropout.keeps(i as u64);
                 assert!((x != 0.0) == keeps, "{dropout:?} made 1 at {i} of {len} a {x}, the mask keeps it: {keeps}");
+            }
+        }
+    }
+}
+
+/// `dropout_add` and `dropout_copy`: what the plain operations give one after the other, to the last bit.
+pub fn dropout_fused<B: Backend>(backend: &B, tolerance: &Tolerance) {
+    for len in lengths() {
+        for rate in [None, Some(0.1), Some(0.5)] {
+            let case =
+                DropoutFused { dropout: rate.map(|rate| Dropout { seed: 5, step: 1 << 33, site: 2, rate }), len };
+            check_case(&case, backend, tolerance);
+            let desk = Desk { backend };
+            let fused = case.run(&desk, &mut Numbers::of(&case));
+            for (fused, plain) in fused.iter().zip(&case.compose(&desk, &mut Numbers::of(&case))) {
+                assert_same_bits(&format!("{case:?}, fused and composed"), fused, plain);
             }
         }
     }
@@ -115,5 +131,42 @@ impl Case for DropoutCase {
         let mut x = desk.changed(&numbers.values(self.1));
         desk.backend.dropout(&mut x, self.0, self.1);
         vec![desk.outcome("x", &x, self.1)]
+    }
+}
+
+#[derive(Debug)]
+struct DropoutFused {
+    dropout: Option<Dropout>,
+    len: usize,
+}
+
+impl Case for DropoutFused {
+    fn run<B: Backend>(&self, desk: &Desk<'_, B>, numbers: &mut Numbers) -> Vec<Outcome> {
+        let Self { dropout, len } = *self;
+        let (mut sum, x) = (desk.changed(&numbers.values(len)), desk.input(&numbers.values(len)));
+        desk.backend.dropout_add(&mut sum, &x, dropout, len);
+        let mut outcomes = vec![desk.outcome("sum", &sum, len)];
+        if let Some(dropout) = dropout {
+            let mut copy = desk.output(len);
+            desk.backend.dropout_copy(&mut copy, &x, dropout, len);
+            outcomes.push(desk.outcome("copy", &copy, len));
+        }
+        outcomes
+    }
+}
+
+impl DropoutFused {
+    /// The same by `dropout`, `add` and `copy`.
+    fn compose<B: Backend>(&self, desk: &Desk<'_, B>, numbers: &mut Numbers) -> Vec<Outcome> {
+        let Self { dropout, len } = *self;
+        let (mut sum, x) = (desk.changed(&numbers.values(len)), desk.input(&numbers.values(len)));
+        let mut copy = desk.output(len);
+        desk.backend.copy(&mut copy, &x, len);
+        if let Some(dropout) = dropout {
+            desk.backend.dropout(&mut sum, dropout, len);
+            desk.backend.dropout(&mut copy, dropout, len);
+        }
+        desk.backend.add(&mut sum, &x, len);
+        vec![desk.outcome("sum", &sum, len), desk.outcome("copy", &copy, len)]
     }
 }

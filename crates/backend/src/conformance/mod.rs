@@ -20,7 +20,7 @@ mod optimiser;
 mod pool;
 
 pub use attention::{attention_backward, attention_forward, attention_packing, attention_queries};
-pub use elements::{activation_backward, activation_forward, add, copy, dropout};
+pub use elements::{activation_backward, activation_forward, add, copy, dropout, dropout_fused};
 pub use embedding::{embedding_backward, embedding_forward};
 pub use linear::{
     linear_activation_backward, linear_activation_forward, linear_backward_bias, linear_backward_input,
@@ -78,6 +78,7 @@ fn operations<B: Backend>() -> Vec<Check<B>> {
         add,
         copy,
         dropout,
+        dropout_fused,
         activation_forward,
         activation_backward,
         linear_forward,

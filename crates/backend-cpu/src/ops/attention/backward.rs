@@ -118,7 +118,7 @@ fn tile<V: Vector>(panels: &mut Panels<'_>, block: &mut Block<'_>, plan: Plan<'_
     block.probabilities::<V>(n, width);
     product::<V>(block.dp, v, block.dyt, across);
     let down = Tile { m: n, n: padded, k: count, a: (width, 1), b: padded, c: padded, add: true };
-    if plan.factors(&mut block.factors[..n * width], width, item.start + item.first, head, key) {
+    if plan.factors::<V>(&mut block.factors[..n * width], width, item.start + item.first, head, key) {
         let factors = &mut block.factors[..n * width];
         scale_all::<V>(&mut block.dp[..n * width], factors);
         scale_all::<V>(factors, block.p);

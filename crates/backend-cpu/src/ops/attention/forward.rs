@@ -94,7 +94,7 @@ fn query_block<V: Vector>(
             hide_future(scores, width, key, item.first);
         }
         softmax.update::<V>(scores, width);
-        if plan.factors(&mut factors[..n * width], width, item.start + item.first, head, key) {
+        if plan.factors::<V>(&mut factors[..n * width], width, item.start + item.first, head, key) {
             scale_all::<V>(scores, factors);
         }
         for (y, &shrink) in y.chunks_exact_mut(padded).zip(softmax.shrink.iter()) {

@@ -14,14 +14,14 @@ mod forward;
 pub(crate) use backward::backward;
 pub(crate) use forward::forward;
 
-use crate::ops::dropout::tile_factors;
+use crate::ops::dropout::{BLOCK, tile_factors};
 use crate::simd::Vector;
 use finetone_backend::{AttentionShape, Dropout, Mask, Queries};
 use std::cell::Cell;
 
 /// Queries of a tile.
 const QUERIES: usize = 64;
-/// Keys of a tile, a multiple of the four words of a block of the dropout generator.
+/// Keys of a tile, a multiple of the elements of a block of the dropout generator.
 const KEYS: usize = 64;
 /// Elements of the dropout mask from a query's row to that of the next head.
 const MASK_ROW: u64 = 1 << 20;
@@ -123,11 +123,18 @@ impl<'a> Plan<'a> {
 
     /// The dropout factors of a tile, if there is dropout; see [`tile_factors`].
     #[inline(always)]
-    fn factors(&self, factors: &mut [f32], width: usize, token: usize, head: usize, first_key: usize) -> bool {
+    fn factors<V: Vector>(
+        &self,
+        factors: &mut [f32],
+        width: usize,
+        token: usize,
+        head: usize,
+        first_key: usize,
+    ) -> bool {
         let Some(dropout) = self.dropout else { return false };
-        let row = MASK_ROW / 4;
+        let row = MASK_ROW / BLOCK as u64;
         let start = (token as u64 * self.heads as u64 + head as u64) * row;
-        tile_factors(factors, width, dropout, (start, self.heads as u64 * row), first_key);
+        tile_factors::<V>(factors, width, dropout, (start, self.heads as u64 * row), first_key);
         true
     }
 }
