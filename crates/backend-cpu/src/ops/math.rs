@@ -45,43 +45,14 @@ pub(crate) fn sigmoid<V: Vector>(x: V) -> V {
     V::splat(1.0) / (V::splat(1.0) + exp(V::splat(0.0) - x))
 }
 
-/// The standard normal distribution at `x`: its cumulative share and its density times √(2π).
+/// `Σ coefficients[i] x^i`.
 #[inline(always)]
-pub(crate) fn normal<V: Vector>(x: V) -> (V, V) {
-    let size = x.abs();
-    let bell = exp(V::splat(-0.5) * x * x);
-    // The tail beyond |x|, divided by e^(-x²/2), as a polynomial in t = 1 / (1 + 0.24 |x|), fitted to the scaled
-    // complementary error function with a relative error of 3e-9 for |x| up to 14, where the tail vanishes in f32.
-    let t = V::splat(1.0) / size.fma(V::splat(0.24), V::splat(1.0));
-    let mut tail = V::splat(0.025_473_633);
-    for coefficient in [
-        -0.124_336_15,
-        0.204_727_5,
-        -0.143_198_39,
-        0.140_492_28,
-        0.028_711_817,
-        0.087_552_66,
-        0.088_983_42,
-        0.095_850_82,
-        0.095_742_437,
-    ] {
-        tail = tail.fma(t, V::splat(coefficient));
+pub(crate) fn polynomial<V: Vector, const N: usize>(coefficients: [f32; N], x: V) -> V {
+    let mut sum = V::splat(coefficients[N - 1]);
+    for i in (0..N - 1).rev() {
+        sum = sum.fma(x, V::splat(coefficients[i]));
     }
-    let tail = tail * t * bell;
-    let far = x.select_less(V::splat(0.0), tail, V::splat(1.0) - tail);
-    (size.select_less(V::splat(1.0), near_share(x), far), bell)
-}
-
-/// The cumulative share for `|x| <= 1`, by the Taylor series `1/2 + x/√(2π) Σ (-x²/2)^n / (n! (2n + 1))`, whose
-/// terms cancel less than those of the tail.
-#[inline(always)]
-fn near_share<V: Vector>(x: V) -> V {
-    let half = V::splat(-0.5) * x * x;
-    let mut series = V::splat(1.0 / (5040.0 * 15.0));
-    for divisor in [720.0 * 13.0, 120.0 * 11.0, 24.0 * 9.0, 6.0 * 7.0, 2.0 * 5.0, 3.0, 1.0] {
-        series = series.fma(half, V::splat(1.0 / divisor));
-    }
-    (x * series).fma(V::splat(0.398_942_3), V::splat(0.5))
+    sum
 }
 
 #[cfg(test)]
@@ -91,24 +62,23 @@ mod tests {
     use crate::simd::kernel;
 
     #[inline(always)]
-    fn all_body<V: Vector>(x: &[f32; 16], out: &mut [[f32; 16]; 5]) {
+    fn all_body<V: Vector>(x: &[f32; 16], out: &mut [[f32; 16]; 3]) {
         for first in (0..16).step_by(V::LANES) {
             let v = V::load(&x[first..]);
-            let (share, bell) = normal(v);
-            for (values, result) in out.iter_mut().zip([exp(v), tanh(v), sigmoid(v), share, bell]) {
+            for (values, result) in out.iter_mut().zip([exp(v), tanh(v), sigmoid(v)]) {
                 result.store(&mut values[first..]);
             }
         }
     }
-    kernel!(all(x: &[f32; 16], out: &mut [[f32; 16]; 5]) = all_body);
+    kernel!(all(x: &[f32; 16], out: &mut [[f32; 16]; 3]) = all_body);
 
-    /// The five functions at sixteen points between `low` and `high`, for every instruction set.
-    fn for_each_point(low: f64, high: f64, check: impl Fn(f64, [f64; 5])) {
+    /// The three functions at sixteen points between `low` and `high`, for every instruction set.
+    fn for_each_point(low: f64, high: f64, check: impl Fn(f64, [f64; 3])) {
         for isa in Isa::available() {
             for block in 0..2000 {
                 let x: [f32; 16] =
                     std::array::from_fn(|i| (low + (high - low) * (block * 16 + i) as f64 / 32_000.0) as f32);
-                let mut out = [[0.0; 16]; 5];
+                let mut out = [[0.0; 16]; 3];
                 all(isa, &x, &mut out);
                 for i in 0..16 {
                     check(f64::from(x[i]), std::array::from_fn(|f| f64::from(out[f][i])));
@@ -119,34 +89,15 @@ mod tests {
 
     #[test]
     fn exp_tanh_and_sigmoid_are_within_a_few_units_in_the_last_place() {
-        for_each_point(-86.9, 88.3, |x, [e, ..]| {
+        for_each_point(-86.9, 88.3, |x, [e, _, _]| {
             assert!((e / x.exp() - 1.0).abs() < 2e-7, "exp({x}) = {e}");
         });
-        for_each_point(-12.0, 12.0, |x, [_, t, s, ..]| {
+        for_each_point(-12.0, 12.0, |x, [_, t, s]| {
             assert!((t - x.tanh()).abs() <= 2.5e-7 * x.tanh().abs(), "tanh({x}) = {t}");
             assert!((s * (1.0 + (-x).exp()) - 1.0).abs() < 4e-7, "sigmoid({x}) = {s}");
         });
-        for_each_point(-1e-3, 1e-3, |x, [_, t, ..]| {
+        for_each_point(-1e-3, 1e-3, |x, [_, t, _]| {
             assert!((t - x.tanh()).abs() <= 2.5e-7 * x.abs(), "tanh({x}) = {t}");
-        });
-    }
-
-    /// The normal distribution by the series of its density, in f64.
-    fn normal_share(x: f64) -> f64 {
-        let (mut term, mut sum, mut n) = (x, x, 1.0);
-        while term.abs() > 1e-18 {
-            term *= x * x / (2.0 * n + 1.0);
-            sum += term;
-            n += 1.0;
-        }
-        0.5 + sum * (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt()
-    }
-
-    #[test]
-    fn the_normal_distribution_is_exact_to_rounding() {
-        for_each_point(-6.0, 6.0, |x, [.., share, bell]| {
-            assert!((share - normal_share(x)).abs() < 1e-7, "normal({x}) = {share}, not {}", normal_share(x));
-            assert!((bell - (-0.5 * x * x).exp()).abs() < 1.5e-7, "bell({x}) = {bell}");
         });
     }
 
@@ -157,13 +108,13 @@ mod tests {
             x[1] = f32::NAN;
             x[2] = 1e30;
             x[3] = -1e30;
-            let mut out = [[0.0; 16]; 5];
+            let mut out = [[0.0; 16]; 3];
             all(isa, &x, &mut out);
             assert_eq!(out[0][0], 0.0);
             assert!(out.iter().all(|values| values[1].is_nan()), "{out:?}");
             assert!(out[0][2].is_finite());
             assert_eq!([out[1][2], out[1][3]], [1.0, -1.0]);
-            assert_eq!([out[2][2], out[3][2], out[3][3]], [1.0, 1.0, 0.0]);
+            assert_eq!(out[2][2], 1.0);
         }
     }
 }
