@@ -24,4 +24,4 @@ pub use error::ModelError;
 pub use packed_batch::PackedBatch;
 pub use params::{Gradients, Init, ParamId, ParamSpec, ParamTable, Parameters, Part};
 pub use transformer::{DropoutKey, Model, Pass, Transformer};
-pub use workspace::Workspace;
+pub use workspace::{Memory, Workspace, workspace_values};

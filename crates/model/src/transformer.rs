@@ -3,7 +3,7 @@
 use finetone_backend::{Backend, Loss, Targets};
 
 use crate::config::{ModelConfig, Placement};
-use crate::layers::{Block, BlockSaved, Declare, Embedding, Head, Norm};
+use crate::layers::{Block, Declare, Embedding, Head, Norm, Stack};
 use crate::packed_batch::PackedBatch;
 use crate::params::{Gradients, ParamTable, Parameters, Part};
 use crate::workspace::{TrainingMemory, Workspace};
@@ -35,7 +35,7 @@ pub struct Pass<'a, B: Backend> {
 #[derive(Debug, Clone)]
 pub struct Transformer {
     embedding: Embedding,
-    blocks: Vec<Block>,
+    stack: Stack,
     final_norm: Option<Norm>,
     head: Head,
 }
@@ -83,7 +83,7 @@ impl Transformer {
             Norm::declare(&mut at, config.hidden_size, config.norm_epsilon)
         });
         let head = Head::declare(&mut declare(&mut table, &mut sites, Part::Head, "head."), config);
-        (Self { embedding, blocks, final_norm, head }, table)
+        (Self { embedding, stack: Stack::new(blocks), final_norm, head }, table)
     }
 
     /// Runs a batch; the logits are in [`Workspace::logits`].
@@ -94,14 +94,10 @@ impl Transformer {
         let (tokens, sequences) = (pass.batch.tokens(), pass.batch.sequences());
         assert!(tokens <= workspace.max_tokens, "{tokens} tokens in a workspace for {}", workspace.max_tokens);
         assert!(sequences <= workspace.max_sequences, "{sequences} sequences for {}", workspace.max_sequences);
-        let Workspace { embedding, blocks, final_norm, head, .. } = workspace;
+        let Workspace { embedding, stack, scratch, final_norm, head, .. } = workspace;
         self.embedding.forward(pass, embedding);
-        let sets = blocks.len();
-        for (i, block) in self.blocks.iter().enumerate() {
-            let (saved, x) = block_and_input(blocks, embedding.output(), i, sets);
-            block.forward(pass, saved, x);
-        }
-        let last = blocks[(self.blocks.len() - 1) % sets].output();
+        self.stack.forward(pass, stack, scratch, embedding.output());
+        let last = stack.output();
         let hidden = match (&self.final_norm, final_norm) {
             (Some(norm), Some((normed, stats))) => {
                 norm.forward(pass, normed, stats, last, tokens);
@@ -136,13 +132,10 @@ impl Transformer {
     /// # Panics
     /// When the workspace is one for inference.
     pub fn backward<B: Backend>(&self, pass: &Pass<'_, B>, grads: &mut Gradients<B>, workspace: &mut Workspace<B>) {
-        let Some(lowest) = pass.table.lowest_trainable() else { return };
-        let Workspace { embedding, blocks, final_norm, head, training, .. } = workspace;
+        let Workspace { embedding, stack, scratch, final_norm, head, training, .. } = workspace;
         let memory = training.as_mut().expect("backward needs a workspace for training");
-        let TrainingMemory { dlogits, head: head_scratch, block: scratch, gradients, .. } = memory;
-        let [dy, dx] = gradients;
-        let (mut dy, mut dx) = (dy, dx);
-        let last = blocks[self.blocks.len() - 1].output();
+        let TrainingMemory { dlogits, head: head_scratch, gradients: [dy, dx], .. } = memory;
+        let last = stack.output();
         match (&self.final_norm, final_norm) {
             (Some(norm), Some((normed, stats))) => {
                 self.head.backward(pass, dx, grads, head_scratch, dlogits, (head, normed));
@@ -150,35 +143,13 @@ impl Transformer {
             }
             _ => self.head.backward(pass, dy, grads, head_scratch, dlogits, (head, last)),
         }
-        for (i, block) in self.blocks.iter().enumerate().rev() {
-            if lowest > Part::Block(i) {
-                return;
-            }
-            let x = if i == 0 { embedding.output() } else { blocks[i - 1].output() };
-            block.backward(pass, dx, grads, scratch, dy, (&blocks[i], x));
-            std::mem::swap(&mut dx, &mut dy);
-        }
-        if lowest == Part::Embedding {
-            self.embedding.backward(pass, grads, dx, dy, embedding);
+        let (dx, spare) = self.stack.backward(pass, (dx, dy), grads, scratch, (stack, embedding.output()));
+        if pass.table.lowest_trainable() == Some(Part::Embedding) {
+            self.embedding.backward(pass, grads, spare, dx, embedding);
         }
     }
 }
 
 fn declare<'a>(table: &'a mut ParamTable, sites: &'a mut u32, part: Part, prefix: &str) -> Declare<'a> {
     Declare { table, sites, part, prefix: prefix.to_owned() }
-}
-
-/// The buffers that block `i` writes, and its input: the previous block's output, or the embedding's for the first.
-fn block_and_input<'a, B: Backend>(
-    blocks: &'a mut [BlockSaved<B>],
-    embedded: &'a B::Buffer,
-    i: usize,
-    sets: usize,
-) -> (&'a mut BlockSaved<B>, &'a B::Buffer) {
-    if i == 0 {
-        return (&mut blocks[0], embedded);
-    }
-    let [saved, previous] =
-        blocks.get_disjoint_mut([i % sets, (i - 1) % sets]).expect("two sets of buffers alternate between the blocks");
-    (saved, previous.output())
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use finetone_backend::{AdamW, Backend, Loss, Targets};
 use finetone_backend_cpu::{Buffer, Cpu, CpuOptions};
 use finetone_model::checkpoint::{HeadImport, ModelFolder};
-use finetone_model::{DropoutKey, Gradients, Model, PackedBatch, Workspace};
+use finetone_model::{DropoutKey, Gradients, Memory, Model, PackedBatch, Workspace};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -38,7 +38,7 @@ impl<'a> Run<'a> {
         let classes = model.config.head.logits();
         Self {
             cpu,
-            workspace: Workspace::for_training(cpu, &model.config, batch.tokens(), batch.sequences()),
+            workspace: Workspace::for_training(cpu, &model.config, (batch.tokens(), batch.sequences()), Memory::Normal),
             gradients: Gradients::new(cpu, &model.table),
             moments: (cpu.zeros(len), cpu.zeros(len)),
             losses: vec![0.0; batch.sequences()],

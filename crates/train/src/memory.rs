@@ -1,7 +1,6 @@
 //! How much memory a run will need, and how much there is.
 
-use finetone_backend::Backend;
-use finetone_model::{ModelConfig, ParamTable, Workspace};
+use finetone_model::{Memory, ModelConfig, ParamTable, workspace_values};
 
 use crate::error::TrainError;
 
@@ -9,10 +8,10 @@ const MIB: usize = 1 << 20;
 
 /// An estimate in bytes: weights and their packed copies, gradients and two moments, the activations of the largest batch in
 /// training and in evaluation, and what a checkpoint copies. Values have four bytes.
-pub fn estimate<B: Backend>(config: &ModelConfig, table: &ParamTable, tokens: usize) -> usize {
+pub fn estimate(config: &ModelConfig, table: &ParamTable, batch: (usize, usize)) -> usize {
     let model = 2 * table.numbers() + 3 * table.gradient_len();
     let checkpoint = table.numbers() + 2 * table.gradient_len();
-    let batches = Workspace::<B>::training_values(config, tokens) + Workspace::<B>::inference_values(config, tokens);
+    let batches = workspace_values(config, batch, Some(Memory::Normal)) + workspace_values(config, batch, None);
     4 * (model + checkpoint + batches)
 }
 

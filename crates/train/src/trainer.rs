@@ -12,7 +12,7 @@ use finetone_backend::{AdamW, Backend, Real};
 use finetone_classify::{Forward, probabilities};
 use finetone_data::batching::{epoch_order, micro_batches};
 use finetone_evaluate::{Metric, Predictions};
-use finetone_model::{DropoutKey, Gradients, Model, PackedBatch, Workspace};
+use finetone_model::{DropoutKey, Gradients, Memory, Model, PackedBatch, Workspace};
 
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
@@ -73,14 +73,13 @@ impl<'a, B: Backend> Trainer<'a, B> {
         train: &Rows,
     ) -> Self {
         let moments = || backend.zeros(model.table.gradient_len());
-        let tokens = largest_group(config, train);
-        let sequences = config.step_size().min(train.len()).min(tokens);
+        let (tokens, sequences) = largest_group(config, train);
         Self {
             backend,
             config,
             gradients: Gradients::new(backend, &model.table),
             moments: (moments(), moments()),
-            workspace: Workspace::for_training(backend, &model.config, tokens, sequences),
+            workspace: Workspace::for_training(backend, &model.config, (tokens, sequences), Memory::Normal),
             batch: PackedBatch::default(),
             losses: vec![B::Real::default(); sequences],
             progress: Progress { fingerprint: train.fingerprint(), ..Progress::default() },
@@ -294,12 +293,13 @@ impl<'a, B: Backend> Trainer<'a, B> {
     }
 }
 
-/// The most tokens that are computed at a time: the budget, or less where no batch has as many, or more for a text that
-/// alone is longer.
-pub fn largest_group(config: &RunConfig, train: &Rows) -> usize {
+/// The most tokens that are computed at a time, and the most texts: the budget, or less where no batch has as many, or
+/// more for a text that alone is longer.
+pub fn largest_group(config: &RunConfig, train: &Rows) -> (usize, usize) {
     let longest = train.lengths.iter().copied().max().unwrap_or(1);
     let mut lengths = train.lengths.clone();
     lengths.sort_unstable_by(|a, b| b.cmp(a));
     let largest_batch: usize = lengths.iter().take(config.step_size()).sum();
-    config.token_budget.min(largest_batch).max(longest)
+    let tokens = config.token_budget.min(largest_batch).max(longest);
+    (tokens, config.step_size().min(train.len()).min(tokens))
 }

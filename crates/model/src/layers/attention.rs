@@ -1,4 +1,4 @@
-//! `y = drop(softmax(q kᵀ / √E) v · Wᵒᵀ + bᵒ)`, with `[q k v] = x Wᵀ + b`, within each sequence
+//! `y = r + drop(softmax(q kᵀ / √E) v · Wᵒᵀ + bᵒ)`, with `[q k v] = x Wᵀ + b` and the residual `r`, within each sequence
 //!
 //! <https://arxiv.org/abs/1706.03762>; the probabilities are computed in tiles and never stored
 //! (<https://arxiv.org/abs/2205.14135>).
@@ -9,6 +9,7 @@ use super::{Declare, Dropout, Linear, SublayerScratch};
 use crate::config::ModelConfig;
 use crate::params::{Gradients, Init};
 use crate::transformer::Pass;
+use crate::workspace::Plan;
 
 /// Self-attention of H heads of size E.
 #[derive(Debug, Clone)]
@@ -33,11 +34,12 @@ pub struct AttentionSaved<B: Backend> {
 }
 
 impl<B: Backend> AttentionSaved<B> {
-    pub(crate) fn new(backend: &B, config: &ModelConfig, tokens: usize) -> Self {
+    pub(crate) fn new(plan: &Plan<'_, B>) -> Self {
+        let (n, d) = (plan.tokens, plan.config.hidden_size);
         Self {
-            qkv: backend.zeros(tokens * 3 * config.hidden_size),
-            attended: backend.zeros(tokens * config.hidden_size),
-            log_sums: backend.zeros(tokens * config.num_attention_heads),
+            qkv: plan.zeros(n * 3 * d),
+            attended: plan.zeros(n * d),
+            log_sums: plan.zeros(n * plan.config.num_attention_heads),
         }
     }
 }
@@ -68,23 +70,23 @@ impl Attention {
         }
     }
 
-    /// Writes `y[N, D]`.
+    /// Writes `y[N, D]`, the residual included.
     pub fn forward<B: Backend>(
         &self,
         pass: &Pass<'_, B>,
         y: &mut B::Buffer,
         saved: &mut AttentionSaved<B>,
-        x: &B::Buffer,
+        (x, residual): (&B::Buffer, &B::Buffer),
     ) {
         let n = pass.batch.tokens();
         self.qkv.forward(pass, &mut saved.qkv, x, n);
         let dropout = self.probabilities.key(pass);
         pass.backend.attention_forward(&mut saved.attended, &mut saved.log_sums, &saved.qkv, dropout, self.shape(pass));
         self.output.forward(pass, y, &saved.attended, n);
-        self.dropout.apply(pass, y, n * self.heads * self.head_size);
+        self.dropout.apply_and_add(pass, y, residual, n * self.heads * self.head_size);
     }
 
-    /// Writes `dx[N, D]`; `saved` is what forward kept, and `x`.
+    /// Writes `dx[N, D]`, without what goes through the residual; `saved` is what forward kept, and `x`.
     pub fn backward<B: Backend>(
         &self,
         pass: &Pass<'_, B>,
@@ -95,13 +97,13 @@ impl Attention {
         (saved, x): (&AttentionSaved<B>, &B::Buffer),
     ) {
         let n = pass.batch.tokens();
-        let dy = self.dropout.backward(pass, &mut scratch.branch, dy, n * self.heads * self.head_size);
-        self.output.backward(pass, &mut scratch.attended, grads, dy, &saved.attended, n);
+        let SublayerScratch { branch, inner: dqkv, outer: dattended } = scratch;
+        let dy = self.dropout.backward(pass, branch, dy, n * self.heads * self.head_size);
+        self.output.backward(pass, dattended, grads, dy, &saved.attended, n);
         let dropout = self.probabilities.key(pass);
         let kept = (&saved.attended, &saved.log_sums);
-        let (dqkv, dattended) = (&mut scratch.qkv, &scratch.attended);
         pass.backend.attention_backward(dqkv, dattended, kept, &saved.qkv, dropout, self.shape(pass));
-        self.qkv.backward(pass, dx, grads, &scratch.qkv, x, n);
+        self.qkv.backward(pass, dx, grads, dqkv, x, n);
     }
 }
 

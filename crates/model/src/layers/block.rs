@@ -9,6 +9,7 @@ use super::{Attention, AttentionSaved, Declare, Mlp, MlpSaved, Norm, SublayerScr
 use crate::config::{ModelConfig, Placement};
 use crate::params::Gradients;
 use crate::transformer::Pass;
+use crate::workspace::Plan;
 
 /// Attention and feed-forward, each with its norm and its residual sum.
 #[derive(Debug, Clone)]
@@ -21,7 +22,7 @@ pub struct Block {
     width: usize,
 }
 
-/// What a block keeps for its backward; all `[N, D]` but the statistics `[2 N]`.
+/// What a block keeps for its backward, besides its input and output; all `[N, D]` but the statistics `[2 N]`.
 pub struct BlockSaved<B: Backend> {
     attention: AttentionSaved<B>,
     mlp: MlpSaved<B>,
@@ -30,51 +31,39 @@ pub struct BlockSaved<B: Backend> {
     /// Output of the attention's norm: before the attention (pre) or after the sum (post).
     attention_normed: B::Buffer,
     attention_stats: B::Buffer,
-    /// That plus the feed-forward sublayer.
-    mlp_sum: B::Buffer,
-    mlp_normed: B::Buffer,
+    /// What lies between the feed-forward sublayer and its norm: the sum (post) or the norm's output (pre).
+    mlp_between: B::Buffer,
     mlp_stats: B::Buffer,
-    placement: Placement,
 }
 
 impl<B: Backend> BlockSaved<B> {
-    pub(crate) fn new(backend: &B, config: &ModelConfig, tokens: usize) -> Self {
-        let hidden = || backend.zeros(tokens * config.hidden_size);
-        let stats = || backend.zeros(2 * tokens);
+    pub(crate) fn new(plan: &Plan<'_, B>) -> Self {
+        let hidden = || plan.zeros(plan.tokens * plan.config.hidden_size);
+        let stats = || plan.zeros(2 * plan.tokens);
         Self {
-            attention: AttentionSaved::new(backend, config, tokens),
-            mlp: MlpSaved::new(backend, config, tokens),
+            attention: AttentionSaved::new(plan),
+            mlp: MlpSaved::new(plan),
             attention_sum: hidden(),
             attention_normed: hidden(),
             attention_stats: stats(),
-            mlp_sum: hidden(),
-            mlp_normed: hidden(),
+            mlp_between: hidden(),
             mlp_stats: stats(),
-            placement: config.placement,
-        }
-    }
-
-    /// The block's output `[N, D]`.
-    pub fn output(&self) -> &B::Buffer {
-        match self.placement {
-            Placement::Pre => &self.mlp_sum,
-            Placement::Post => &self.mlp_normed,
         }
     }
 }
 
-/// Memory of a block's backward, shared by all blocks.
+/// Memory that all blocks share.
 pub struct BlockScratch<B: Backend> {
     sublayer: SublayerScratch<B>,
-    /// `[N, D]` each.
+    /// `[N, D]` each, for backward.
     sum: B::Buffer,
     normed: B::Buffer,
 }
 
 impl<B: Backend> BlockScratch<B> {
-    pub(crate) fn new(backend: &B, config: &ModelConfig, tokens: usize) -> Self {
-        let hidden = || backend.zeros(tokens * config.hidden_size);
-        Self { sublayer: SublayerScratch::new(backend, config, tokens), sum: hidden(), normed: hidden() }
+    pub(crate) fn new(plan: &Plan<'_, B>) -> Self {
+        let hidden = || plan.gradient(plan.tokens * plan.config.hidden_size);
+        Self { sublayer: SublayerScratch::new(plan), sum: hidden(), normed: hidden() }
     }
 }
 
@@ -91,28 +80,31 @@ impl Block {
         }
     }
 
-    /// Writes the output, `saved.output()`.
-    pub fn forward<B: Backend>(&self, pass: &Pass<'_, B>, saved: &mut BlockSaved<B>, x: &B::Buffer) {
-        let s = saved;
+    /// Writes `y[N, D]`.
+    pub fn forward<B: Backend>(
+        &self,
+        pass: &Pass<'_, B>,
+        y: &mut B::Buffer,
+        saved: &mut BlockSaved<B>,
+        scratch: &mut BlockScratch<B>,
+        x: &B::Buffer,
+    ) {
+        let (s, scratch) = (saved, &mut scratch.sublayer);
         let n = pass.batch.tokens();
-        let len = n * self.width;
         match self.placement {
             Placement::Post => {
-                self.attention.forward(pass, &mut s.attention_sum, &mut s.attention, x);
-                pass.backend.add(&mut s.attention_sum, x, len);
-                let norm = &self.attention_norm;
-                norm.forward(pass, &mut s.attention_normed, &mut s.attention_stats, &s.attention_sum, n);
-                self.mlp.forward(pass, &mut s.mlp_sum, &mut s.mlp, &s.attention_normed);
-                pass.backend.add(&mut s.mlp_sum, &s.attention_normed, len);
-                self.mlp_norm.forward(pass, &mut s.mlp_normed, &mut s.mlp_stats, &s.mlp_sum, n);
+                let (sum, normed) = (&mut s.attention_sum, &mut s.attention_normed);
+                self.attention.forward(pass, sum, &mut s.attention, (x, x));
+                self.attention_norm.forward(pass, normed, &mut s.attention_stats, sum, n);
+                self.mlp.forward(pass, &mut s.mlp_between, &mut s.mlp, scratch, (normed, normed));
+                self.mlp_norm.forward(pass, y, &mut s.mlp_stats, &s.mlp_between, n);
             }
             Placement::Pre => {
-                self.attention_norm.forward(pass, &mut s.attention_normed, &mut s.attention_stats, x, n);
-                self.attention.forward(pass, &mut s.attention_sum, &mut s.attention, &s.attention_normed);
-                pass.backend.add(&mut s.attention_sum, x, len);
-                self.mlp_norm.forward(pass, &mut s.mlp_normed, &mut s.mlp_stats, &s.attention_sum, n);
-                self.mlp.forward(pass, &mut s.mlp_sum, &mut s.mlp, &s.mlp_normed);
-                pass.backend.add(&mut s.mlp_sum, &s.attention_sum, len);
+                let (sum, normed) = (&mut s.attention_sum, &mut s.attention_normed);
+                self.attention_norm.forward(pass, normed, &mut s.attention_stats, x, n);
+                self.attention.forward(pass, sum, &mut s.attention, (normed, x));
+                self.mlp_norm.forward(pass, &mut s.mlp_between, &mut s.mlp_stats, sum, n);
+                self.mlp.forward(pass, y, &mut s.mlp, scratch, (&s.mlp_between, sum));
             }
         }
     }
@@ -145,7 +137,7 @@ impl Block {
         let n = pass.batch.tokens();
         let len = n * self.width;
         let BlockScratch { sublayer, sum: dsum, normed: dnormed } = scratch;
-        self.mlp_norm.backward(pass, dsum, grads, dy, (&s.mlp_sum, &s.mlp_stats), n);
+        self.mlp_norm.backward(pass, dsum, grads, dy, (&s.mlp_between, &s.mlp_stats), n);
         self.mlp.backward(pass, dnormed, grads, sublayer, dsum, (&s.mlp, &s.attention_normed));
         pass.backend.add(dnormed, dsum, len);
         self.attention_norm.backward(pass, dsum, grads, dnormed, (&s.attention_sum, &s.attention_stats), n);
@@ -165,7 +157,7 @@ impl Block {
         let n = pass.batch.tokens();
         let len = n * self.width;
         let BlockScratch { sublayer, sum: dsum, normed: dnormed } = scratch;
-        self.mlp.backward(pass, dnormed, grads, sublayer, dy, (&s.mlp, &s.mlp_normed));
+        self.mlp.backward(pass, dnormed, grads, sublayer, dy, (&s.mlp, &s.mlp_between));
         self.mlp_norm.backward(pass, dsum, grads, dnormed, (&s.attention_sum, &s.mlp_stats), n);
         pass.backend.add(dsum, dy, len);
         self.attention.backward(pass, dnormed, grads, sublayer, dsum, (&s.attention, &s.attention_normed));

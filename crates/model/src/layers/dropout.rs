@@ -32,6 +32,11 @@ impl Dropout {
         }
     }
 
+    /// `y = drop(y) + x`: the end of a sublayer and its residual sum.
+    pub fn apply_and_add<B: Backend>(&self, pass: &Pass<'_, B>, y: &mut B::Buffer, x: &B::Buffer, len: usize) {
+        pass.backend.dropout_add(y, x, self.key(pass), len);
+    }
+
     /// The gradient behind the dropout: `dy` itself where nothing is dropped, otherwise a masked copy in `branch`.
     pub fn backward<'b, B: Backend>(
         &self,
@@ -41,8 +46,7 @@ impl Dropout {
         len: usize,
     ) -> &'b B::Buffer {
         let Some(key) = self.key(pass) else { return dy };
-        pass.backend.copy(branch, dy, len);
-        pass.backend.dropout(branch, key, len);
+        pass.backend.dropout_copy(branch, dy, key, len);
         branch
     }
 }

@@ -6,6 +6,7 @@ use super::{Declare, Dropout, Norm};
 use crate::config::ModelConfig;
 use crate::params::{Gradients, Init, ParamId};
 use crate::transformer::Pass;
+use crate::workspace::Plan;
 
 /// Token ids to vectors.
 #[derive(Debug, Clone)]
@@ -27,9 +28,9 @@ pub struct EmbeddingSaved<B: Backend> {
 }
 
 impl<B: Backend> EmbeddingSaved<B> {
-    pub(crate) fn new(backend: &B, config: &ModelConfig, tokens: usize) -> Self {
-        let hidden = || backend.zeros(tokens * config.hidden_size);
-        let normed = config.embedding_norm.then(|| (hidden(), backend.zeros(2 * tokens)));
+    pub(crate) fn new(plan: &Plan<'_, B>) -> Self {
+        let hidden = || plan.zeros(plan.tokens * plan.config.hidden_size);
+        let normed = plan.config.embedding_norm.then(|| (hidden(), plan.zeros(2 * plan.tokens)));
         Self { sum: hidden(), normed }
     }
 

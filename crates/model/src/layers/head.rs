@@ -8,6 +8,7 @@ use super::{Declare, Dropout, Linear};
 use crate::config::{HeadPooling, ModelConfig};
 use crate::params::{Gradients, Init, ParamId};
 use crate::transformer::Pass;
+use crate::workspace::Plan;
 
 /// Hidden states to one row of logits for each sequence.
 #[derive(Debug, Clone)]
@@ -39,14 +40,15 @@ pub struct HeadSaved<B: Backend> {
 }
 
 impl<B: Backend> HeadSaved<B> {
-    pub(crate) fn new(backend: &B, config: &ModelConfig, tokens: usize, sequences: usize) -> Self {
-        let rows = || backend.zeros(sequences * config.hidden_size);
-        let attended = matches!(config.head.pooling, HeadPooling::Attention { .. });
+    pub(crate) fn new(plan: &Plan<'_, B>) -> Self {
+        let head = &plan.config.head;
+        let rows = || plan.zeros(plan.sequences * plan.config.hidden_size);
+        let attended = matches!(head.pooling, HeadPooling::Attention { .. });
         Self {
-            probabilities: backend.zeros(if attended { tokens } else { 0 }),
+            probabilities: plan.zeros(if attended { plan.tokens } else { 0 }),
             pooled: rows(),
-            dense: config.head.dense.map(|_| (rows(), rows())),
-            logits: backend.zeros(sequences * config.head.logits()),
+            dense: head.dense.map(|_| (rows(), rows())),
+            logits: plan.zeros(plan.sequences * head.logits()),
         }
     }
 }
@@ -59,8 +61,8 @@ pub struct HeadScratch<B: Backend> {
 }
 
 impl<B: Backend> HeadScratch<B> {
-    pub(crate) fn new(backend: &B, config: &ModelConfig, sequences: usize) -> Self {
-        let rows = || backend.zeros(sequences * config.hidden_size);
+    pub(crate) fn new(plan: &Plan<'_, B>) -> Self {
+        let rows = || plan.zeros(plan.sequences * plan.config.hidden_size);
         Self { features: rows(), inner: rows(), pooled: rows() }
     }
 }

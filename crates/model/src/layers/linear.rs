@@ -2,7 +2,7 @@
 //!
 //! `dx = dy W`, `dW += dyᵀ x`, `db += Σ dy`.
 
-use finetone_backend::{Backend, LinearShape};
+use finetone_backend::{Activation, Backend, LinearShape};
 
 use super::Declare;
 use crate::params::{Gradients, Init, ParamId};
@@ -35,11 +35,51 @@ impl Linear {
         pass.backend.linear_forward(y, x, pass.parameters.get(self.weight), bias, self.shape(rows));
     }
 
+    /// Writes `inner[rows, outputs]`, the layer's own output, if it is to be kept, and `y = f(inner)`.
+    pub fn forward_activated<B: Backend>(
+        &self,
+        pass: &Pass<'_, B>,
+        (y, inner): (&mut B::Buffer, &mut B::Buffer),
+        x: &B::Buffer,
+        (activation, keep): (Activation, bool),
+        rows: usize,
+    ) {
+        let weights = (pass.parameters.get(self.weight), self.bias.map(|id| pass.parameters.get(id)));
+        pass.backend.linear_activation_forward((y, inner), x, weights, activation, self.shape(rows), keep);
+    }
+
     /// Writes `dx[rows, inputs]` and accumulates the parameters' gradients.
     pub fn backward<B: Backend>(
         &self,
         pass: &Pass<'_, B>,
         dx: &mut B::Buffer,
+        grads: &mut Gradients<B>,
+        dy: &B::Buffer,
+        x: &B::Buffer,
+        rows: usize,
+    ) {
+        self.accumulate(pass, grads, dy, x, rows);
+        pass.backend.linear_backward_input(dx, dy, pass.parameters.get(self.weight), self.shape(rows));
+    }
+
+    /// Backward where `x = f(inner)`: writes `dinner[rows, inputs]` and, once more, `x`, which forward need not keep.
+    pub fn backward_activated<B: Backend>(
+        &self,
+        pass: &Pass<'_, B>,
+        (dinner, x): (&mut B::Buffer, &mut B::Buffer),
+        grads: &mut Gradients<B>,
+        dy: &B::Buffer,
+        (inner, activation): (&B::Buffer, Activation),
+        rows: usize,
+    ) {
+        let weight = pass.parameters.get(self.weight);
+        pass.backend.linear_activation_backward((dinner, x), dy, weight, inner, activation, self.shape(rows));
+        self.accumulate(pass, grads, dy, x, rows);
+    }
+
+    fn accumulate<B: Backend>(
+        &self,
+        pass: &Pass<'_, B>,
         grads: &mut Gradients<B>,
         dy: &B::Buffer,
         x: &B::Buffer,
@@ -52,6 +92,5 @@ impl Linear {
         if let Some(span) = self.bias.and_then(|id| pass.table.span(id)) {
             pass.backend.linear_backward_bias(&mut grads.buffer, span, dy, shape);
         }
-        pass.backend.linear_backward_input(dx, dy, pass.parameters.get(self.weight), shape);
     }
 }

@@ -1,4 +1,4 @@
-//! `y = drop(f(x W₁ᵀ + b₁) W₂ᵀ + b₂)`
+//! `y = r + drop(f(x W₁ᵀ + b₁) W₂ᵀ + b₂)`, with the residual `r`
 
 use finetone_backend::{Activation, Backend};
 
@@ -7,6 +7,7 @@ use super::{Declare, Dropout, Linear, SublayerScratch};
 use crate::config::ModelConfig;
 use crate::params::{Gradients, Init};
 use crate::transformer::Pass;
+use crate::workspace::Plan;
 
 /// The feed-forward sublayer, D → F → D.
 #[derive(Debug, Clone)]
@@ -16,21 +17,19 @@ pub struct Mlp {
     dropout: Dropout,
     activation: Activation,
     width: usize,
-    inner: usize,
 }
 
 /// What the feed-forward sublayer keeps for its backward.
 pub struct MlpSaved<B: Backend> {
-    /// `[N, F]`, before the activation.
+    /// `[N, F]`, before the activation. The values after it are cheap to compute again.
     inner: B::Buffer,
-    /// `[N, F]`, after it.
-    activated: B::Buffer,
+    /// Whether backward will ask for it.
+    keep: bool,
 }
 
 impl<B: Backend> MlpSaved<B> {
-    pub(crate) fn new(backend: &B, config: &ModelConfig, tokens: usize) -> Self {
-        let len = tokens * config.intermediate_size;
-        Self { inner: backend.zeros(len), activated: backend.zeros(len) }
+    pub(crate) fn new(plan: &Plan<'_, B>) -> Self {
+        Self { inner: plan.zeros(plan.tokens * plan.config.intermediate_size), keep: plan.training }
     }
 }
 
@@ -44,20 +43,26 @@ impl Mlp {
             dropout: Dropout::declare(at, config.dropout.residual),
             activation: config.activation,
             width: d,
-            inner: f,
         }
     }
 
-    /// Writes `y[N, D]`.
-    pub fn forward<B: Backend>(&self, pass: &Pass<'_, B>, y: &mut B::Buffer, saved: &mut MlpSaved<B>, x: &B::Buffer) {
+    /// Writes `y[N, D]`, the residual included.
+    pub fn forward<B: Backend>(
+        &self,
+        pass: &Pass<'_, B>,
+        y: &mut B::Buffer,
+        saved: &mut MlpSaved<B>,
+        scratch: &mut SublayerScratch<B>,
+        (x, residual): (&B::Buffer, &B::Buffer),
+    ) {
         let n = pass.batch.tokens();
-        self.up.forward(pass, &mut saved.inner, x, n);
-        pass.backend.activation_forward(&mut saved.activated, &saved.inner, self.activation, n * self.inner);
-        self.down.forward(pass, y, &saved.activated, n);
-        self.dropout.apply(pass, y, n * self.width);
+        let activated = &mut scratch.outer;
+        self.up.forward_activated(pass, (activated, &mut saved.inner), x, (self.activation, saved.keep), n);
+        self.down.forward(pass, y, activated, n);
+        self.dropout.apply_and_add(pass, y, residual, n * self.width);
     }
 
-    /// Writes `dx[N, D]`; `saved` is what forward kept, and `x`.
+    /// Writes `dx[N, D]`, without what goes through the residual; `saved` is what forward kept, and `x`.
     pub fn backward<B: Backend>(
         &self,
         pass: &Pass<'_, B>,
@@ -68,10 +73,9 @@ impl Mlp {
         (saved, x): (&MlpSaved<B>, &B::Buffer),
     ) {
         let n = pass.batch.tokens();
-        let dy = self.dropout.backward(pass, &mut scratch.branch, dy, n * self.width);
-        self.down.backward(pass, &mut scratch.activated, grads, dy, &saved.activated, n);
-        let (dinner, dactivated) = (&mut scratch.inner, &scratch.activated);
-        pass.backend.activation_backward(dinner, dactivated, &saved.inner, self.activation, n * self.inner);
-        self.up.backward(pass, dx, grads, &scratch.inner, x, n);
+        let SublayerScratch { branch, inner: dinner, outer: activated } = scratch;
+        let dy = self.dropout.backward(pass, branch, dy, n * self.width);
+        self.down.backward_activated(pass, (dinner, activated), grads, dy, (&saved.inner, self.activation), n);
+        self.up.backward(pass, dx, grads, dinner, x, n);
     }
 }

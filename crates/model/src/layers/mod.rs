@@ -12,6 +12,7 @@ mod head;
 mod linear;
 mod mlp;
 mod norm;
+mod stack;
 
 pub use attention::{Attention, AttentionSaved};
 pub use block::{Block, BlockSaved, BlockScratch};
@@ -21,11 +22,12 @@ pub use head::{Head, HeadSaved, HeadScratch};
 pub use linear::Linear;
 pub use mlp::{Mlp, MlpSaved};
 pub use norm::Norm;
+pub use stack::{Stack, StackSaved};
 
 use finetone_backend::{Backend, WeightShape};
 
-use crate::config::ModelConfig;
 use crate::params::{Init, ParamId, ParamSpec, ParamTable, Part};
+use crate::workspace::Plan;
 
 /// Declares parameters and dropout sites while a model is being put together.
 pub(crate) struct Declare<'a> {
@@ -60,29 +62,19 @@ impl Declare<'_> {
     }
 }
 
-/// Memory of the sublayers during backward, shared by all blocks of a model.
+/// Memory of the sublayers, shared by all blocks of a model. A sublayer is two linear layers with something between them.
 pub struct SublayerScratch<B: Backend> {
-    /// `[N, D]`: the gradient of a sublayer's output behind its dropout.
+    /// `[N, D]`: the gradient of the sublayer's output behind its dropout.
     branch: B::Buffer,
-    /// `[N, D]`: the gradient of the attended values.
-    attended: B::Buffer,
-    /// `[N, 3 D]`.
-    qkv: B::Buffer,
-    /// `[N, F]`: the gradient before and after the activation.
+    /// `[N, max(3 D, F)]`: the gradient of what the first linear layer gives.
     inner: B::Buffer,
-    activated: B::Buffer,
+    /// `[N, max(D, F)]`: what the second linear layer takes, or its gradient.
+    outer: B::Buffer,
 }
 
 impl<B: Backend> SublayerScratch<B> {
-    fn new(backend: &B, config: &ModelConfig, tokens: usize) -> Self {
-        let hidden = tokens * config.hidden_size;
-        let inner = tokens * config.intermediate_size;
-        Self {
-            branch: backend.zeros(hidden),
-            attended: backend.zeros(hidden),
-            qkv: backend.zeros(3 * hidden),
-            inner: backend.zeros(inner),
-            activated: backend.zeros(inner),
-        }
+    fn new(plan: &Plan<'_, B>) -> Self {
+        let (n, d, f) = (plan.tokens, plan.config.hidden_size, plan.config.intermediate_size);
+        Self { branch: plan.gradient(n * d), inner: plan.gradient(n * f.max(3 * d)), outer: plan.zeros(n * f.max(d)) }
     }
 }

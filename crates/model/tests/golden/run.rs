@@ -2,7 +2,7 @@
 
 use finetone_backend::{AdamW, Backend, Real, Span};
 use finetone_model::checkpoint::{HeadImport, ModelFolder, NamedTensor, to_hugging_face};
-use finetone_model::{Gradients, Model, PackedBatch, Workspace};
+use finetone_model::{Gradients, Memory, Model, PackedBatch, Workspace};
 
 use crate::case::{Case, folder};
 
@@ -25,7 +25,8 @@ impl<'a, B: Backend> Run<'a, B> {
     pub fn new(backend: &'a B, case: &'a Case) -> Self {
         let model = load(backend, case.name);
         let batch = pack(&model, &case.sequences);
-        let workspace = Workspace::for_training(backend, &model.config, batch.tokens(), batch.sequences());
+        let workspace =
+            Workspace::for_training(backend, &model.config, (batch.tokens(), batch.sequences()), Memory::Normal);
         let gradients = Gradients::new(backend, &model.table);
         let moments = (backend.zeros(model.table.gradient_len()), backend.zeros(model.table.gradient_len()));
         Self { backend, case, model, batch, workspace, gradients, moments, steps: 0 }
