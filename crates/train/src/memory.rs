@@ -8,10 +8,10 @@ const MIB: usize = 1 << 20;
 
 /// An estimate in bytes: weights and their packed copies, gradients and two moments, the activations of the largest batch in
 /// training and in evaluation, and what a checkpoint copies. Values have four bytes.
-pub fn estimate(config: &ModelConfig, table: &ParamTable, batch: (usize, usize)) -> usize {
+pub fn estimate(config: &ModelConfig, table: &ParamTable, batch: (usize, usize), memory: Memory) -> usize {
     let model = 2 * table.numbers() + 3 * table.gradient_len();
     let checkpoint = table.numbers() + 2 * table.gradient_len();
-    let batches = workspace_values(config, batch, Some(Memory::Normal)) + workspace_values(config, batch, None);
+    let batches = workspace_values(config, batch, Some(memory)) + workspace_values(config, batch, None);
     4 * (model + checkpoint + batches)
 }
 

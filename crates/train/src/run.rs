@@ -259,7 +259,7 @@ fn check_memory<B: Backend>(
     train: &Rows,
     listener: &mut dyn Listener,
 ) -> Result<(), TrainError> {
-    let needed = memory::estimate(&model.config, &model.table, largest_group(config, train));
+    let needed = memory::estimate(&model.config, &model.table, largest_group(config, train), config.memory.into());
     let free = memory::available().map_or_else(|| "unknown".to_owned(), memory::mib);
     let message = format!("training needs about {} of memory ({free} free)", memory::mib(needed));
     listener.on(&TrainEvent::Notice { message });

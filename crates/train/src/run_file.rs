@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use finetone_classify::source::BUILT_IN;
+use finetone_model::Memory;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -158,6 +159,26 @@ pub enum Schedule {
     Constant,
 }
 
+/// How much memory a step may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MemoryUse {
+    /// As much as is fastest.
+    #[default]
+    Normal,
+    /// The inputs of the model's blocks alone; the rest is computed again.
+    Low,
+}
+
+impl From<MemoryUse> for Memory {
+    fn from(setting: MemoryUse) -> Self {
+        match setting {
+            MemoryUse::Normal => Self::Normal,
+            MemoryUse::Low => Self::Low,
+        }
+    }
+}
+
 /// What the logits mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -238,6 +259,9 @@ pub struct RunConfig {
     pub accumulate: usize,
     /// The most tokens computed at a time; a batch is split to fit, with the same result.
     pub token_budget: usize,
+    /// `low` computes the blocks of the model once more in the backward pass instead of keeping what they save; the
+    /// result is the same to the last bit.
+    pub memory: MemoryUse,
     /// Whether texts of like length are put into one batch.
     pub group_by_length: bool,
     /// Rate of the backbone.
@@ -302,6 +326,7 @@ impl Default for RunConfig {
             batch_size: 16,
             accumulate: 1,
             token_budget: 4096,
+            memory: MemoryUse::default(),
             group_by_length: true,
             learning_rate: 5e-5,
             head_rate: 1.0,

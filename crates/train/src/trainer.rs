@@ -12,7 +12,7 @@ use finetone_backend::{AdamW, Backend, Real};
 use finetone_classify::{Forward, probabilities};
 use finetone_data::batching::{epoch_order, micro_batches};
 use finetone_evaluate::{Metric, Predictions};
-use finetone_model::{DropoutKey, Gradients, Memory, Model, PackedBatch, Workspace};
+use finetone_model::{DropoutKey, Gradients, Model, PackedBatch, Workspace};
 
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
@@ -79,7 +79,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
             config,
             gradients: Gradients::new(backend, &model.table),
             moments: (moments(), moments()),
-            workspace: Workspace::for_training(backend, &model.config, (tokens, sequences), Memory::Normal),
+            workspace: Workspace::for_training(backend, &model.config, (tokens, sequences), config.memory.into()),
             batch: PackedBatch::default(),
             losses: vec![B::Real::default(); sequences],
             progress: Progress { fingerprint: train.fingerprint(), ..Progress::default() },

@@ -173,6 +173,17 @@ fn accumulated_batches_equal_the_big_batch() {
 }
 
 #[test]
+fn low_memory_changes_no_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = |name: &str, memory: &str| {
+        let config = config(folder.path(), 90, &["epochs=2", "batch_size=8", memory]);
+        run(&cpu(2), &config, &folder.path().join(name), &mut Recorder::default()).unwrap();
+        weights(&folder.path().join(name))
+    };
+    assert!(weights("normal", "memory=normal") == weights("low", "memory=low"));
+}
+
+#[test]
 fn a_loss_that_is_no_number_stops_the_run_with_the_rows_of_the_batch() {
     let folder = tempfile::tempdir().unwrap();
     let settings = ["learning_rate=1e36", "schedule=constant", "warmup=0", "max_grad_norm=0", "epochs=5"];

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use finetone_backend::{Backend, Reference};
 use finetone_backend_cpu::{Cpu, CpuOptions, Isa};
-use finetone_model::Workspace;
+use finetone_model::{DropoutKey, Memory, Workspace};
 
 use case::{CLASSIFIERS, Case};
 use run::Run;
@@ -178,5 +178,23 @@ fn the_number_of_threads_does_not_change_a_bit() {
             let same = bits_after_ten_steps(one, &case) == bits_after_ten_steps(three, &case);
             assert!(same, "{name} on {}", one.name());
         }
+    }
+}
+
+#[test]
+fn what_is_recomputed_has_the_same_bits() {
+    let cpu = Cpu::new(CpuOptions { threads: Some(2), ..CpuOptions::default() }).unwrap();
+    for name in CLASSIFIERS {
+        let case = Case::read(name);
+        let bits = |memory| {
+            let mut run = Run::with_memory(&cpu, &case, memory);
+            run.dropout = Some(DropoutKey { seed: 3, step: 5 });
+            let loss = run.forward_backward().to_bits();
+            let gradients = run.gradients().into_iter().flat_map(|tensor| tensor.values).map(f32::to_bits);
+            (loss, gradients.collect::<Vec<_>>())
+        };
+        let (normal, low) = (bits(Memory::Normal), bits(Memory::Low));
+        assert!(normal.1.iter().any(|&bits| bits != 0), "{name}");
+        assert!(normal == low, "{name}");
     }
 }

@@ -2,7 +2,7 @@
 
 use finetone_backend::{AdamW, Backend, Real, Span};
 use finetone_model::checkpoint::{HeadImport, ModelFolder, NamedTensor, to_hugging_face};
-use finetone_model::{Gradients, Memory, Model, PackedBatch, Workspace};
+use finetone_model::{DropoutKey, Gradients, Memory, Model, PackedBatch, Workspace};
 
 use crate::case::{Case, folder};
 
@@ -19,17 +19,22 @@ pub struct Run<'a, B: Backend> {
     gradients: Gradients<B>,
     moments: (B::Buffer, B::Buffer),
     steps: u64,
+    /// Whether and how [`Run::forward_backward`] drops values.
+    pub dropout: Option<DropoutKey>,
 }
 
 impl<'a, B: Backend> Run<'a, B> {
     pub fn new(backend: &'a B, case: &'a Case) -> Self {
+        Self::with_memory(backend, case, Memory::Normal)
+    }
+
+    pub fn with_memory(backend: &'a B, case: &'a Case, memory: Memory) -> Self {
         let model = load(backend, case.name);
         let batch = pack(&model, &case.sequences);
-        let workspace =
-            Workspace::for_training(backend, &model.config, (batch.tokens(), batch.sequences()), Memory::Normal);
+        let workspace = Workspace::for_training(backend, &model.config, (batch.tokens(), batch.sequences()), memory);
         let gradients = Gradients::new(backend, &model.table);
         let moments = (backend.zeros(model.table.gradient_len()), backend.zeros(model.table.gradient_len()));
-        Self { backend, case, model, batch, workspace, gradients, moments, steps: 0 }
+        Self { backend, case, model, batch, workspace, gradients, moments, steps: 0, dropout: None }
     }
 
     /// Hidden states and logits of the whole batch.
@@ -39,10 +44,10 @@ impl<'a, B: Backend> Run<'a, B> {
 
     /// The mean loss; the gradients are left in their buffer.
     pub fn forward_backward(&mut self) -> f64 {
-        let Self { backend, case, model, batch, workspace, gradients, .. } = self;
+        let Self { backend, case, model, batch, workspace, gradients, dropout, .. } = self;
         let (labels, loss) = (case.labels(), case.loss());
         backend.clear(&mut gradients.buffer, model.table.gradient_len());
-        let pass = model.pass(*backend, batch, None);
+        let pass = model.pass(*backend, batch, *dropout);
         model.transformer.forward(&pass, workspace);
         let mut losses = vec![B::Real::default(); batch.sequences()];
         model.transformer.loss(&pass, workspace, &mut losses, labels.targets(), &loss);
