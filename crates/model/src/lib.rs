@@ -8,6 +8,7 @@
 //! [`PackedBatch::pack`] → [`Transformer::forward`] → `Backend::cross_entropy` → [`Transformer::backward`] →
 //! `Backend::global_norm` → `Backend::adamw`.
 
+mod asked;
 pub mod checkpoint;
 pub mod config;
 mod error;

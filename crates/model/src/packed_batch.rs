@@ -11,6 +11,8 @@ pub struct PackedBatch {
     pub types: Vec<u32>,
     /// S + 1 offsets: sequence `s` is the tokens `starts[s]..starts[s + 1]`.
     pub starts: Vec<u32>,
+    /// The offsets 0, 1, …, S of S sequences of one token each.
+    pub ones: Vec<u32>,
 }
 
 impl PackedBatch {
@@ -40,6 +42,8 @@ impl PackedBatch {
             self.positions.extend(offset..offset + sequence.len() as u32);
             self.starts.push(self.ids.len() as u32);
         }
+        self.ones.clear();
+        self.ones.extend(0..self.starts.len() as u32);
         self.types.clear();
         self.types.resize(self.ids.len(), 0);
     }
@@ -65,6 +69,7 @@ mod tests {
         assert_eq!(batch.ids, [5, 6, 7, 8]);
         assert_eq!(batch.positions, [2, 3, 4, 2]);
         assert_eq!(batch.starts, [0, 3, 4]);
+        assert_eq!(batch.ones, [0, 1, 2]);
         assert_eq!((batch.tokens(), batch.sequences()), (4, 2));
     }
 }

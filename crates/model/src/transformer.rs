@@ -1,6 +1,6 @@
 //! The transformer: embedding, blocks, final norm, head.
 
-use finetone_backend::{Backend, Loss, Targets};
+use finetone_backend::{Backend, Loss, Queries, Targets};
 
 use crate::config::{ModelConfig, Placement};
 use crate::layers::{Block, Declare, Embedding, Head, Norm, Stack};
@@ -29,6 +29,9 @@ pub struct Pass<'a, B: Backend> {
     pub batch: &'a PackedBatch,
     /// Dropout while training; `None` gives the model's answer.
     pub dropout: Option<DropoutKey>,
+    /// Whose hidden states are asked for: those of all tokens in most blocks, of one token a sequence in the last one
+    /// where the head takes no other.
+    pub asked: Queries,
 }
 
 /// The layers of a model. They hold ids of parameters; the weights themselves are in [`Parameters`].
@@ -62,7 +65,7 @@ impl<B: Backend> Model<B> {
 
     /// Looks at the model through one pass over `batch`.
     pub fn pass<'a>(&'a self, backend: &'a B, batch: &'a PackedBatch, dropout: Option<DropoutKey>) -> Pass<'a, B> {
-        Pass { backend, table: &self.table, parameters: &self.parameters, batch, dropout }
+        Pass { backend, table: &self.table, parameters: &self.parameters, batch, dropout, asked: Queries::All }
     }
 }
 
@@ -97,10 +100,10 @@ impl Transformer {
         let Workspace { embedding, stack, scratch, final_norm, head, .. } = workspace;
         self.embedding.forward(pass, embedding);
         self.stack.forward(pass, stack, scratch, embedding.output());
-        let last = stack.output();
+        let (last, pass) = (stack.output(), &pass.asking(stack.asked()));
         let hidden = match (&self.final_norm, final_norm) {
             (Some(norm), Some((normed, stats))) => {
-                norm.forward(pass, normed, stats, last, tokens);
+                norm.forward(pass, normed, stats, last, pass.rows());
                 &*normed
             }
             _ => last,
@@ -135,13 +138,13 @@ impl Transformer {
         let Workspace { embedding, stack, scratch, final_norm, head, training, .. } = workspace;
         let memory = training.as_mut().expect("backward needs a workspace for training");
         let TrainingMemory { dlogits, head: head_scratch, gradients: [dy, dx], .. } = memory;
-        let last = stack.output();
+        let (last, asking) = (stack.output(), &pass.asking(stack.asked()));
         match (&self.final_norm, final_norm) {
             (Some(norm), Some((normed, stats))) => {
-                self.head.backward(pass, dx, grads, head_scratch, dlogits, (head, normed));
-                norm.backward(pass, dy, grads, dx, (last, stats), pass.batch.tokens());
+                self.head.backward(asking, dx, grads, head_scratch, dlogits, (head, normed));
+                norm.backward(asking, dy, grads, dx, (last, stats), asking.rows());
             }
-            _ => self.head.backward(pass, dy, grads, head_scratch, dlogits, (head, last)),
+            _ => self.head.backward(asking, dy, grads, head_scratch, dlogits, (head, last)),
         }
         let (dx, spare) = self.stack.backward(pass, (dx, dy), grads, scratch, (stack, embedding.output()));
         if pass.table.lowest_trainable() == Some(Part::Embedding) {

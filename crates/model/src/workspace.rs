@@ -2,8 +2,9 @@
 
 use std::cell::Cell;
 
-use finetone_backend::Backend;
+use finetone_backend::{Backend, Queries};
 
+use crate::asked::asked_by_head;
 use crate::config::{HeadPooling, ModelConfig, Placement};
 use crate::layers::{BlockScratch, EmbeddingSaved, HeadSaved, HeadScratch, StackSaved};
 
@@ -25,11 +26,23 @@ pub(crate) struct Plan<'a, B: Backend> {
     pub sequences: usize,
     pub training: bool,
     pub memory: Memory,
+    /// Whose hidden states the last block gives.
+    pub asked: Queries,
     /// Values handed out so far.
     planned: Cell<usize>,
 }
 
-impl<B: Backend> Plan<'_, B> {
+impl<'a, B: Backend> Plan<'a, B> {
+    fn new(backend: &'a B, config: &'a ModelConfig, (tokens, sequences): (usize, usize), training: bool) -> Self {
+        let (memory, asked) = (Memory::Normal, asked_by_head(config));
+        Self { backend, config, tokens, sequences, training, memory, asked, planned: Cell::default() }
+    }
+
+    /// The most rows that the last block gives.
+    pub fn asked_rows(&self) -> usize {
+        asked_rows(self.asked, (self.tokens, self.sequences))
+    }
+
     /// A buffer of `len` zeros.
     pub fn zeros(&self, len: usize) -> B::Buffer {
         self.planned.set(self.planned.get() + len);
@@ -87,18 +100,21 @@ impl<B: Backend> Workspace<B> {
         (tokens, sequences): (usize, usize),
         memory: Memory,
     ) -> Self {
-        let planned = Cell::default();
-        Self::new(&Plan { backend, config, tokens, sequences, training: true, memory, planned })
+        Self::new(&Plan { memory, ..Plan::new(backend, config, (tokens, sequences), true) })
     }
 
     /// Memory for forward alone over at most `tokens` tokens of at most `sequences` sequences.
     pub fn for_inference(backend: &B, config: &ModelConfig, tokens: usize, sequences: usize) -> Self {
-        let (memory, planned) = (Memory::Normal, Cell::default());
-        Self::new(&Plan { backend, config, tokens, sequences, training: false, memory, planned })
+        Self::new(&Plan::new(backend, config, (tokens, sequences), false))
+    }
+
+    /// Like [`Workspace::for_inference`], for the hidden states of all tokens whatever the head reads.
+    pub fn for_hidden_states(backend: &B, config: &ModelConfig, tokens: usize, sequences: usize) -> Self {
+        Self::new(&Plan { asked: Queries::All, ..Plan::new(backend, config, (tokens, sequences), false) })
     }
 
     fn new(plan: &Plan<'_, B>) -> Self {
-        let hidden = plan.tokens * plan.config.hidden_size;
+        let (asked, width) = (plan.asked_rows(), plan.config.hidden_size);
         let pre = plan.config.placement == Placement::Pre;
         let mut workspace = Self {
             max_tokens: plan.tokens,
@@ -106,7 +122,7 @@ impl<B: Backend> Workspace<B> {
             embedding: EmbeddingSaved::new(plan),
             stack: StackSaved::new(plan),
             scratch: BlockScratch::new(plan),
-            final_norm: pre.then(|| (plan.zeros(hidden), plan.zeros(2 * plan.tokens))),
+            final_norm: pre.then(|| (plan.zeros(asked * width), plan.zeros(2 * asked))),
             head: HeadSaved::new(plan),
             training: plan.training.then(|| TrainingMemory::new(plan)),
             values: 0,
@@ -130,7 +146,8 @@ impl<B: Backend> Workspace<B> {
         &self.head.logits
     }
 
-    /// The hidden states `[N, D]` that the last forward gave to the head.
+    /// The hidden states that the last forward gave to the head: `[N, D]`, or `[S, D]` where it reads one token of each
+    /// sequence and this is no workspace [`Workspace::for_hidden_states`].
     pub fn hidden(&self) -> &B::Buffer {
         match &self.final_norm {
             Some((normed, _)) => normed,
@@ -147,22 +164,32 @@ impl<B: Backend> Workspace<B> {
 /// How many values a workspace for at most `tokens` tokens of at most `sequences` sequences holds, before there is one:
 /// for training with this [`Memory`], or for prediction.
 pub fn workspace_values(config: &ModelConfig, (tokens, sequences): (usize, usize), training: Option<Memory>) -> usize {
-    let (d, f, h) = (config.hidden_size, config.intermediate_size, config.num_attention_heads);
-    let (layers, norm) = (config.num_hidden_layers, d + 2);
+    let (d, f, h, layers) =
+        (config.hidden_size, config.intermediate_size, config.num_attention_heads, config.num_hidden_layers);
     let (outputs, sets) = match training {
         Some(Memory::Normal) => (layers, layers),
         Some(Memory::Low) => (layers, 1),
         None => (layers.min(2), 1),
     };
-    let (attention, mlp, sums) = (3 * d + d + h, f, 3 * d + 4);
-    let norms = usize::from(config.embedding_norm) + usize::from(config.placement == Placement::Pre);
-    let forward = d + norms * norm + outputs * d + sets * (attention + mlp + sums) + f.max(d);
-    let backward = d + f.max(3 * d) + 2 * d + 2 * d;
-    let (classes, dense) = (config.head.logits(), if config.head.dense.is_some() { 2 * d } else { 0 });
-    let attended = usize::from(matches!(config.head.pooling, HeadPooling::Attention { .. }));
-    let (head, head_backward) = (d + dense + classes, classes + 1 + 3 * d);
-    let backward = if training.is_some() { tokens * backward + sequences * head_backward } else { 0 };
-    tokens * (forward + attended) + sequences * head + backward
+    let (pre, asked) = (config.placement == Placement::Pre, asked_rows(asked_by_head(config), (tokens, sequences)));
+    // Of `of` pieces of memory, one for each block or fewer, the last may be for the rows asked for.
+    let rows = |of| if of == layers { (of - 1) * tokens + asked } else { of * tokens };
+    let normed = if pre { sets * tokens } else { rows(sets) };
+    let blocks = rows(outputs) * d + sets * tokens * 3 * d + rows(sets) * (3 * d + h + f + 2) + normed * (d + 2);
+    let embedding = tokens * (d + if config.embedding_norm { d + 2 } else { 0 });
+    let last = sequences * d + if pre { asked * (d + 2) } else { 0 };
+    let head = sequences * (d * if config.head.dense.is_some() { 3 } else { 1 } + config.head.logits())
+        + if matches!(config.head.pooling, HeadPooling::Attention { .. }) { tokens } else { 0 };
+    let backward = tokens * (5 * d + f.max(3 * d)) + sequences * (config.head.logits() + 1 + 3 * d);
+    embedding + blocks + tokens * f.max(d) + last + head + if training.is_some() { backward } else { 0 }
+}
+
+/// The most rows of a batch's hidden states that are asked for.
+fn asked_rows(asked: Queries, (tokens, sequences): (usize, usize)) -> usize {
+    match asked {
+        Queries::All => tokens,
+        Queries::First | Queries::Last => sequences,
+    }
 }
 
 #[cfg(test)]

@@ -27,19 +27,19 @@ pub struct Attention {
 pub struct AttentionSaved<B: Backend> {
     /// `[N, 3 D]`.
     qkv: B::Buffer,
-    /// `[N, D]`.
+    /// `[rows, D]`.
     attended: B::Buffer,
-    /// `[N, H]`.
+    /// `[rows, H]`.
     log_sums: B::Buffer,
 }
 
 impl<B: Backend> AttentionSaved<B> {
-    pub(crate) fn new(plan: &Plan<'_, B>) -> Self {
-        let (n, d) = (plan.tokens, plan.config.hidden_size);
+    pub(crate) fn new(plan: &Plan<'_, B>, rows: usize) -> Self {
+        let d = plan.config.hidden_size;
         Self {
-            qkv: plan.zeros(n * 3 * d),
-            attended: plan.zeros(n * d),
-            log_sums: plan.zeros(n * plan.config.num_attention_heads),
+            qkv: plan.zeros(plan.tokens * 3 * d),
+            attended: plan.zeros(rows * d),
+            log_sums: plan.zeros(rows * plan.config.num_attention_heads),
         }
     }
 }
@@ -65,12 +65,12 @@ impl Attention {
             heads: self.heads,
             head_size: self.head_size,
             mask: self.mask,
-            queries: finetone_backend::Queries::All,
+            queries: pass.asked,
             scale: 1.0 / (self.head_size as f64).sqrt(),
         }
     }
 
-    /// Writes `y[N, D]`, the residual included.
+    /// Writes `y[rows, D]` for the rows asked for, the residual included; `x[N, D]` has all.
     pub fn forward<B: Backend>(
         &self,
         pass: &Pass<'_, B>,
@@ -78,12 +78,12 @@ impl Attention {
         saved: &mut AttentionSaved<B>,
         (x, residual): (&B::Buffer, &B::Buffer),
     ) {
-        let n = pass.batch.tokens();
+        let (n, rows) = (pass.batch.tokens(), pass.rows());
         self.qkv.forward(pass, &mut saved.qkv, x, n);
         let dropout = self.probabilities.key(pass);
         pass.backend.attention_forward(&mut saved.attended, &mut saved.log_sums, &saved.qkv, dropout, self.shape(pass));
-        self.output.forward(pass, y, &saved.attended, n);
-        self.dropout.apply_and_add(pass, y, residual, n * self.heads * self.head_size);
+        self.output.forward(pass, y, &saved.attended, rows);
+        self.dropout.apply_and_add(pass, y, residual, rows * self.heads * self.head_size);
     }
 
     /// Writes `dx[N, D]`, without what goes through the residual; `saved` is what forward kept, and `x`.
@@ -96,10 +96,10 @@ impl Attention {
         dy: &B::Buffer,
         (saved, x): (&AttentionSaved<B>, &B::Buffer),
     ) {
-        let n = pass.batch.tokens();
+        let (n, rows) = (pass.batch.tokens(), pass.rows());
         let SublayerScratch { branch, inner: dqkv, outer: dattended } = scratch;
-        let dy = self.dropout.backward(pass, branch, dy, n * self.heads * self.head_size);
-        self.output.backward(pass, dattended, grads, dy, &saved.attended, n);
+        let dy = self.dropout.backward(pass, branch, dy, rows * self.heads * self.head_size);
+        self.output.backward(pass, dattended, grads, dy, &saved.attended, rows);
         let dropout = self.probabilities.key(pass);
         let kept = (&saved.attended, &saved.log_sums);
         pass.backend.attention_backward(dqkv, dattended, kept, &saved.qkv, dropout, self.shape(pass));

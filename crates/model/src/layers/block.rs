@@ -22,13 +22,14 @@ pub struct Block {
     width: usize,
 }
 
-/// What a block keeps for its backward, besides its input and output; all `[N, D]` but the statistics `[2 N]`.
+/// What a block keeps for its backward, besides its input and output; all `[rows, D]` but the statistics `[2 rows]`, for
+/// the rows asked for.
 pub struct BlockSaved<B: Backend> {
     attention: AttentionSaved<B>,
     mlp: MlpSaved<B>,
     /// Input plus attention.
     attention_sum: B::Buffer,
-    /// Output of the attention's norm: before the attention (pre) or after the sum (post).
+    /// Output of the attention's norm: before the attention (pre, of all tokens) or after the sum (post).
     attention_normed: B::Buffer,
     attention_stats: B::Buffer,
     /// What lies between the feed-forward sublayer and its norm: the sum (post) or the norm's output (pre).
@@ -37,17 +38,21 @@ pub struct BlockSaved<B: Backend> {
 }
 
 impl<B: Backend> BlockSaved<B> {
-    pub(crate) fn new(plan: &Plan<'_, B>) -> Self {
-        let hidden = || plan.zeros(plan.tokens * plan.config.hidden_size);
-        let stats = || plan.zeros(2 * plan.tokens);
+    pub(crate) fn new(plan: &Plan<'_, B>, rows: usize) -> Self {
+        let hidden = |rows| plan.zeros(rows * plan.config.hidden_size);
+        let stats = |rows| plan.zeros(2 * rows);
+        let normed = match plan.config.placement {
+            Placement::Pre => plan.tokens,
+            Placement::Post => rows,
+        };
         Self {
-            attention: AttentionSaved::new(plan),
-            mlp: MlpSaved::new(plan),
-            attention_sum: hidden(),
-            attention_normed: hidden(),
-            attention_stats: stats(),
-            mlp_between: hidden(),
-            mlp_stats: stats(),
+            attention: AttentionSaved::new(plan, rows),
+            mlp: MlpSaved::new(plan, rows),
+            attention_sum: hidden(rows),
+            attention_normed: hidden(normed),
+            attention_stats: stats(normed),
+            mlp_between: hidden(rows),
+            mlp_stats: stats(rows),
         }
     }
 }
@@ -55,6 +60,8 @@ impl<B: Backend> BlockSaved<B> {
 /// Memory that all blocks share.
 pub struct BlockScratch<B: Backend> {
     sublayer: SublayerScratch<B>,
+    /// `[S, D]`: of a block's input the rows asked for, where not all are.
+    residual: B::Buffer,
     /// `[N, D]` each, for backward.
     sum: B::Buffer,
     normed: B::Buffer,
@@ -63,7 +70,8 @@ pub struct BlockScratch<B: Backend> {
 impl<B: Backend> BlockScratch<B> {
     pub(crate) fn new(plan: &Plan<'_, B>) -> Self {
         let hidden = || plan.gradient(plan.tokens * plan.config.hidden_size);
-        Self { sublayer: SublayerScratch::new(plan), sum: hidden(), normed: hidden() }
+        let residual = plan.zeros(plan.sequences * plan.config.hidden_size);
+        Self { sublayer: SublayerScratch::new(plan), residual, sum: hidden(), normed: hidden() }
     }
 }
 
@@ -80,7 +88,7 @@ impl Block {
         }
     }
 
-    /// Writes `y[N, D]`.
+    /// Writes `y[rows, D]` for the rows asked for, from `x[N, D]`.
     pub fn forward<B: Backend>(
         &self,
         pass: &Pass<'_, B>,
@@ -89,27 +97,28 @@ impl Block {
         scratch: &mut BlockScratch<B>,
         x: &B::Buffer,
     ) {
-        let (s, scratch) = (saved, &mut scratch.sublayer);
-        let n = pass.batch.tokens();
+        let (s, BlockScratch { sublayer: scratch, residual, .. }) = (saved, scratch);
+        let residual = pass.take(residual, x, self.width);
+        let (n, rows) = (pass.batch.tokens(), pass.rows());
         match self.placement {
             Placement::Post => {
                 let (sum, normed) = (&mut s.attention_sum, &mut s.attention_normed);
-                self.attention.forward(pass, sum, &mut s.attention, (x, x));
-                self.attention_norm.forward(pass, normed, &mut s.attention_stats, sum, n);
+                self.attention.forward(pass, sum, &mut s.attention, (x, residual));
+                self.attention_norm.forward(pass, normed, &mut s.attention_stats, sum, rows);
                 self.mlp.forward(pass, &mut s.mlp_between, &mut s.mlp, scratch, (normed, normed));
-                self.mlp_norm.forward(pass, y, &mut s.mlp_stats, &s.mlp_between, n);
+                self.mlp_norm.forward(pass, y, &mut s.mlp_stats, &s.mlp_between, rows);
             }
             Placement::Pre => {
                 let (sum, normed) = (&mut s.attention_sum, &mut s.attention_normed);
                 self.attention_norm.forward(pass, normed, &mut s.attention_stats, x, n);
-                self.attention.forward(pass, sum, &mut s.attention, (normed, x));
-                self.mlp_norm.forward(pass, &mut s.mlp_between, &mut s.mlp_stats, sum, n);
+                self.attention.forward(pass, sum, &mut s.attention, (normed, residual));
+                self.mlp_norm.forward(pass, &mut s.mlp_between, &mut s.mlp_stats, sum, rows);
                 self.mlp.forward(pass, y, &mut s.mlp, scratch, (&s.mlp_between, sum));
             }
         }
     }
 
-    /// Writes `dx[N, D]`; `saved` is what forward kept, and `x`.
+    /// Writes `dx[N, D]` from `dy[rows, D]`; `saved` is what forward kept, and `x`.
     pub fn backward<B: Backend>(
         &self,
         pass: &Pass<'_, B>,
@@ -134,15 +143,14 @@ impl Block {
         dy: &B::Buffer,
         (s, x): (&BlockSaved<B>, &B::Buffer),
     ) {
-        let n = pass.batch.tokens();
-        let len = n * self.width;
-        let BlockScratch { sublayer, sum: dsum, normed: dnormed } = scratch;
-        self.mlp_norm.backward(pass, dsum, grads, dy, (&s.mlp_between, &s.mlp_stats), n);
+        let rows = pass.rows();
+        let BlockScratch { sublayer, sum: dsum, normed: dnormed, .. } = scratch;
+        self.mlp_norm.backward(pass, dsum, grads, dy, (&s.mlp_between, &s.mlp_stats), rows);
         self.mlp.backward(pass, dnormed, grads, sublayer, dsum, (&s.mlp, &s.attention_normed));
-        pass.backend.add(dnormed, dsum, len);
-        self.attention_norm.backward(pass, dsum, grads, dnormed, (&s.attention_sum, &s.attention_stats), n);
+        pass.backend.add(dnormed, dsum, rows * self.width);
+        self.attention_norm.backward(pass, dsum, grads, dnormed, (&s.attention_sum, &s.attention_stats), rows);
         self.attention.backward(pass, dx, grads, sublayer, dsum, (&s.attention, x));
-        pass.backend.add(dx, dsum, len);
+        pass.add_taken(dx, dnormed, dsum, self.width);
     }
 
     fn backward_pre<B: Backend>(
@@ -154,14 +162,13 @@ impl Block {
         dy: &B::Buffer,
         (s, x): (&BlockSaved<B>, &B::Buffer),
     ) {
-        let n = pass.batch.tokens();
-        let len = n * self.width;
-        let BlockScratch { sublayer, sum: dsum, normed: dnormed } = scratch;
+        let (n, rows) = (pass.batch.tokens(), pass.rows());
+        let BlockScratch { sublayer, sum: dsum, normed: dnormed, .. } = scratch;
         self.mlp.backward(pass, dnormed, grads, sublayer, dy, (&s.mlp, &s.mlp_between));
-        self.mlp_norm.backward(pass, dsum, grads, dnormed, (&s.attention_sum, &s.mlp_stats), n);
-        pass.backend.add(dsum, dy, len);
+        self.mlp_norm.backward(pass, dsum, grads, dnormed, (&s.attention_sum, &s.mlp_stats), rows);
+        pass.backend.add(dsum, dy, rows * self.width);
         self.attention.backward(pass, dnormed, grads, sublayer, dsum, (&s.attention, &s.attention_normed));
         self.attention_norm.backward(pass, dx, grads, dnormed, (x, &s.attention_stats), n);
-        pass.backend.add(dx, dsum, len);
+        pass.add_taken(dx, dnormed, dsum, self.width);
     }
 }

@@ -88,16 +88,16 @@ impl Head {
     }
 
     fn attention_shape<'a, B: Backend>(&self, pass: &Pass<'a, B>, last: usize) -> AttentionPoolShape<'a> {
-        AttentionPoolShape { starts: &pass.batch.starts, width: self.width, last }
+        AttentionPoolShape { starts: pass.starts(), width: self.width, last }
     }
 
-    /// Writes `saved.logits[S, C]` from `x[N, D]`.
+    /// Writes `saved.logits[S, C]` from `x[rows, D]`, the rows asked for.
     pub fn forward<B: Backend>(&self, pass: &Pass<'_, B>, saved: &mut HeadSaved<B>, x: &B::Buffer) {
         let rows = pass.batch.sequences();
         let len = rows * self.width;
         match self.pool {
             Pool::Plain(pooling) => {
-                let shape = PoolShape { starts: &pass.batch.starts, width: self.width };
+                let shape = PoolShape { starts: pass.starts(), width: self.width };
                 pass.backend.pool_forward(&mut saved.pooled, x, pooling, shape);
             }
             Pool::Attention { query, last } => {
@@ -118,7 +118,7 @@ impl Head {
         self.classifier.forward(pass, &mut saved.logits, features, rows);
     }
 
-    /// Writes `dx[N, D]`; `saved` is what forward kept, and `x`.
+    /// Writes `dx[rows, D]`; `saved` is what forward kept, and `x`.
     pub fn backward<B: Backend>(
         &self,
         pass: &Pass<'_, B>,
@@ -148,7 +148,7 @@ impl Head {
         };
         match self.pool {
             Pool::Plain(pooling) => {
-                let shape = PoolShape { starts: &pass.batch.starts, width: self.width };
+                let shape = PoolShape { starts: pass.starts(), width: self.width };
                 pass.backend.pool_backward(dx, dpooled, pooling, shape);
             }
             Pool::Attention { query, last } => {

@@ -21,15 +21,15 @@ pub struct Mlp {
 
 /// What the feed-forward sublayer keeps for its backward.
 pub struct MlpSaved<B: Backend> {
-    /// `[N, F]`, before the activation. The values after it are cheap to compute again.
+    /// `[rows, F]`, before the activation. The values after it are cheap to compute again.
     inner: B::Buffer,
     /// Whether backward will ask for it.
     keep: bool,
 }
 
 impl<B: Backend> MlpSaved<B> {
-    pub(crate) fn new(plan: &Plan<'_, B>) -> Self {
-        Self { inner: plan.zeros(plan.tokens * plan.config.intermediate_size), keep: plan.training }
+    pub(crate) fn new(plan: &Plan<'_, B>, rows: usize) -> Self {
+        Self { inner: plan.zeros(rows * plan.config.intermediate_size), keep: plan.training }
     }
 }
 
@@ -46,7 +46,7 @@ impl Mlp {
         }
     }
 
-    /// Writes `y[N, D]`, the residual included.
+    /// Writes `y[rows, D]`, the residual included.
     pub fn forward<B: Backend>(
         &self,
         pass: &Pass<'_, B>,
@@ -55,14 +55,14 @@ impl Mlp {
         scratch: &mut SublayerScratch<B>,
         (x, residual): (&B::Buffer, &B::Buffer),
     ) {
-        let n = pass.batch.tokens();
+        let n = pass.rows();
         let activated = &mut scratch.outer;
         self.up.forward_activated(pass, (activated, &mut saved.inner), x, (self.activation, saved.keep), n);
         self.down.forward(pass, y, activated, n);
         self.dropout.apply_and_add(pass, y, residual, n * self.width);
     }
 
-    /// Writes `dx[N, D]`, without what goes through the residual; `saved` is what forward kept, and `x`.
+    /// Writes `dx[rows, D]`, without what goes through the residual; `saved` is what forward kept, and `x`.
     pub fn backward<B: Backend>(
         &self,
         pass: &Pass<'_, B>,
@@ -72,7 +72,7 @@ impl Mlp {
         dy: &B::Buffer,
         (saved, x): (&MlpSaved<B>, &B::Buffer),
     ) {
-        let n = pass.batch.tokens();
+        let n = pass.rows();
         let SublayerScratch { branch, inner: dinner, outer: activated } = scratch;
         let dy = self.dropout.backward(pass, branch, dy, n * self.width);
         self.down.backward_activated(pass, (dinner, activated), grads, dy, (&saved.inner, self.activation), n);

@@ -3,7 +3,7 @@
 //! Backward needs every block's input and what the block saved. With [`Memory::Low`] all blocks save to one place, and
 //! backward runs a block forward once more before it goes back through it (<https://arxiv.org/abs/1604.06174>).
 
-use finetone_backend::Backend;
+use finetone_backend::{Backend, Queries};
 
 use super::{Block, BlockSaved, BlockScratch};
 use crate::params::{Gradients, Part};
@@ -18,12 +18,15 @@ pub struct Stack {
 
 /// What lies between the blocks, and what they keep.
 pub struct StackSaved<B: Backend> {
-    /// `[N, D]` each: one for each block in training, two that take turns in prediction.
+    /// `[N, D]` each, of the last block only the rows asked for: one for each block in training, two that take turns in
+    /// prediction.
     outputs: Vec<B::Buffer>,
     /// One for each block, or one for all.
     blocks: Vec<BlockSaved<B>>,
     /// Which output is the last block's.
     last: usize,
+    /// Whose hidden states the last block is asked for.
+    asked: Queries,
 }
 
 impl<B: Backend> StackSaved<B> {
@@ -34,14 +37,22 @@ impl<B: Backend> StackSaved<B> {
             (true, Memory::Low) => (layers, 1),
             (false, _) => (layers.min(2), 1),
         };
+        // What the last block alone writes has room for the rows asked for.
+        let rows = |i, of| if of == layers && i + 1 == layers { plan.asked_rows() } else { plan.tokens };
         Self {
-            outputs: (0..outputs).map(|_| plan.zeros(plan.tokens * plan.config.hidden_size)).collect(),
-            blocks: (0..sets).map(|_| BlockSaved::new(plan)).collect(),
+            outputs: (0..outputs).map(|i| plan.zeros(rows(i, outputs) * plan.config.hidden_size)).collect(),
+            blocks: (0..sets).map(|i| BlockSaved::new(plan, rows(i, sets))).collect(),
             last: (layers - 1) % outputs,
+            asked: plan.asked,
         }
     }
 
-    /// The last block's output `[N, D]`.
+    /// Whose hidden states the last block gives.
+    pub fn asked(&self) -> Queries {
+        self.asked
+    }
+
+    /// The last block's output, the rows asked for.
     pub fn output(&self) -> &B::Buffer {
         &self.outputs[self.last]
     }
@@ -89,8 +100,14 @@ impl Stack {
         scratch: &mut BlockScratch<B>,
         embedded: &B::Buffer,
     ) {
+        let pass = self.pass_through(i, pass, saved.asked);
         let (y, saved, x) = saved.around(i, embedded);
-        self.blocks[i].forward(pass, y, saved, scratch, x);
+        self.blocks[i].forward(&pass, y, saved, scratch, x);
+    }
+
+    /// The last block is asked for what the head reads, the others for what the block above them reads: everything.
+    fn pass_through<'a, B: Backend>(&self, i: usize, pass: &Pass<'a, B>, asked: Queries) -> Pass<'a, B> {
+        pass.asking(if i + 1 == self.blocks.len() { asked } else { Queries::All })
     }
 
     /// Goes back as far as something is trained, from the gradient `dy` of the last block's output. Of the two buffers,
@@ -110,8 +127,9 @@ impl Stack {
             if i < last && saved.blocks.len() == 1 {
                 self.block_forward(pass, i, saved, scratch, embedded);
             }
+            let pass = self.pass_through(i, pass, saved.asked);
             let (_, saved, x) = saved.around(i, embedded);
-            self.blocks[i].backward(pass, dx, grads, scratch, dy, (saved, x));
+            self.blocks[i].backward(&pass, dx, grads, scratch, dy, (saved, x));
             std::mem::swap(&mut dx, &mut dy);
         }
         (dy, dx)

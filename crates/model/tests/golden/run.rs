@@ -37,9 +37,22 @@ impl<'a, B: Backend> Run<'a, B> {
         Self { backend, case, model, batch, workspace, gradients, moments, steps: 0, dropout: None }
     }
 
-    /// Hidden states and logits of the whole batch.
-    pub fn forward(&mut self) -> (Vec<f64>, Vec<f64>) {
-        forward(self.backend, &self.model, &self.batch, &mut self.workspace)
+    /// Hidden states of all tokens, and logits, of the whole batch.
+    pub fn forward(&self) -> (Vec<f64>, Vec<f64>) {
+        let Self { backend, model, batch, .. } = self;
+        let size = (batch.tokens(), batch.sequences());
+        forward(*backend, model, batch, &mut Workspace::for_hidden_states(*backend, &model.config, size.0, size.1))
+    }
+
+    /// The logits where only what the head reads is computed: in the workspace for training and in one for prediction.
+    pub fn logits(&mut self) -> [Vec<f64>; 2] {
+        let Self { backend, model, batch, workspace, .. } = self;
+        let (tokens, sequences) = (batch.tokens(), batch.sequences());
+        let mut prediction = Workspace::for_inference(*backend, &model.config, tokens, sequences);
+        [workspace, &mut prediction].map(|workspace| {
+            model.transformer.forward(&model.pass(*backend, batch, None), workspace);
+            read(*backend, workspace.logits(), sequences * model.config.head.logits())
+        })
     }
 
     /// The mean loss; the gradients are left in their buffer.
