@@ -186,14 +186,10 @@ impl Backend for Cpu {
         let inner = cut("inner", inner, rows * inputs, &shape);
         let right = Right::Rows(master("weight", weight, outputs, inputs), self.gradient_precision());
         let finish = |first: usize, dinner: &mut [f32]| {
-            let mut dactivated = [0.0; FINISHED_COLUMNS];
-            let dactivated = &mut dactivated[..dinner.len()];
-            dactivated.copy_from_slice(dinner);
             // SAFETY: parts of a product do not overlap.
             let activated = unsafe { activated.slice(first..first + dinner.len()) };
-            let inner = &inner[first..first + dinner.len()];
-            activation::backward_block(self.isa(), dinner, dactivated, inner, activation);
-            activation::forward_block(self.isa(), activated, inner, activation);
+            activated.copy_from_slice(dinner);
+            activation::both_block(self.isa(), dinner, activated, &inner[first..][..activated.len()], activation);
         };
         let size = Size { m: rows, n: inputs, k: outputs };
         multiply(self, dinner, Left::Rows(dy), right, size, Onto::Nothing, Some(&finish));

@@ -242,7 +242,6 @@ kernel!(
 kernel!(
     /// `dx = dy · f'(x)` and `activated = f(x)`, where `activated` holds `dy` before; slices of the same length, on this
     /// thread. The bits are those of [`backward_block`] and [`forward_block`].
-    #[allow(dead_code)]
     pub(crate) both_block(dx: &mut [f32], activated: &mut [f32], x: &[f32], activation: Activation) = both_body
 );
 kernel!(
