@@ -10,7 +10,7 @@ pub mod source;
 mod transformer;
 
 pub use error::ClassifyError;
-pub use probabilities::{Forward, probabilities};
+pub use probabilities::{Forward, TOKEN_BUDGET, probabilities};
 pub use transformer::{TextLimit, TransformerClassifier, check_vocabulary, with_text_limit};
 
 /// What a classifier said about some texts.

@@ -4,6 +4,9 @@ use finetone_backend::{Backend, Real};
 use finetone_data::batching::inference_batches;
 use finetone_model::{Model, Output, PackedBatch, Workspace};
 
+/// Tokens computed at a time where nothing asks for another number.
+pub const TOKEN_BUDGET: usize = 4096;
+
 /// Memory to run texts through a model: planned once, used for every batch.
 pub struct Forward<B: Backend> {
     workspace: Workspace<B>,

@@ -4,9 +4,6 @@ use finetone_backend_cpu::{Cpu, CpuOptions};
 
 use crate::failure::Failure;
 
-/// Tokens computed at a time in prediction and evaluation.
-pub const TOKEN_BUDGET: usize = 4096;
-
 /// How to compute.
 #[derive(clap::Args, Clone, Copy)]
 pub struct DeviceArgs {

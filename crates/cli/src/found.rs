@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use finetone_backend_cpu::Cpu;
-use finetone_classify::TransformerClassifier;
+
 use finetone_classify::hub::HubConfig;
 use finetone_classify::source::{FolderKind, ModelSource, ResolvedModel};
+use finetone_classify::{TOKEN_BUDGET, TransformerClassifier};
 use finetone_data::columns;
 use finetone_data::reader::Source;
 use finetone_data::{ReadOptions, Role};
 use finetone_train::{RunConfig, RunFile};
 
-use crate::device::TOKEN_BUDGET;
 use crate::failure::Failure;
 use crate::progress::Download;
 
