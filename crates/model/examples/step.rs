@@ -16,7 +16,7 @@ use std::time::Instant;
 use finetone_backend::{AdamW, Backend, Loss, Targets};
 use finetone_backend_cpu::{Buffer, Cpu, CpuOptions, Precision};
 use finetone_model::families::{Sizes, from_scratch};
-use finetone_model::{DropoutKey, Family, Gradients, Model, ModelConfig, PackedBatch, Workspace};
+use finetone_model::{DropoutKey, Family, Gradients, Memory, Model, ModelConfig, PackedBatch, Workspace};
 use serde_json::json;
 
 /// Steps before the clock starts.
@@ -33,18 +33,19 @@ struct Args {
     tokens: usize,
     steps: u64,
     threads: Option<usize>,
+    memory: Memory,
 }
 
 impl Args {
     fn read() -> Result<Self, Fault> {
-        let (mut places, mut steps, mut threads) = (Vec::new(), 6, None);
+        let (mut places, mut steps, mut threads, mut memory) = (Vec::new(), 6, None, Memory::Normal);
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("`{word}` needs a value"));
             match word.as_str() {
                 "--steps" => steps = value()?.parse()?,
                 "--threads" => threads = Some(value()?.parse()?),
-                "--memory" => memory(&value()?)?,
+                "--memory" => memory = memory_of(&value()?)?,
                 _ => places.push(word),
             }
         }
@@ -53,7 +54,7 @@ impl Args {
         let precision = [Precision::F32, Precision::Bf16].into_iter().find(|known| known.name() == precision);
         let precision = precision.ok_or("known precisions: `f32`, `bf16`")?;
         let (batch, tokens) = (positive(&batch)?, positive(&tokens)?);
-        Ok(Self { model, precision, batch, tokens, steps: steps.max(1), threads })
+        Ok(Self { model, precision, batch, tokens, steps: steps.max(1), threads, memory })
     }
 }
 
@@ -61,8 +62,12 @@ fn positive(text: &str) -> Result<usize, Fault> {
     usize::from_str(text).ok().filter(|&number| number > 0).ok_or_else(|| format!("`{text}` is no count").into())
 }
 
-fn memory(text: &str) -> Result<(), Fault> {
-    if text == "normal" { Ok(()) } else { Err(format!("`--memory {text}` is not known: use `normal`").into()) }
+fn memory_of(text: &str) -> Result<Memory, Fault> {
+    match text {
+        "normal" => Ok(Memory::Normal),
+        "low" => Ok(Memory::Low),
+        _ => Err("known memories: `normal`, `low`".into()),
+    }
 }
 
 /// GPT-2 with 124 million parameters, or a BERT with the sizes of MiniLM-L6 (22.7 million).
@@ -113,7 +118,7 @@ impl Run {
         let batch = PackedBatch::pack(sequences.iter().map(Vec::as_slice), model.config.position_offset);
         let normaliser = args.batch as f64;
         Ok(Self {
-            workspace: Workspace::for_training(&cpu, &model.config, batch.tokens(), batch.sequences()),
+            workspace: Workspace::for_training(&cpu, &model.config, (batch.tokens(), batch.sequences()), args.memory),
             gradients: Gradients::new(&cpu, &model.table),
             moments: (cpu.zeros(model.table.gradient_len()), cpu.zeros(model.table.gradient_len())),
             losses: vec![0.0; args.batch],
