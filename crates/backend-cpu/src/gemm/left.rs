@@ -1,7 +1,7 @@
 //! Left matrices: a block of rows, packed for one thread.
 
 use super::kernel::ROWS;
-use super::words::{interleave, pairs, quads, scale_of};
+use super::words::{Rows, Runs, pairs, quads, scale_of, spread_over_groups};
 use super::{DEPTH, Left};
 use crate::{Isa, Precision};
 
@@ -33,12 +33,13 @@ impl Chunk<'_> {
         &values[first + start..first + end.min(k)]
     }
 
-    /// The words of the block's rows at one word of the sums; for matrices given column by column.
-    fn column(&self, to: &mut [f32], values: &[f32], word: usize) {
+    /// The rows of the whole matrix that one word of the sums comes from, at this block's columns of it; for matrices
+    /// given column by column.
+    fn column<'v>(&self, values: &'v [f32], word: usize) -> Rows<'v> {
         let (m, per_word) = (self.whole.0, self.precision.per_word());
         let (first, last) = ((self.words.0 + word) * per_word, (self.words.0 + word + 1) * per_word);
         let rows = &values[first * m..(last * m).min(values.len())];
-        interleave(self.isa, self.precision, &mut to[..self.rows.1], &rows[self.rows.0..], m);
+        Rows { values: &rows[self.rows.0..], stride: m, n: self.rows.1 }
     }
 
     /// The words of a row.
@@ -67,12 +68,11 @@ impl Chunk<'_> {
                 (to.as_ptr(), [ROWS * count, count, 1])
             }
             Left::Columns(values) => {
-                let mut line = [0.0; super::BLOCK_ROWS];
+                assert!(to.len() >= self.rows.1.next_multiple_of(ROWS) * count, "room for {} rows", self.rows.1);
                 for word in 0..count {
-                    self.column(&mut line, values, word);
-                    for (group, from) in line[..self.rows.1].chunks(ROWS).enumerate() {
-                        to[(group * count + word) * ROWS..][..from.len()].copy_from_slice(from);
-                    }
+                    // SAFETY: there is room for `count` words of every group of rows.
+                    let runs = unsafe { Runs::new(to.as_mut_ptr().add(word * ROWS), ROWS * count) };
+                    spread_over_groups(self.isa, runs, self.column(values, word), self.precision);
                 }
                 (to.as_ptr(), [ROWS * count, 1, ROWS])
             }
@@ -99,7 +99,9 @@ impl Chunk<'_> {
             Left::Columns(values) => {
                 to[..self.rows.1.div_ceil(TILE) * steps * TILE_WORDS].fill(0.0);
                 for word in 0..count {
-                    self.column(&mut line, values, word);
+                    // SAFETY: the line has room for all rows of a block.
+                    let runs = unsafe { Runs::new(line.as_mut_ptr(), ROWS) };
+                    spread_over_groups(self.isa, runs, self.column(values, word), self.precision);
                     for (row, &value) in line[..self.rows.1].iter().enumerate() {
                         let place = (row / TILE * steps + word / TILE) * TILE_WORDS;
                         to[place + row % TILE * TILE + word % TILE] = value;

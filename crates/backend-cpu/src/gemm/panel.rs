@@ -2,8 +2,9 @@
 //! zeros where the last panel has no columns.
 
 use super::DEPTH;
-use super::words::{columns, interleave, scale_of};
+use super::words::{Rows, Runs, columns, scale_of, spread_over_panels};
 use crate::buffer::Buffer;
+use crate::parallel::Disjoint;
 use crate::{Cpu, Isa, Precision};
 
 /// Columns of a panel: two of the widest vectors.
@@ -171,21 +172,20 @@ const PACKED_ROWS: usize = 32;
 pub(super) fn pack_rows(cpu: &Cpu, precision: Precision, panels: &mut [f32], matrix: &[f32], n: usize) {
     let k = matrix.len() / n;
     let (per_word, rows) = (precision.per_word(), panel_rows(precision, k));
-    let to = crate::parallel::Disjoint::new(panels);
+    assert!(panels.len() >= panels_len(precision, k, n), "{} words for panels of {k} by {n}", panels.len());
+    let to = Disjoint::new(panels);
     cpu.parallel(rows.div_ceil(PACKED_ROWS), |piece| {
         for word in piece * PACKED_ROWS..rows.min((piece + 1) * PACKED_ROWS) {
             let from = &matrix[(word * per_word * n).min(k * n)..((word + 1) * per_word * n).min(k * n)];
-            for column in (0..n).step_by(WIDTH) {
-                let count = WIDTH.min(n - column);
-                let place = (column / WIDTH * rows + word) * WIDTH;
-                // SAFETY: every row of every panel belongs to one piece.
-                let to = unsafe { to.slice(place..place + WIDTH) };
-                if from.is_empty() {
-                    to.fill(0.0);
-                } else {
-                    interleave(cpu.isa(), precision, &mut to[..count], &from[column..], n);
-                    to[count..].fill(0.0);
+            if from.is_empty() {
+                for panel in 0..n.div_ceil(WIDTH) {
+                    // SAFETY: every row of every panel belongs to one piece.
+                    unsafe { to.slice((panel * rows + word) * WIDTH..(panel * rows + word + 1) * WIDTH) }.fill(0.0);
                 }
+            } else {
+                // SAFETY: as above; the last panel begins within the memory, and has this row as every panel does.
+                let runs = unsafe { Runs::new(to.pointer(word * WIDTH), rows * WIDTH) };
+                spread_over_panels(cpu.isa(), runs, Rows { values: from, stride: n, n }, precision);
             }
         }
     });

@@ -9,8 +9,14 @@ use std::marker::PhantomData;
 pub(super) trait Product {
     /// The registers.
     type Vector: Vector;
-    /// Where the sums of a vector of columns begin.
-    fn begin(scales: Scales<'_>, column: usize) -> Self::Vector;
+    /// Where the sums of a vector of columns begin. Zeros are read from memory as well: zeros that the compiler knows of
+    /// make it clear the sums in memory first instead of in registers.
+    #[inline(always)]
+    fn begin(scales: Scales<'_>, column: usize) -> Self::Vector {
+        let begin = &scales.begin[column..column + Self::Vector::LANES];
+        // SAFETY: the slice has a register's length; any bits may be read as numbers.
+        unsafe { Self::Vector::read(begin.as_ptr().cast()) }
+    }
     /// `sum + left · right`, with the same left word for every lane.
     fn step(left: f32, right: Self::Vector, sum: Self::Vector) -> Self::Vector;
     /// The numbers that the sums of the first row stand for.
@@ -22,10 +28,6 @@ pub(super) struct Singles<V>(PhantomData<V>);
 
 impl<V: Vector> Product for Singles<V> {
     type Vector = V;
-    #[inline(always)]
-    fn begin(_: Scales<'_>, _: usize) -> V {
-        V::splat(0.0)
-    }
     #[inline(always)]
     fn step(left: f32, right: V, sum: V) -> V {
         V::splat(left).fma(right, sum)
@@ -41,10 +43,6 @@ pub(super) struct Pairs<V>(PhantomData<V>);
 
 impl<V: Vector> Product for Pairs<V> {
     type Vector = V;
-    #[inline(always)]
-    fn begin(_: Scales<'_>, _: usize) -> V {
-        V::splat(0.0)
-    }
     #[inline(always)]
     fn step(left: f32, right: V, sum: V) -> V {
         let word = left.to_bits();
@@ -105,10 +103,6 @@ mod x86 {
     impl Product for NativePairs {
         type Vector = Avx512;
         #[inline(always)]
-        fn begin(_: Scales<'_>, _: usize) -> Avx512 {
-            Avx512::splat(0.0)
-        }
-        #[inline(always)]
         fn step(left: f32, right: Avx512, sum: Avx512) -> Avx512 {
             // SAFETY: this type occurs only in kernels that run after the instructions were detected.
             unsafe {
@@ -127,12 +121,6 @@ mod x86 {
 
     impl Product for NativeQuads {
         type Vector = Avx512;
-        #[inline(always)]
-        fn begin(scales: Scales<'_>, column: usize) -> Avx512 {
-            let begin = &scales.begin[column..column + Avx512::LANES];
-            // SAFETY: the slice has a register's length; any bits may be read as numbers.
-            unsafe { Avx512::read(begin.as_ptr().cast()) }
-        }
         #[inline(always)]
         fn step(left: f32, right: Avx512, sum: Avx512) -> Avx512 {
             // SAFETY: this type occurs only in kernels that run after the instructions were detected.

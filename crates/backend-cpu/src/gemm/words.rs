@@ -1,5 +1,7 @@
 //! Numbers rounded and packed into words of 32 bits: one in f32, two in bf16, or four of eight bits.
 
+use super::BLOCK_ROWS;
+use super::kernel::ROWS;
 use super::panel::WIDTH;
 use crate::simd::{MAX_LANES, Vector, kernel};
 use crate::{Isa, Precision};
@@ -73,19 +75,108 @@ fn quads_body<V: Vector>(words: &mut [f32], values: &[f32], per_scale: f32, offs
     rest.fill(offset);
 }
 
+/// The words of two rows, the upper one of which may be missing.
 #[inline(always)]
 fn interleave_body<V: Vector>(words: &mut [f32], low: &[f32], high: &[f32]) {
-    for ((word, &low), &high) in words.iter_mut().zip(low).zip(high) {
-        *word = f32::from_bits(bf16(low) | (bf16(high) << 16));
+    if high.is_empty() {
+        for (word, &low) in words.iter_mut().zip(low) {
+            *word = f32::from_bits(bf16(low));
+        }
+    } else {
+        for ((word, &low), &high) in words.iter_mut().zip(low).zip(high) {
+            *word = f32::from_bits(bf16(low) | (bf16(high) << 16));
+        }
+    }
+}
+
+/// The rows of one word of a sum: in f32 one, in bf16 two of which the second may be missing.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    /// The first row, and what follows it.
+    pub values: &'a [f32],
+    /// Distance between rows.
+    pub stride: usize,
+    /// Values of a row that are wanted.
+    pub n: usize,
+}
+
+/// Places for runs of words, `step` apart.
+#[derive(Clone, Copy)]
+pub(super) struct Runs {
+    first: *mut f32,
+    step: usize,
+}
+
+impl Runs {
+    /// The runs that begin at `first`.
+    ///
+    /// # Safety
+    /// While this is used, all words of all runs are valid for writing, and nobody else touches them.
+    pub(super) unsafe fn new(first: *mut f32, step: usize) -> Self {
+        Self { first, step }
+    }
+
+    /// The words of a run.
+    #[inline(always)]
+    fn run<const WIDTH: usize>(&mut self, index: usize) -> &mut [f32; WIDTH] {
+        // SAFETY: as `new` was promised.
+        unsafe { &mut *self.first.add(index * self.step).cast::<[f32; WIDTH]>() }
+    }
+}
+
+impl<'a> Rows<'a> {
+    /// The values from `first` on, `n` of them: of the first row, and of the second one in bf16 if there is one.
+    #[inline(always)]
+    fn part(&self, precision: Precision, first: usize, n: usize) -> (&'a [f32], &'a [f32]) {
+        let low = &self.values[first..first + n];
+        let high = self.values.get(self.stride + first..self.stride + first + n);
+        (low, high.filter(|_| precision != Precision::F32).unwrap_or(&[]))
+    }
+}
+
+/// Words of columns: as many as `words` has.
+#[inline(always)]
+fn words_of_columns<V: Vector>(words: &mut [f32], (low, high): (&[f32], &[f32]), precision: Precision) {
+    if precision == Precision::F32 {
+        words.copy_from_slice(low);
+    } else {
+        interleave_body::<V>(words, low, high);
     }
 }
 
 #[inline(always)]
-fn lift_body<V: Vector>(words: &mut [f32], low: &[f32]) {
-    for (word, &low) in words.iter_mut().zip(low) {
-        *word = f32::from_bits(bf16(low));
+fn panels_body<V: Vector>(mut to: Runs, rows: Rows<'_>, precision: Precision) {
+    for (index, first) in (0..rows.n).step_by(WIDTH).enumerate() {
+        let run: &mut [f32; WIDTH] = to.run(index);
+        // A whole run has a length that the compiler knows.
+        if first + WIDTH <= rows.n {
+            words_of_columns::<V>(run, rows.part(precision, first, WIDTH), precision);
+        } else {
+            let (words, rest) = run.split_at_mut(rows.n - first);
+            words_of_columns::<V>(words, rows.part(precision, first, rows.n - first), precision);
+            rest.fill(0.0);
+        }
     }
 }
+
+#[inline(always)]
+fn groups_body<V: Vector>(mut to: Runs, rows: Rows<'_>, precision: Precision) {
+    // All words first, since a run is no whole number of vectors.
+    let mut line = [0.0; BLOCK_ROWS];
+    words_of_columns::<V>(&mut line[..rows.n], rows.part(precision, 0, rows.n), precision);
+    for (index, words) in line.as_chunks::<ROWS>().0[..rows.n.div_ceil(ROWS)].iter().enumerate() {
+        *to.run(index) = *words;
+    }
+}
+
+kernel!(
+    /// Words down the columns of `rows`, in runs of as many as a panel has columns.
+    pub(super) spread_over_panels(to: Runs, rows: Rows<'_>, precision: Precision) = panels_body
+);
+kernel!(
+    /// Words down the columns of `rows`, at most those of a block, in runs of as many as a group has rows.
+    pub(super) spread_over_groups(to: Runs, rows: Rows<'_>, precision: Precision) = groups_body
+);
 
 /// The words of a row from `first` on, and zeros behind its end.
 #[inline(always)]
@@ -151,26 +242,6 @@ kernel!(
     /// Quadruples of neighbours, each `value · per_scale + offset`, and `offset` behind them.
     pub(super) quads(words: &mut [f32], values: &[f32], per_scale: f32, offset: u8) = quads_body
 );
-kernel!(
-    /// Pairs of a value and the one below it.
-    interleave_two(words: &mut [f32], low: &[f32], high: &[f32]) = interleave_body
-);
-kernel!(
-    /// Pairs of a value and zero.
-    interleave_one(words: &mut [f32], low: &[f32]) = lift_body
-);
-
-/// Words down the columns of `rows`, which holds the rows of one word, `stride` apart and fewer at the end: as many words
-/// as `words` has places. For f32 and bf16.
-pub(super) fn interleave(isa: Isa, precision: Precision, words: &mut [f32], rows: &[f32], stride: usize) {
-    let n = words.len();
-    match precision {
-        Precision::F32 => words.copy_from_slice(&rows[..n]),
-        _ if rows.len() >= stride + n => interleave_two(isa, words, &rows[..n], &rows[stride..][..n]),
-        _ => interleave_one(isa, words, &rows[..n]),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
