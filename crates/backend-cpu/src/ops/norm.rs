@@ -7,6 +7,8 @@ use finetone_backend::{NormShape, NormSlots};
 
 /// Rows in a piece of work. Parameter gradients are summed over a piece first, then piece by piece.
 const ROWS: usize = 64;
+/// Sums of a row that are taken side by side, since each waits for its last addition.
+const SUMS: usize = 4;
 /// Columns in a piece of a sum over rows.
 const COLUMNS: usize = 128;
 
@@ -15,13 +17,22 @@ const COLUMNS: usize = 128;
 fn sum_of<V: Vector>(x: &[f32], mean: f32, squared: bool) -> f32 {
     let mean = V::splat(mean);
     let term = |v: V| if squared { (v - mean) * (v - mean) } else { v };
-    let mut total = V::splat(0.0);
-    let vectors = x.chunks_exact(V::LANES);
+    let (fours, vectors) = {
+        let fours = x.chunks_exact(SUMS * V::LANES);
+        let vectors = fours.remainder().chunks_exact(V::LANES);
+        (fours, vectors)
+    };
     let rest = vectors.remainder();
-    for v in vectors {
-        total = total + term(V::load(v));
+    let mut totals = [V::splat(0.0); SUMS];
+    for four in fours {
+        for (i, total) in totals.iter_mut().enumerate() {
+            *total = *total + term(V::load(&four[i * V::LANES..]));
+        }
     }
-    let mut sum = total.sum();
+    for (total, v) in totals.iter_mut().zip(vectors) {
+        *total = *total + term(V::load(v));
+    }
+    let mut sum = ((totals[0] + totals[1]) + (totals[2] + totals[3])).sum();
     for &v in rest {
         sum += if squared { (v - mean_of(mean)) * (v - mean_of(mean)) } else { v };
     }
