@@ -216,7 +216,7 @@ fn columns_body<V: Vector>(panel: &mut [f32], rows: &[f32], k: usize, precision:
             for (column, row) in rows.chunks_exact(k).enumerate().skip(half).take(MAX_LANES) {
                 words[column - half] = line::<V>(precision, row, block * MAX_LANES, per_scale[column]);
             }
-            V::transpose(&mut words);
+            V::transpose_words(&mut words);
             for (to, words) in to.chunks_exact_mut(WIDTH).zip(&words) {
                 to[half..half + MAX_LANES].copy_from_slice(words);
             }
@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     fn transpose_body<V: Vector>(words: &mut [[f32; MAX_LANES]; MAX_LANES]) {
-        V::transpose(words);
+        V::transpose_words(words);
     }
     kernel!(transpose(words: &mut [[f32; MAX_LANES]; MAX_LANES]) = transpose_body);
 

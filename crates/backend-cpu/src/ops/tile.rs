@@ -21,8 +21,7 @@ pub(crate) struct Tile {
     pub add: bool,
 }
 
-/// Rows and vectors of `c` that are kept in registers.
-const ROWS: usize = 4;
+/// Vectors of a row of `c` that are kept in registers: two for each of up to four rows, or one for each of up to eight.
 const VECTORS: usize = 2;
 
 /// Computes the product.
@@ -37,25 +36,28 @@ pub(crate) fn product<V: Vector>(c: &mut [f32], a: &[f32], b: &[f32], tile: Tile
     assert!((m - 1) * tile.a.0 + (k - 1) * tile.a.1 < a.len(), "{} left values for {tile:?}", a.len());
     assert!((k - 1) * tile.b + n <= b.len(), "{} right values for {tile:?}", b.len());
     let (c, a, b) = (c.as_mut_ptr(), a.as_ptr(), b.as_ptr());
-    let mut row = 0;
-    while row < m {
-        let rows = if row + ROWS <= m { ROWS } else { 1 };
-        let mut column = 0;
-        while column < n {
-            let vectors = if column + VECTORS * V::LANES <= n { VECTORS } else { 1 };
+    let mut column = 0;
+    while column < n {
+        let vectors = if column + VECTORS * V::LANES <= n { VECTORS } else { 1 };
+        let most = 8 / vectors;
+        let mut row = 0;
+        while row < m {
+            let rows = most.min(m - row);
             // SAFETY: `row + rows <= m` and `column + vectors · LANES <= n`, whose far corners were checked above.
             unsafe {
                 let (c, a, b) = (c.add(row * tile.c + column), a.add(row * tile.a.0), b.add(column));
                 match (rows, vectors) {
-                    (ROWS, VECTORS) => block::<V, ROWS, VECTORS>(c, a, b, tile),
-                    (ROWS, _) => block::<V, ROWS, 1>(c, a, b, tile),
-                    (_, VECTORS) => block::<V, 1, VECTORS>(c, a, b, tile),
-                    _ => block::<V, 1, 1>(c, a, b, tile),
+                    (4, VECTORS) => block::<V, 4, VECTORS>(c, a, b, tile),
+                    (3, VECTORS) => block::<V, 3, VECTORS>(c, a, b, tile),
+                    (2, VECTORS) => block::<V, 2, VECTORS>(c, a, b, tile),
+                    (1, VECTORS) => block::<V, 1, VECTORS>(c, a, b, tile),
+                    (8, _) => block::<V, 8, 1>(c, a, b, tile),
+                    _ => (0..rows).for_each(|r| block::<V, 1, 1>(c.add(r * tile.c), a.add(r * tile.a.0), b, tile)),
                 }
             }
-            column += vectors * V::LANES;
+            row += rows;
         }
-        row += rows;
+        column += vectors * V::LANES;
     }
 }
 

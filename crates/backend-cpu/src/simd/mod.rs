@@ -66,7 +66,7 @@ pub(crate) trait Vector:
 
     /// Turns rows of words into columns.
     #[inline(always)]
-    fn transpose(words: &mut [[f32; MAX_LANES]; MAX_LANES]) {
+    fn transpose_words(words: &mut [[f32; MAX_LANES]; MAX_LANES]) {
         for row in 1..MAX_LANES {
             for column in 0..row {
                 let word = words[row][column];
@@ -75,6 +75,12 @@ pub(crate) trait Vector:
             }
         }
     }
+
+    /// Transposes `LANES` rows of `LANES` numbers, a stride apart, and multiplies by `factor`.
+    ///
+    /// # Safety
+    /// `from` is valid for reads of these rows at its stride, and `to` for writes at its own.
+    unsafe fn transpose(to: (*mut f32, usize), from: (*const f32, usize), factor: Self);
 
     /// The first `LANES` of `values`.
     #[inline(always)]

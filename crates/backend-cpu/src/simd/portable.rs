@@ -111,6 +111,15 @@ impl Vector for Portable {
         Self(out)
     }
     #[inline(always)]
+    unsafe fn transpose((to, to_stride): (*mut f32, usize), (from, from_stride): (*const f32, usize), factor: Self) {
+        for row in 0..8 {
+            for column in 0..8 {
+                // SAFETY: the caller grants both places.
+                unsafe { *to.add(column * to_stride + row) = *from.add(row * from_stride + column) * factor.0[column] };
+            }
+        }
+    }
+    #[inline(always)]
     fn keep(self, bits: Portable64, bound: u32) -> Self {
         let mut out = self.0;
         for lane in 0..8 {

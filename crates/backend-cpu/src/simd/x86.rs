@@ -22,6 +22,16 @@ macro_rules! instructions {
     )*};
 }
 
+/// The sum of four numbers, in the pairs of [`Vector::sum`].
+#[inline(always)]
+fn sum(four: __m128) -> f32 {
+    // SAFETY: these instructions are those of every x86-64.
+    unsafe {
+        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+    }
+}
+
 impl Avx2 {
     instructions!(
         plus(other) = _mm256_add_ps,
@@ -103,6 +113,35 @@ impl Vector for Avx2 {
         unsafe {
             let mask = _mm256_cmp_ps::<_CMP_LT_OQ>(self.0, bound.0);
             Self(_mm256_blendv_ps(otherwise.0, then.0, mask))
+        }
+    }
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        // SAFETY: AVX2 was detected, as for every method of this type.
+        unsafe { sum(_mm_add_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0))) }
+    }
+    #[inline(always)]
+    unsafe fn transpose((to, to_stride): (*mut f32, usize), (from, from_stride): (*const f32, usize), factor: Self) {
+        // SAFETY: AVX2 was detected, and the caller grants all rows.
+        unsafe {
+            // Four columns of four rows in each half of a register, for the upper and the lower rows.
+            let mut fours = [_mm256_setzero_ps(); 8];
+            for (group, fours) in fours.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                let row = |i: usize| _mm256_mul_ps(_mm256_loadu_ps(from.add((4 * group + i) * from_stride)), factor.0);
+                let (low, high) = (_mm256_unpacklo_ps(row(0), row(1)), _mm256_unpackhi_ps(row(0), row(1)));
+                let (low, high) = (_mm256_castps_pd(low), _mm256_castps_pd(high));
+                let (lower, higher) = (_mm256_unpacklo_ps(row(2), row(3)), _mm256_unpackhi_ps(row(2), row(3)));
+                let (lower, higher) = (_mm256_castps_pd(lower), _mm256_castps_pd(higher));
+                fours[0] = _mm256_castpd_ps(_mm256_unpacklo_pd(low, lower));
+                fours[1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low, lower));
+                fours[2] = _mm256_castpd_ps(_mm256_unpacklo_pd(high, higher));
+                fours[3] = _mm256_castpd_ps(_mm256_unpackhi_pd(high, higher));
+            }
+            for c in 0..4 {
+                let (upper, lower) = (fours[c], fours[4 + c]);
+                _mm256_storeu_ps(to.add(c * to_stride), _mm256_permute2f128_ps::<0x20>(upper, lower));
+                _mm256_storeu_ps(to.add((4 + c) * to_stride), _mm256_permute2f128_ps::<0x31>(upper, lower));
+            }
         }
     }
     #[inline(always)]
@@ -223,7 +262,7 @@ impl Vector for Avx512 {
     }
     /// In four rounds, each of which exchanges blocks of half the size: single words, pairs, quarters, halves.
     #[inline(always)]
-    fn transpose(words: &mut [[f32; 16]; 16]) {
+    fn transpose_words(words: &mut [[f32; 16]; 16]) {
         // SAFETY: the instruction set was detected, and every row has sixteen words.
         unsafe {
             let mut r: [__m512; 16] = std::array::from_fn(|i| _mm512_loadu_ps(words[i].as_ptr()));
@@ -261,6 +300,39 @@ impl Vector for Avx512 {
         unsafe {
             let mask = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, bound.0);
             Self(_mm512_mask_blend_ps(mask, otherwise.0, then.0))
+        }
+    }
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        // SAFETY: AVX-512 was detected, as for every method of this type.
+        Avx2(unsafe { _mm256_add_ps(_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0)) }).sum()
+    }
+    #[inline(always)]
+    unsafe fn transpose((to, to_stride): (*mut f32, usize), (from, from_stride): (*const f32, usize), factor: Self) {
+        // SAFETY: AVX-512 was detected, and the caller grants all rows.
+        unsafe {
+            // Four columns of four rows in each quarter of a register, for each four rows.
+            let mut fours = [_mm512_setzero_ps(); 16];
+            for (group, fours) in fours.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                let row = |i: usize| _mm512_mul_ps(_mm512_loadu_ps(from.add((4 * group + i) * from_stride)), factor.0);
+                let (low, high) = (_mm512_unpacklo_ps(row(0), row(1)), _mm512_unpackhi_ps(row(0), row(1)));
+                let (low, high) = (_mm512_castps_pd(low), _mm512_castps_pd(high));
+                let (lower, higher) = (_mm512_unpacklo_ps(row(2), row(3)), _mm512_unpackhi_ps(row(2), row(3)));
+                let (lower, higher) = (_mm512_castps_pd(lower), _mm512_castps_pd(higher));
+                fours[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, lower));
+                fours[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, lower));
+                fours[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(high, higher));
+                fours[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(high, higher));
+            }
+            for c in 0..4 {
+                let [a, b, third, d] = [fours[c], fours[4 + c], fours[8 + c], fours[12 + c]];
+                let (ab, cd) = (_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0x44>(third, d));
+                _mm512_storeu_ps(to.add(c * to_stride), _mm512_shuffle_f32x4::<0x88>(ab, cd));
+                _mm512_storeu_ps(to.add((4 + c) * to_stride), _mm512_shuffle_f32x4::<0xDD>(ab, cd));
+                let (ab, cd) = (_mm512_shuffle_f32x4::<0xEE>(a, b), _mm512_shuffle_f32x4::<0xEE>(third, d));
+                _mm512_storeu_ps(to.add((8 + c) * to_stride), _mm512_shuffle_f32x4::<0x88>(ab, cd));
+                _mm512_storeu_ps(to.add((12 + c) * to_stride), _mm512_shuffle_f32x4::<0xDD>(ab, cd));
+            }
         }
     }
     #[inline(always)]

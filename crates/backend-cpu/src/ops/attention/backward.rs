@@ -3,7 +3,7 @@
 //! With probabilities `P`, dropout factors `M`, `dP = (dy · Vᵀ) ∘ M` and `D = rowsum(dy ∘ y)`:
 //! `dV = (P ∘ M)ᵀ · dy`, `dS = P ∘ (dP - D)`, `dQ = scale dS · K`, `dK = scale dSᵀ · Q`.
 
-use super::{Item, KEYS, Plan, QUERIES, copy_rows, hide_future, scale_all, split, transpose, with_items};
+use super::{Item, KEYS, Plan, QUERIES, copy_row, copy_rows, hide_future, scale_all, split, transpose, with_items};
 use crate::Cpu;
 use crate::ops::attention_pool::dot_body;
 use crate::ops::math::exp;
@@ -45,8 +45,8 @@ struct Block<'a> {
 
 impl<'a> Block<'a> {
     fn sizes(padded: usize, width: usize, count: usize) -> [usize; 10] {
-        let (rows, columns, tile) = (count * padded, padded * width, KEYS * width);
-        [rows, columns, rows, columns, rows, width, width, tile, tile, tile]
+        let (columns, tile) = (padded * width, KEYS * width);
+        [columns, columns, columns, columns, count * padded, width, width, tile, tile, tile]
     }
 
     /// Copies the queries of the item and the gradients of their results.
@@ -63,14 +63,15 @@ impl<'a> Block<'a> {
         let [q, qt, dy, dyt, dq, log_sums, means, p, dp, factors] = split(memory, sizes);
         let token = item.start + item.first;
         let from = item.row * plan.width() + head * size;
-        copy_rows(q, padded, &plan.qkv[plan.place(token, 0, head)..], 3 * plan.width(), size);
-        copy_rows(dy, padded, &saved.dy[from..], plan.width(), size);
-        transpose(qt, width, q, padded, plan.scale);
-        transpose(dyt, width, dy, padded, 1.0);
+        let count = item.end - item.first;
+        copy_rows::<V>(q, padded, &plan.qkv[plan.place(token, 0, head)..], 3 * plan.width(), (count, size));
+        copy_rows::<V>(dy, padded, &saved.dy[from..], plan.width(), (count, size));
+        transpose::<V>(qt, width, q, padded, plan.scale);
+        transpose::<V>(dyt, width, dy, padded, 1.0);
         dq.fill(0.0);
         log_sums.fill(0.0);
         means.fill(0.0);
-        for (i, dy) in dy.chunks_exact(padded).enumerate() {
+        for (i, dy) in dy.chunks_exact(padded).take(count).enumerate() {
             let y = &saved.y[from + i * plan.width()..][..size];
             means[i] = dot_body::<V>(y, &dy[..size]);
             log_sums[i] = saved.log_sums[(item.row + i) * plan.heads + head];
@@ -144,8 +145,9 @@ fn item_body<V: Vector>(
     let panel = item.length * padded;
     let rest = memory.len() - 4 * panel;
     let [k, v, dk, dv, memory] = split(memory, [panel, panel, panel, panel, rest]);
-    copy_rows(k, padded, &plan.qkv[plan.place(item.start, 1, head)..], stride, plan.head_size);
-    copy_rows(v, padded, &plan.qkv[plan.place(item.start, 2, head)..], stride, plan.head_size);
+    let size = (item.length, plan.head_size);
+    copy_rows::<V>(k, padded, &plan.qkv[plan.place(item.start, 1, head)..], stride, size);
+    copy_rows::<V>(v, padded, &plan.qkv[plan.place(item.start, 2, head)..], stride, size);
     dk.fill(0.0);
     dv.fill(0.0);
     let mut panels = Panels { k, v, dk, dv };
@@ -156,21 +158,21 @@ fn item_body<V: Vector>(
         for key in (0..queries.keys(plan.mask)).step_by(KEYS) {
             tile::<V>(&mut panels, &mut block, plan, (queries, head), key);
         }
-        write(dqkv, plan, (item.start + first, 0, head), block.dq);
+        write::<V>(dqkv, plan, (item.start + first, 0, head), block.dq);
     }
     clear_others(dqkv, plan, item, head);
-    write(dqkv, plan, (item.start, 1, head), panels.dk);
-    write(dqkv, plan, (item.start, 2, head), panels.dv);
+    write::<V>(dqkv, plan, (item.start, 1, head), panels.dk);
+    write::<V>(dqkv, plan, (item.start, 2, head), panels.dv);
 }
 
 /// Writes padded rows to one head of the queries, keys or values of the tokens from the first one.
 #[inline(always)]
-fn write(dqkv: Disjoint<'_>, plan: Plan<'_>, (token, part, head): (usize, usize, usize), rows: &[f32]) {
+fn write<V: Vector>(dqkv: Disjoint<'_>, plan: Plan<'_>, (token, part, head): (usize, usize, usize), rows: &[f32]) {
     for (i, row) in rows.chunks_exact(plan.padded).enumerate() {
         let start = plan.place(token + i, part, head);
         // SAFETY: only this piece of work writes this head of this token.
         let to = unsafe { dqkv.slice(start..start + plan.head_size) };
-        to.copy_from_slice(&row[..plan.head_size]);
+        copy_row::<V>(to, &row[..plan.head_size]);
     }
 }
 

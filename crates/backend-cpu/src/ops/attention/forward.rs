@@ -2,7 +2,7 @@
 
 use super::{Item, KEYS, Plan, QUERIES, copy_rows, hide_future, scale_all, split, transpose, with_items};
 use crate::Cpu;
-use crate::ops::math::exp;
+use crate::ops::math::{exp, ln};
 use crate::ops::tile::{Tile, product};
 use crate::parallel::{Disjoint, with_scratch};
 use crate::simd::{Vector, kernel};
@@ -58,8 +58,9 @@ fn item_body<V: Vector>(out: Outputs<'_>, plan: Plan<'_>, item: Item, head: usiz
         let rest = memory.len() - 2 * keys * padded;
         split(memory, [keys * padded, keys * padded, rest])
     };
-    copy_rows(k, padded, &plan.qkv[plan.place(item.start, 1, head)..], stride, plan.head_size);
-    copy_rows(v, padded, &plan.qkv[plan.place(item.start, 2, head)..], stride, plan.head_size);
+    let size = (keys, plan.head_size);
+    copy_rows::<V>(k, padded, &plan.qkv[plan.place(item.start, 1, head)..], stride, size);
+    copy_rows::<V>(v, padded, &plan.qkv[plan.place(item.start, 2, head)..], stride, size);
     for first in (item.first..item.end).step_by(QUERIES) {
         query_block::<V>(out, plan, (item.block(first), head), (k, v), memory);
     }
@@ -77,9 +78,9 @@ fn query_block<V: Vector>(
     let (padded, count) = (plan.padded, item.end - item.first);
     let width = count.next_multiple_of(V::LANES);
     let [q, qt, scores, factors, y, greatest, total, shrink] = split(memory, sizes(padded, width, count));
-    copy_rows(q, padded, &plan.qkv[plan.place(item.start + item.first, 0, head)..], 3 * plan.width(), plan.head_size);
-    transpose(qt, width, q, padded, plan.scale);
-    y.fill(0.0);
+    let queries = &plan.qkv[plan.place(item.start + item.first, 0, head)..];
+    copy_rows::<V>(q, padded, queries, 3 * plan.width(), (count, plan.head_size));
+    transpose::<V>(qt, width, q, padded, plan.scale);
     greatest.fill(f32::NEG_INFINITY);
     total.fill(0.0);
     let mut softmax = Softmax { greatest, total, shrink };
@@ -97,25 +98,37 @@ fn query_block<V: Vector>(
         if plan.factors::<V>(&mut factors[..n * width], width, item.start + item.first, head, key) {
             scale_all::<V>(scores, factors);
         }
-        for (y, &shrink) in y.chunks_exact_mut(padded).zip(softmax.shrink.iter()) {
-            y.iter_mut().for_each(|y| *y *= shrink);
+        if key > 0 {
+            for (y, &shrink) in y.chunks_exact_mut(padded).zip(softmax.shrink.iter()) {
+                y.iter_mut().for_each(|y| *y *= shrink);
+            }
         }
-        let tile = Tile { m: count, n: padded, k: n, a: (1, width), b: padded, c: padded, add: true };
+        let tile = Tile { m: count, n: padded, k: n, a: (1, width), b: padded, c: padded, add: key > 0 };
         product::<V>(y, scores, &v[key * padded..], tile);
     }
-    write(out, plan, (item, head), y, &softmax);
+    write::<V>(out, plan, (item, head), y, &mut softmax);
 }
 
 /// Lengths of the scratch memory of a block of queries.
 fn sizes(padded: usize, width: usize, count: usize) -> [usize; 8] {
     let tile = KEYS * width;
-    [count * padded, padded * width, tile, tile, count * padded, width, width, width]
+    [width * padded, padded * width, tile, tile, count * padded, width, width, width]
 }
 
 /// Divides by the sum of the softmax and writes the rows of this head.
 #[inline(always)]
-fn write(out: Outputs<'_>, plan: Plan<'_>, (item, head): (Item, usize), y: &[f32], softmax: &Softmax<'_>) {
+fn write<V: Vector>(
+    out: Outputs<'_>,
+    plan: Plan<'_>,
+    (item, head): (Item, usize),
+    y: &[f32],
+    softmax: &mut Softmax<'_>,
+) {
     let (width, size) = (plan.width(), plan.head_size);
+    for (greatest, total) in softmax.greatest.iter_mut().zip(softmax.total.iter_mut()) {
+        *greatest += ln(*total);
+        *total = 1.0 / *total;
+    }
     for (q, from) in y.chunks_exact(plan.padded).enumerate() {
         let row = item.row + q;
         let start = row * width + head * size;
@@ -124,9 +137,12 @@ fn write(out: Outputs<'_>, plan: Plan<'_>, (item, head): (Item, usize), y: &[f32
             let place = row * plan.heads + head;
             (out.y.slice(start..start + size), out.log_sums.slice(place..place + 1))
         };
-        let share = 1.0 / softmax.total[q];
-        y.iter_mut().zip(from).for_each(|(y, from)| *y = from * share);
-        log_sum[0] = softmax.greatest[q] + softmax.total[q].ln();
+        let share = softmax.total[q];
+        for (y, from) in y.chunks_mut(V::LANES).zip(from.chunks_exact(V::LANES)) {
+            let from = V::load(from) * V::splat(share);
+            if y.len() == V::LANES { from.store(y) } else { from.store_first(y) }
+        }
+        log_sum[0] = softmax.greatest[q];
     }
 }
 

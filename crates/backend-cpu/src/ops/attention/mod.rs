@@ -139,24 +139,45 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Copies rows of `size` values, `stride` apart, to rows of `padded` values, with zeros after them.
+/// Copies a row vector by vector: for the few values of a head that takes less than a call that copies memory.
 #[inline(always)]
-fn copy_rows(to: &mut [f32], padded: usize, from: &[f32], stride: usize, size: usize) {
-    for (to, from) in to.chunks_exact_mut(padded).zip(from.chunks(stride)) {
-        to[..size].copy_from_slice(&from[..size]);
-        to[size..].fill(0.0);
+fn copy_row<V: Vector>(to: &mut [f32], from: &[f32]) {
+    for (to, from) in to.chunks_mut(V::LANES).zip(from.chunks(V::LANES)) {
+        if to.len() == V::LANES {
+            V::load(from).store(to);
+        } else {
+            to.copy_from_slice(from);
+        }
     }
 }
 
-/// `to[e, row] = from[row, e] · factor` for `width` columns, with zeros where there is no row.
+/// Copies `count` rows of `size` values, `stride` apart, to rows of `padded` values. Zeros follow, in a row and in rows
+/// after the last.
 #[inline(always)]
-fn transpose(to: &mut [f32], width: usize, from: &[f32], padded: usize, factor: f32) {
-    let rows = from.len() / padded;
-    for (e, to) in to.chunks_exact_mut(width).enumerate() {
-        for (row, to) in to[..rows].iter_mut().enumerate() {
-            *to = from[row * padded + e] * factor;
+fn copy_rows<V: Vector>(to: &mut [f32], padded: usize, from: &[f32], stride: usize, (count, size): (usize, usize)) {
+    let (copied, rest) = to.split_at_mut(count * padded);
+    for (to, from) in copied.chunks_exact_mut(padded).zip(from.chunks(stride)) {
+        copy_row::<V>(&mut to[..size], &from[..size]);
+        if size < padded {
+            to[size..].fill(0.0);
         }
-        to[rows..].fill(0.0);
+    }
+    rest.fill(0.0);
+}
+
+/// `to[e, row] = from[row, e] · factor`, both in whole vectors: `width` rows of `padded` values.
+#[inline(always)]
+fn transpose<V: Vector>(to: &mut [f32], width: usize, from: &[f32], padded: usize, factor: f32) {
+    assert!(width.is_multiple_of(V::LANES) && padded.is_multiple_of(V::LANES), "{width} x {padded}");
+    assert!(from.len() >= width * padded && to.len() >= width * padded, "{width} x {padded}");
+    for row in (0..width).step_by(V::LANES) {
+        for e in (0..padded).step_by(V::LANES) {
+            // SAFETY: the square lies in both matrices, whose lengths were checked.
+            unsafe {
+                let (to, from) = (to.as_mut_ptr().add(e * width + row), from.as_ptr().add(row * padded + e));
+                V::transpose((to, width), (from, padded), V::splat(factor));
+            }
+        }
     }
 }
 
