@@ -3,7 +3,9 @@
 //! With probabilities `P`, dropout factors `M`, `dP = (dy · Vᵀ) ∘ M` and `D = rowsum(dy ∘ y)`:
 //! `dV = (P ∘ M)ᵀ · dy`, `dS = P ∘ (dP - D)`, `dQ = scale dS · K`, `dK = scale dSᵀ · Q`.
 
-use super::{Item, KEYS, Plan, QUERIES, copy_row, copy_rows, hide_future, scale_all, split, transpose, with_items};
+use super::{
+    Item, KEYS, MASK_ROW, Plan, QUERIES, copy_row, copy_rows, for_each_item, hide_future, scale_all, split, transpose,
+};
 use crate::Cpu;
 use crate::ops::attention_pool::dot_body;
 use crate::ops::math::exp;
@@ -203,12 +205,9 @@ pub(crate) fn backward(
     let plan = Plan::new(qkv, dropout.as_ref(), &shape);
     let saved = Saved { y, log_sums, dy };
     let dqkv = Disjoint::new(dqkv);
-    with_items(&shape, usize::MAX, |items| {
-        cpu.parallel(items.len() * plan.heads, |i| {
-            let (work, head) = (items[i / plan.heads], i % plan.heads);
-            let block: usize = Block::sizes(plan.padded, QUERIES, QUERIES).iter().sum();
-            let memory = block + 4 * work.length * plan.padded;
-            with_scratch(memory, |memory| item(cpu.isa(), dqkv, plan, saved, (work, head), memory));
-        });
+    for_each_item(cpu, &shape, MASK_ROW as usize, |work, head| {
+        let block: usize = Block::sizes(plan.padded, QUERIES, QUERIES).iter().sum();
+        let memory = block + 4 * work.length * plan.padded;
+        with_scratch(memory, |memory| item(cpu.isa(), dqkv, plan, saved, (work, head), memory));
     });
 }

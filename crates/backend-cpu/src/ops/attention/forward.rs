@@ -1,6 +1,6 @@
 //! Forward of attention.
 
-use super::{Item, KEYS, Plan, QUERIES, copy_rows, hide_future, scale_all, split, transpose, with_items};
+use super::{Item, KEYS, Plan, QUERIES, copy_rows, for_each_item, hide_future, scale_all, split, transpose};
 use crate::Cpu;
 use crate::ops::math::{exp, ln};
 use crate::ops::tile::{Tile, product};
@@ -159,12 +159,9 @@ pub(crate) fn forward(
 ) {
     let plan = Plan::new(qkv, dropout.as_ref(), &shape);
     let out = Outputs { y: Disjoint::new(y), log_sums: Disjoint::new(log_sums) };
-    with_items(&shape, CHUNK, |items| {
-        cpu.parallel(items.len() * plan.heads, |i| {
-            let (work, head) = (items[i / plan.heads], i % plan.heads);
-            let block: usize = sizes(plan.padded, QUERIES, QUERIES).iter().sum();
-            let memory = block + 2 * work.keys(plan.mask) * plan.padded;
-            with_scratch(memory, |memory| item(cpu.isa(), out, plan, work, head, memory));
-        });
+    for_each_item(cpu, &shape, CHUNK, |work, head| {
+        let block: usize = sizes(plan.padded, QUERIES, QUERIES).iter().sum();
+        let memory = block + 2 * work.keys(plan.mask) * plan.padded;
+        with_scratch(memory, |memory| item(cpu.isa(), out, plan, work, head, memory));
     });
 }

@@ -5,8 +5,9 @@
 //! (<https://arxiv.org/abs/1805.02867>), so no more than one tile of scores per thread is ever in memory, and backward
 //! recomputes it (<https://arxiv.org/abs/2205.14135>).
 //!
-//! A piece of work is a head of a sequence (in forward, of up to 256 queries of it), the longest first. It copies keys
-//! and values to contiguous rows padded to whole vectors, and writes columns that no other piece writes.
+//! A piece of work is a head of a sequence (in forward, of up to 256 queries of it), or several heads of a short one; the
+//! longest come first. It copies keys and values to contiguous rows padded to whole vectors, and writes columns that no
+//! other piece writes.
 
 mod backward;
 mod forward;
@@ -14,6 +15,7 @@ mod forward;
 pub(crate) use backward::backward;
 pub(crate) use forward::forward;
 
+use crate::Cpu;
 use crate::ops::dropout::{BLOCK, tile_factors};
 use crate::simd::Vector;
 use finetone_backend::{AttentionShape, Dropout, Mask, Queries};
@@ -23,6 +25,9 @@ use std::cell::Cell;
 const QUERIES: usize = 64;
 /// Keys of a tile, a multiple of the elements of a block of the dropout generator.
 const KEYS: usize = 64;
+/// Scores of a piece of work at least, as far as the heads of a sequence go: what short sequences take should not be
+/// less than handing it out.
+const SCORES: usize = 64 * 64;
 /// Elements of the dropout mask from a query's row to that of the next head.
 const MASK_ROW: u64 = 1 << 20;
 
@@ -53,36 +58,68 @@ impl Item {
             Mask::Causal => self.end,
         }
     }
+
+    /// Scores of a head, at most.
+    fn scores(&self, mask: Mask) -> usize {
+        self.keys(mask) * (self.end - self.first)
+    }
+}
+
+/// Some heads of an item.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    item: Item,
+    first_head: usize,
+    end_head: usize,
+}
+
+impl Piece {
+    fn scores(&self, mask: Mask) -> usize {
+        self.item.scores(mask) * (self.end_head - self.first_head)
+    }
 }
 
 thread_local! {
     /// The list of the pieces of work, kept by the thread that hands them out.
-    static ITEMS: Cell<Vec<Item>> = const { Cell::new(Vec::new()) };
+    static PIECES: Cell<Vec<Piece>> = const { Cell::new(Vec::new()) };
 }
 
-/// Lends the pieces of work of one head, the longest first, with at most `queries` queries each.
-fn with_items(shape: &AttentionShape<'_>, queries: usize, work: impl FnOnce(&[Item])) {
+/// The items of sequence `s`, with at most `queries` queries each.
+fn items(shape: &AttentionShape<'_>, s: usize, queries: usize) -> impl Iterator<Item = Item> {
+    let (start, length) = (shape.starts[s] as usize, (shape.starts[s + 1] - shape.starts[s]) as usize);
+    assert!(length > 0, "sequence {s} is empty");
+    assert!((length as u64) <= MASK_ROW, "a sequence of {length} tokens, more than {MASK_ROW}");
+    let (asking, row) = match shape.queries {
+        Queries::All => (0..length, start),
+        Queries::First => (0..1, s),
+        Queries::Last => (length - 1..length, s),
+    };
+    let end = asking.end;
+    asking.step_by(queries).enumerate().map(move |(i, first)| {
+        let end = end.min(first.saturating_add(queries));
+        Item { start, length, first, end, row: row + i * queries }
+    })
+}
+
+/// Calls `work` with all items and heads, the longest pieces first; an item has at most `queries` queries.
+fn for_each_item(cpu: &Cpu, shape: &AttentionShape<'_>, queries: usize, work: impl Fn(Item, usize) + Sync) {
     // Taken rather than borrowed: while this thread waits for others it may start an attention of its own.
-    let mut items = ITEMS.take();
-    items.clear();
-    for (s, pair) in shape.starts.windows(2).enumerate() {
-        let (start, length) = (pair[0] as usize, (pair[1] - pair[0]) as usize);
-        assert!(length > 0, "sequence {s} is empty");
-        assert!((length as u64) <= MASK_ROW, "a sequence of {length} tokens, more than {MASK_ROW}");
-        let last = length - 1;
-        match shape.queries {
-            Queries::All => items.extend((0..length).step_by(queries).map(|first| {
-                let end = length.min(first.saturating_add(queries));
-                Item { start, length, first, end, row: start + first }
-            })),
-            Queries::First => items.push(Item { start, length, first: 0, end: 1, row: s }),
-            Queries::Last => items.push(Item { start, length, first: last, end: length, row: s }),
-        }
+    let mut pieces = PIECES.take();
+    pieces.clear();
+    for item in (1..shape.starts.len()).flat_map(|s| items(shape, s - 1, queries)) {
+        let heads = (SCORES / item.scores(shape.mask)).clamp(1, shape.heads);
+        pieces.extend((0..shape.heads).step_by(heads).map(|first_head| {
+            let end_head = shape.heads.min(first_head + heads);
+            Piece { item, first_head, end_head }
+        }));
     }
     // Pieces write to places of their own, so their order changes no bit, and an unstable sort needs no memory.
-    items.sort_unstable_by_key(|item| std::cmp::Reverse(item.keys(shape.mask) * (item.end - item.first)));
-    work(&items);
-    ITEMS.set(items);
+    pieces.sort_unstable_by_key(|piece| std::cmp::Reverse(piece.scores(shape.mask)));
+    cpu.parallel(pieces.len(), |i| {
+        let Piece { item, first_head, end_head } = pieces[i];
+        (first_head..end_head).for_each(|head| work(item, head));
+    });
+    PIECES.set(pieces);
 }
 
 /// What all pieces of work share.
