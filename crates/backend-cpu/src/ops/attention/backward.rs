@@ -4,7 +4,7 @@
 //! `dV = (P ∘ M)ᵀ · dy`, `dS = P ∘ (dP - D)`, `dQ = scale dS · K`, `dK = scale dSᵀ · Q`.
 
 use super::{
-    Item, KEYS, MASK_ROW, Plan, QUERIES, copy_row, copy_rows, for_each_item, hide_future, scale_all, split, transpose,
+    Item, KEYS, MASK_ROW, Plan, QUERIES, copy_rows, for_each_item, hide_future, scale_all, scaled_row, split, transpose,
 };
 use crate::Cpu;
 use crate::ops::attention_pool::dot_body;
@@ -174,7 +174,7 @@ fn write<V: Vector>(dqkv: Disjoint<'_>, plan: Plan<'_>, (token, part, head): (us
         let start = plan.place(token + i, part, head);
         // SAFETY: only this piece of work writes this head of this token.
         let to = unsafe { dqkv.slice(start..start + plan.head_size) };
-        copy_row::<V>(to, &row[..plan.head_size]);
+        scaled_row::<V>(to, &row[..plan.head_size], 1.0);
     }
 }
 

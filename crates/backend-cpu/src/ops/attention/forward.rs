@@ -1,6 +1,8 @@
 //! Forward of attention.
 
-use super::{Item, KEYS, Plan, QUERIES, copy_rows, for_each_item, hide_future, scale_all, split, transpose};
+use super::{
+    Item, KEYS, Plan, QUERIES, copy_rows, for_each_item, hide_future, scale_all, scaled_row, split, transpose,
+};
 use crate::Cpu;
 use crate::ops::math::{exp, ln};
 use crate::ops::tile::{Tile, product};
@@ -137,11 +139,7 @@ fn write<V: Vector>(
             let place = row * plan.heads + head;
             (out.y.slice(start..start + size), out.log_sums.slice(place..place + 1))
         };
-        let share = softmax.total[q];
-        for (y, from) in y.chunks_mut(V::LANES).zip(from.chunks_exact(V::LANES)) {
-            let from = V::load(from) * V::splat(share);
-            if y.len() == V::LANES { from.store(y) } else { from.store_first(y) }
-        }
+        scaled_row::<V>(y, &from[..size], softmax.total[q]);
         log_sum[0] = softmax.greatest[q];
     }
 }

@@ -176,15 +176,17 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Copies a row vector by vector: for the few values of a head that takes less than a call that copies memory.
+/// `to = factor from`, vector by vector: for the few values of a head that takes less than a call that copies memory.
 #[inline(always)]
-fn copy_row<V: Vector>(to: &mut [f32], from: &[f32]) {
-    for (to, from) in to.chunks_mut(V::LANES).zip(from.chunks(V::LANES)) {
-        if to.len() == V::LANES {
-            V::load(from).store(to);
-        } else {
-            to.copy_from_slice(from);
-        }
+fn scaled_row<V: Vector>(to: &mut [f32], from: &[f32], factor: f32) {
+    let mut whole = to.chunks_exact_mut(V::LANES);
+    let vectors = from.chunks_exact(V::LANES);
+    let rest = vectors.remainder();
+    for (to, from) in whole.by_ref().zip(vectors) {
+        (V::load(from) * V::splat(factor)).store(to);
+    }
+    for (to, from) in whole.into_remainder().iter_mut().zip(rest) {
+        *to = from * factor;
     }
 }
 
@@ -194,7 +196,7 @@ fn copy_row<V: Vector>(to: &mut [f32], from: &[f32]) {
 fn copy_rows<V: Vector>(to: &mut [f32], padded: usize, from: &[f32], stride: usize, (count, size): (usize, usize)) {
     let (copied, rest) = to.split_at_mut(count * padded);
     for (to, from) in copied.chunks_exact_mut(padded).zip(from.chunks(stride)) {
-        copy_row::<V>(&mut to[..size], &from[..size]);
+        scaled_row::<V>(&mut to[..size], &from[..size], 1.0);
         if size < padded {
             to[size..].fill(0.0);
         }
