@@ -60,7 +60,8 @@ pub(crate) fn ln(x: f32) -> f32 {
         series = series * square + 1.0 / divisor;
     }
     let double = t + t;
-    n as f32 * std::f32::consts::LN_2 + (series * square * double + double) + (x - x)
+    // The last term is zero, or not a number where `x` is no finite number.
+    n as f32 * std::f32::consts::LN_2 + (series * square * double + double) + 0.0 * x
 }
 
 /// `Σ coefficients[i] x^i`.
