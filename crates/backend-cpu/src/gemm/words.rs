@@ -208,6 +208,25 @@ fn line<V: Vector>(precision: Precision, row: &[f32], first: usize, per_scale: f
     }
 }
 
+/// The columns of `words`, as many as there is room for, each as a row of a panel.
+#[inline(always)]
+fn transpose<V: Vector>(words: &[[f32; MAX_LANES]; MAX_LANES], to: &mut [f32]) {
+    let mut columns = [[0.0; MAX_LANES]; MAX_LANES];
+    for (row, column) in
+        (0..MAX_LANES).step_by(V::LANES).flat_map(|r| (0..MAX_LANES).step_by(V::LANES).map(move |c| (r, c)))
+    {
+        // SAFETY: a block of `LANES` words each way lies in both arrays.
+        unsafe {
+            let from = words.as_ptr().cast::<f32>().add(row * MAX_LANES + column);
+            let to = columns.as_mut_ptr().cast::<f32>().add(column * MAX_LANES + row);
+            V::transpose((to, MAX_LANES), (from, MAX_LANES), None);
+        }
+    }
+    for (to, column) in to.chunks_mut(WIDTH).zip(&columns) {
+        to[..MAX_LANES].copy_from_slice(column);
+    }
+}
+
 #[inline(always)]
 fn columns_body<V: Vector>(panel: &mut [f32], rows: &[f32], k: usize, precision: Precision, per_scale: &[f32; WIDTH]) {
     for (block, to) in panel.chunks_mut(MAX_LANES * WIDTH).enumerate() {
@@ -216,10 +235,7 @@ fn columns_body<V: Vector>(panel: &mut [f32], rows: &[f32], k: usize, precision:
             for (column, row) in rows.chunks_exact(k).enumerate().skip(half).take(MAX_LANES) {
                 words[column - half] = line::<V>(precision, row, block * MAX_LANES, per_scale[column]);
             }
-            V::transpose_words(&mut words);
-            for (to, words) in to.chunks_exact_mut(WIDTH).zip(&words) {
-                to[half..half + MAX_LANES].copy_from_slice(words);
-            }
+            transpose::<V>(&words, &mut to[half..]);
         }
     }
 }
@@ -245,22 +261,6 @@ kernel!(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn transpose_body<V: Vector>(words: &mut [[f32; MAX_LANES]; MAX_LANES]) {
-        V::transpose_words(words);
-    }
-    kernel!(transpose(words: &mut [[f32; MAX_LANES]; MAX_LANES]) = transpose_body);
-
-    #[test]
-    fn rows_become_columns() {
-        for isa in Isa::available() {
-            let mut words = std::array::from_fn(|row| std::array::from_fn(|column| (row * 100 + column) as f32));
-            transpose(isa, &mut words);
-            for (row, column) in (0..MAX_LANES).flat_map(|row| (0..MAX_LANES).map(move |column| (row, column))) {
-                assert_eq!(words[row][column], (column * 100 + row) as f32, "{isa:?}");
-            }
-        }
-    }
 
     #[test]
     fn bf16_rounds_to_the_nearest_even() {

@@ -64,23 +64,11 @@ pub(crate) trait Vector:
     /// the even lanes, the second half in the odd ones.
     fn keep_by_halves(numbers: [Self; 4], bits: (Self::Wide, Self::Wide), bound: u16) -> [Self; 4];
 
-    /// Turns rows of words into columns.
-    #[inline(always)]
-    fn transpose_words(words: &mut [[f32; MAX_LANES]; MAX_LANES]) {
-        for row in 1..MAX_LANES {
-            for column in 0..row {
-                let word = words[row][column];
-                words[row][column] = words[column][row];
-                words[column][row] = word;
-            }
-        }
-    }
-
-    /// Transposes `LANES` rows of `LANES` numbers, a stride apart, and multiplies by `factor`.
+    /// Transposes `LANES` rows of `LANES` words, a stride apart, which may be numbers to be multiplied by `factor`.
     ///
     /// # Safety
     /// `from` is valid for reads of these rows at its stride, and `to` for writes at its own.
-    unsafe fn transpose(to: (*mut f32, usize), from: (*const f32, usize), factor: Self);
+    unsafe fn transpose(to: (*mut f32, usize), from: (*const f32, usize), factor: Option<Self>);
 
     /// The first `LANES` of `values`.
     #[inline(always)]

@@ -111,11 +111,18 @@ impl Vector for Portable {
         Self(out)
     }
     #[inline(always)]
-    unsafe fn transpose((to, to_stride): (*mut f32, usize), (from, from_stride): (*const f32, usize), factor: Self) {
+    unsafe fn transpose(
+        (to, to_stride): (*mut f32, usize),
+        (from, from_stride): (*const f32, usize),
+        factor: Option<Self>,
+    ) {
         for row in 0..8 {
             for column in 0..8 {
                 // SAFETY: the caller grants both places.
-                unsafe { *to.add(column * to_stride + row) = *from.add(row * from_stride + column) * factor.0[column] };
+                unsafe {
+                    let word = *from.add(row * from_stride + column);
+                    *to.add(column * to_stride + row) = factor.map_or(word, |factor| word * factor.0[column]);
+                }
             }
         }
     }

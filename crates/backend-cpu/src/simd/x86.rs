@@ -121,13 +121,20 @@ impl Vector for Avx2 {
         unsafe { sum(_mm_add_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0))) }
     }
     #[inline(always)]
-    unsafe fn transpose((to, to_stride): (*mut f32, usize), (from, from_stride): (*const f32, usize), factor: Self) {
+    unsafe fn transpose(
+        (to, to_stride): (*mut f32, usize),
+        (from, from_stride): (*const f32, usize),
+        factor: Option<Self>,
+    ) {
         // SAFETY: AVX2 was detected, and the caller grants all rows.
         unsafe {
             // Four columns of four rows in each half of a register, for the upper and the lower rows.
             let mut fours = [_mm256_setzero_ps(); 8];
             for (group, fours) in fours.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-                let row = |i: usize| _mm256_mul_ps(_mm256_loadu_ps(from.add((4 * group + i) * from_stride)), factor.0);
+                let row = |i: usize| {
+                    let row = _mm256_loadu_ps(from.add((4 * group + i) * from_stride));
+                    factor.map_or(row, |factor| _mm256_mul_ps(row, factor.0))
+                };
                 let (low, high) = (_mm256_unpacklo_ps(row(0), row(1)), _mm256_unpackhi_ps(row(0), row(1)));
                 let (low, high) = (_mm256_castps_pd(low), _mm256_castps_pd(high));
                 let (lower, higher) = (_mm256_unpacklo_ps(row(2), row(3)), _mm256_unpackhi_ps(row(2), row(3)));
@@ -260,40 +267,6 @@ impl Vector for Avx512 {
             Self(_mm512_cvtepi32_ps(_mm512_srai_epi32::<24>(top)))
         }
     }
-    /// In four rounds, each of which exchanges blocks of half the size: single words, pairs, quarters, halves.
-    #[inline(always)]
-    fn transpose_words(words: &mut [[f32; 16]; 16]) {
-        // SAFETY: the instruction set was detected, and every row has sixteen words.
-        unsafe {
-            let mut r: [__m512; 16] = std::array::from_fn(|i| _mm512_loadu_ps(words[i].as_ptr()));
-            for i in (0..16).step_by(2) {
-                (r[i], r[i + 1]) = (_mm512_unpacklo_ps(r[i], r[i + 1]), _mm512_unpackhi_ps(r[i], r[i + 1]));
-            }
-            let pair = |a: __m512, b: __m512, high: bool| {
-                let (a, b) = (_mm512_castps_pd(a), _mm512_castps_pd(b));
-                _mm512_castpd_ps(if high { _mm512_unpackhi_pd(a, b) } else { _mm512_unpacklo_pd(a, b) })
-            };
-            for i in (0..16).step_by(4) {
-                let [a, b, c, d] = [r[i], r[i + 1], r[i + 2], r[i + 3]];
-                r[i..i + 4].copy_from_slice(&[
-                    pair(a, c, false),
-                    pair(a, c, true),
-                    pair(b, d, false),
-                    pair(b, d, true),
-                ]);
-            }
-            // Row `4 i + j` now holds column `j` of every quarter of the rows `4 i .. 4 i + 4`.
-            for j in 0..4 {
-                let [a, b, c, d] = [r[j], r[4 + j], r[8 + j], r[12 + j]];
-                let (low, high) = (_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0xEE>(a, b));
-                let (low2, high2) = (_mm512_shuffle_f32x4::<0x44>(c, d), _mm512_shuffle_f32x4::<0xEE>(c, d));
-                _mm512_storeu_ps(words[j].as_mut_ptr(), _mm512_shuffle_f32x4::<0x88>(low, low2));
-                _mm512_storeu_ps(words[4 + j].as_mut_ptr(), _mm512_shuffle_f32x4::<0xDD>(low, low2));
-                _mm512_storeu_ps(words[8 + j].as_mut_ptr(), _mm512_shuffle_f32x4::<0x88>(high, high2));
-                _mm512_storeu_ps(words[12 + j].as_mut_ptr(), _mm512_shuffle_f32x4::<0xDD>(high, high2));
-            }
-        }
-    }
     #[inline(always)]
     fn select_less(self, bound: Self, then: Self, otherwise: Self) -> Self {
         // SAFETY: AVX-512 was detected, as for every method of this type.
@@ -308,13 +281,20 @@ impl Vector for Avx512 {
         Avx2(unsafe { _mm256_add_ps(_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0)) }).sum()
     }
     #[inline(always)]
-    unsafe fn transpose((to, to_stride): (*mut f32, usize), (from, from_stride): (*const f32, usize), factor: Self) {
+    unsafe fn transpose(
+        (to, to_stride): (*mut f32, usize),
+        (from, from_stride): (*const f32, usize),
+        factor: Option<Self>,
+    ) {
         // SAFETY: AVX-512 was detected, and the caller grants all rows.
         unsafe {
             // Four columns of four rows in each quarter of a register, for each four rows.
             let mut fours = [_mm512_setzero_ps(); 16];
             for (group, fours) in fours.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-                let row = |i: usize| _mm512_mul_ps(_mm512_loadu_ps(from.add((4 * group + i) * from_stride)), factor.0);
+                let row = |i: usize| {
+                    let row = _mm512_loadu_ps(from.add((4 * group + i) * from_stride));
+                    factor.map_or(row, |factor| _mm512_mul_ps(row, factor.0))
+                };
                 let (low, high) = (_mm512_unpacklo_ps(row(0), row(1)), _mm512_unpackhi_ps(row(0), row(1)));
                 let (low, high) = (_mm512_castps_pd(low), _mm512_castps_pd(high));
                 let (lower, higher) = (_mm512_unpacklo_ps(row(2), row(3)), _mm512_unpackhi_ps(row(2), row(3)));

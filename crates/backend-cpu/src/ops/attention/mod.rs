@@ -214,7 +214,7 @@ fn transpose<V: Vector>(to: &mut [f32], width: usize, from: &[f32], padded: usiz
             // SAFETY: the square lies in both matrices, whose lengths were checked.
             unsafe {
                 let (to, from) = (to.as_mut_ptr().add(e * width + row), from.as_ptr().add(row * padded + e));
-                V::transpose((to, width), (from, padded), V::splat(factor));
+                V::transpose((to, width), (from, padded), Some(V::splat(factor)));
             }
         }
     }
