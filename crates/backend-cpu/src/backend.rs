@@ -377,22 +377,27 @@ impl Backend for Cpu {
         loss::cross_entropy(losses, dlogits, cut("logits", logits, rows * classes, loss), targets, loss);
     }
 
-    fn global_norm(&self, grads: &Buffer, len: usize) -> f64 {
-        optimiser::global_norm(self, cut("grads", grads, len, &"the norm"))
+    fn global_norm(&self, grads: &Buffer, spans: &[Span]) -> f64 {
+        let end = spans.iter().map(|span| span.range().end).max().unwrap_or(0);
+        optimiser::global_norm(self, cut("grads", grads, end, &"the norm"), spans)
     }
 
     fn adamw(
         &self,
         weight: &mut Weight,
         (first, second): (&mut Buffer, &mut Buffer),
-        grads: &Buffer,
+        grads: &mut Buffer,
         span: Span,
+        rows: Option<&[u32]>,
         update: &AdamW,
     ) {
         let shape = weight.shape();
-        let (first, second) = (at(first, span, shape.len(), &shape), at(second, span, shape.len(), &shape));
-        let grads = &cut("grads", grads, span.start + span.len, &span)[span.range()];
-        optimiser::adamw(self, weight.master_mut(), first, second, grads, update);
+        let [first, second, grads] = [first, second, grads].map(|buffer| at(buffer, span, shape.len(), &shape));
+        let values = [weight.master_mut(), first, second, grads];
+        match rows {
+            None => optimiser::adamw(self, values, update),
+            Some(rows) => optimiser::adamw_of_rows(self, values, rows, shape.columns, update),
+        }
         weight.refresh(self);
     }
 }

@@ -85,7 +85,7 @@ fn norms_and_the_norm_of_gradients() {
         let span = |start| Some(Span { start, len: width });
         let slots = NormSlots { gain: span(0), bias: span(width) };
         cpu.norm_backward(&mut dx, (&mut grads, slots), &dy, (&x, &stats), &gain, shape);
-        let norm = cpu.global_norm(&x, rows * width).to_bits();
+        let norm = cpu.global_norm(&x, &[Span { start: 0, len: rows * width }]).to_bits();
         let mut halves = cpu.zeros(4);
         let parts: Vec<f32> = (0..4).map(|i| ((norm >> (16 * i)) & 0xFFFF) as f32).collect();
         cpu.write(&mut halves, &parts);

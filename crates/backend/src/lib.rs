@@ -310,16 +310,20 @@ pub trait Backend: Clone + Send + Sync + 'static {
         targets: Targets<'_>,
         loss: &Loss,
     );
-    /// Euclidean norm of the first `len` values.
-    fn global_norm(&self, grads: &Self::Buffer, len: usize) -> f64;
-    /// One decoupled-weight-decay Adam step on `weight`, whose gradient and moments lie at `span`; the packed forms are
-    /// rebuilt on the way. <https://arxiv.org/abs/1711.05101>
+    /// Euclidean norm of the values at the spans, which do not overlap.
+    fn global_norm(&self, grads: &Self::Buffer, spans: &[Span]) -> f64;
+    /// One decoupled-weight-decay Adam step on `weight`, whose gradient and moments lie at `span`. On the way the gradient
+    /// is set to zero and the packed forms are rebuilt. <https://arxiv.org/abs/1711.05101>
+    ///
+    /// `rows`, ascending, says that the gradients and moments of all other rows are zero: these only decay, which gives
+    /// the same bits, and their gradients and moments are not looked at.
     fn adamw(
         &self,
         weight: &mut Self::Weight,
         moments: (&mut Self::Buffer, &mut Self::Buffer),
-        grads: &Self::Buffer,
+        grads: &mut Self::Buffer,
         span: Span,
+        rows: Option<&[u32]>,
         update: &AdamW,
     );
 }

@@ -6,13 +6,14 @@
 //!
 //! What one training step calls, in order:
 //! [`PackedBatch::pack`] → [`Transformer::forward`] → `Backend::cross_entropy` → [`Transformer::backward`] →
-//! `Backend::global_norm` → `Backend::adamw`.
+//! [`Gradients::norm`] → [`Gradients::adamw`].
 
 mod asked;
 pub mod checkpoint;
 pub mod config;
 mod error;
 pub mod families;
+mod gradients;
 mod initialise;
 pub mod layers;
 mod packed_batch;
@@ -22,7 +23,8 @@ mod workspace;
 
 pub use config::{Family, HeadConfig, HeadPooling, ModelConfig, Output, Placement};
 pub use error::ModelError;
+pub use gradients::{Gradients, Moments};
 pub use packed_batch::PackedBatch;
-pub use params::{Gradients, Init, ParamId, ParamSpec, ParamTable, Parameters, Part};
+pub use params::{Init, ParamId, ParamSpec, ParamTable, Parameters, Part};
 pub use transformer::{DropoutKey, Model, Pass, Transformer};
 pub use workspace::{Memory, Workspace, workspace_values};

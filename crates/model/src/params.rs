@@ -45,6 +45,8 @@ pub struct ParamSpec {
     pub init: Init,
     /// Which part of the model it belongs to.
     pub part: Part,
+    /// Whether it is a table of which a pass looks up some rows, so that the others have no gradient.
+    pub looked_up: bool,
     /// Whether it is trained.
     pub trainable: bool,
 }
@@ -63,6 +65,11 @@ impl ParamTable {
         self.spans.push(place_one(&mut self.gradient_len, &spec));
         self.specs.push(spec);
         ParamId(self.specs.len() - 1)
+    }
+
+    /// Notes that only rows of a parameter that a pass looks up have gradients.
+    pub(crate) fn set_looked_up(&mut self, id: ParamId) {
+        self.specs[id.0].looked_up = true;
     }
 
     /// Decides which parameters are trained, and lays out the gradients anew.
@@ -172,18 +179,5 @@ impl<B: Backend> Parameters<B> {
     pub fn set_values(&mut self, backend: &B, id: ParamId, values: &[f32]) {
         let values: Vec<B::Real> = values.iter().map(|&v| B::Real::from_f64(f64::from(v))).collect();
         backend.write_weight(self.get_mut(id), &values);
-    }
-}
-
-/// Gradients of all trained parameters in one contiguous buffer, laid out by the table.
-pub struct Gradients<B: Backend> {
-    /// The numbers, `table.gradient_len()` of them.
-    pub buffer: B::Buffer,
-}
-
-impl<B: Backend> Gradients<B> {
-    /// Zeros for every trained parameter.
-    pub fn new(backend: &B, table: &ParamTable) -> Self {
-        Self { buffer: backend.zeros(table.gradient_len()) }
     }
 }

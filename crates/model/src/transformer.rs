@@ -3,9 +3,10 @@
 use finetone_backend::{Backend, Loss, Queries, Targets};
 
 use crate::config::{ModelConfig, Placement};
+use crate::gradients::Gradients;
 use crate::layers::{Block, Declare, Embedding, Head, Norm, Stack};
 use crate::packed_batch::PackedBatch;
-use crate::params::{Gradients, ParamTable, Parameters, Part};
+use crate::params::{ParamTable, Parameters, Part};
 use crate::workspace::{TrainingMemory, Workspace};
 
 /// What keys the dropout masks of one forward pass of a run.

@@ -6,9 +6,9 @@ use std::alloc::System;
 use std::path::Path;
 
 use finetone_backend::{AdamW, Backend, Loss, Targets};
-use finetone_backend_cpu::{Buffer, Cpu, CpuOptions};
+use finetone_backend_cpu::{Cpu, CpuOptions};
 use finetone_model::checkpoint::{HeadImport, ModelFolder};
-use finetone_model::{DropoutKey, Gradients, Memory, Model, PackedBatch, Workspace};
+use finetone_model::{DropoutKey, Gradients, Memory, Model, Moments, PackedBatch, Workspace};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -21,7 +21,7 @@ struct Run<'a> {
     batch: PackedBatch,
     workspace: Workspace<Cpu>,
     gradients: Gradients<Cpu>,
-    moments: (Buffer, Buffer),
+    moments: Moments<Cpu>,
     losses: Vec<f32>,
     loss: Loss,
     labels: Vec<u32>,
@@ -34,13 +34,12 @@ impl<'a> Run<'a> {
         let (model, _) = folder.load(cpu, folder.config().clone(), HeadImport::Required).unwrap();
         let sequences: Vec<Vec<u32>> = [5_u32, 1, 14, 9].into_iter().map(|length| (1..=length).collect()).collect();
         let batch = PackedBatch::pack(sequences.iter().map(Vec::as_slice), model.config.position_offset);
-        let len = model.table.gradient_len();
         let classes = model.config.head.logits();
         Self {
             cpu,
             workspace: Workspace::for_training(cpu, &model.config, (batch.tokens(), batch.sequences()), Memory::Normal),
             gradients: Gradients::new(cpu, &model.table),
-            moments: (cpu.zeros(len), cpu.zeros(len)),
+            moments: Gradients::moments(cpu, &model.table),
             losses: vec![0.0; batch.sequences()],
             loss: Loss { classes, smoothing: 0.1, class_weights: None, focal_gamma: 0.0, normaliser: 4.0 },
             labels: (0..batch.sequences()).map(|s| (s % classes) as u32).collect(),
@@ -52,19 +51,15 @@ impl<'a> Run<'a> {
     /// Forward, loss, backward, clipping and AdamW.
     fn step(&mut self, step: u64) {
         let Self { cpu, model, batch, workspace, gradients, moments, losses, loss, labels } = self;
-        let len = model.table.gradient_len();
-        cpu.clear(&mut gradients.buffer, len);
         let pass = model.pass(cpu, batch, Some(DropoutKey { seed: 1, step }));
         model.transformer.forward(&pass, workspace);
         model.transformer.loss(&pass, workspace, losses, Targets::Classes(labels), loss);
         model.transformer.backward(&pass, gradients, workspace);
-        let gradient_scale = 1.0 / cpu.global_norm(&gradients.buffer, len).max(1.0);
+        let gradient_scale = 1.0 / gradients.norm(cpu).max(1.0);
         for (id, _) in model.table.iter() {
             let (rate, beta1, beta2, epsilon, weight_decay) = (1e-3, 0.9, 0.999, 1e-8, 0.01);
             let update = AdamW { rate, beta1, beta2, epsilon, weight_decay, step, gradient_scale };
-            let span = model.table.span(id).unwrap();
-            let weight = model.parameters.get_mut(id);
-            cpu.adamw(weight, (&mut moments.0, &mut moments.1), &gradients.buffer, span, &update);
+            gradients.adamw(cpu, (&model.table, &mut model.parameters), id, moments, &update);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use finetone_backend::{Backend, Real};
-use finetone_model::Model;
+use finetone_model::{Model, Moments};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -50,8 +50,6 @@ pub struct Best {
 pub struct Store {
     folder: PathBuf,
 }
-
-type Moments<B> = (<B as Backend>::Buffer, <B as Backend>::Buffer);
 
 const FIRST: &str = "moments.first";
 const SECOND: &str = "moments.second";

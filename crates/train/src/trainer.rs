@@ -12,7 +12,7 @@ use finetone_backend::{AdamW, Backend, Real};
 use finetone_classify::{Forward, probabilities};
 use finetone_data::batching::{epoch_order, micro_batches};
 use finetone_evaluate::{Metric, Predictions};
-use finetone_model::{DropoutKey, Gradients, Model, PackedBatch, Workspace};
+use finetone_model::{DropoutKey, Gradients, Model, Moments, PackedBatch, Workspace};
 
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
@@ -50,7 +50,7 @@ pub struct Trainer<'a, B: Backend> {
     metric: Metric,
     objective: Objective,
     gradients: Gradients<B>,
-    moments: (B::Buffer, B::Buffer),
+    moments: Moments<B>,
     workspace: Workspace<B>,
     batch: PackedBatch,
     losses: Vec<B::Real>,
@@ -72,13 +72,12 @@ impl<'a, B: Backend> Trainer<'a, B> {
         (plan, metric, objective): (Plan, Metric, Objective),
         train: &Rows,
     ) -> Self {
-        let moments = || backend.zeros(model.table.gradient_len());
         let (tokens, sequences) = largest_group(config, train);
         Self {
             backend,
             config,
             gradients: Gradients::new(backend, &model.table),
-            moments: (moments(), moments()),
+            moments: Gradients::moments(backend, &model.table),
             workspace: Workspace::for_training(backend, &model.config, (tokens, sequences), config.memory.into()),
             batch: PackedBatch::default(),
             losses: vec![B::Real::default(); sequences],
@@ -98,6 +97,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         if let Some(step) = store.newest()? {
             let wanted = (step, self.progress.fingerprint);
             self.progress = store.load(self.backend, &mut self.model, &mut self.moments, wanted)?;
+            self.gradients.resume(self.backend, &self.moments);
         }
         Ok(())
     }
@@ -179,7 +179,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
             loss += self.accumulate(train, &group, weight) / weight;
             tokens += self.batch.tokens();
         }
-        let grad_norm = self.backend.global_norm(&self.gradients.buffer, self.model.table.gradient_len());
+        let grad_norm = self.gradients.norm(self.backend);
         self.backend.synchronize().map_err(finetone_classify::ClassifyError::from)?;
         for (what, value) in [("loss", loss), ("gradient", grad_norm)] {
             if !value.is_finite() {
@@ -207,7 +207,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         losses.iter().map(|v| v.to_f64()).sum()
     }
 
-    /// Clips, moves every trained parameter and clears the gradients.
+    /// Clips and moves every trained parameter.
     fn update(&mut self, rate: f64, grad_norm: f64) {
         let clip = self.config.max_grad_norm;
         // The small number is PyTorch's; it keeps the quotient finite for a norm of zero.
@@ -215,7 +215,9 @@ impl<'a, B: Backend> Trainer<'a, B> {
         let blocks = self.model.config.num_hidden_layers;
         let Model { table, parameters, .. } = &mut self.model;
         for (id, spec) in table.iter() {
-            let Some(span) = table.span(id) else { continue };
+            if !spec.trainable {
+                continue;
+            }
             let (factor, weight_decay) = rate_and_decay(spec, blocks, self.config);
             let update = AdamW {
                 rate: rate * factor,
@@ -226,11 +228,8 @@ impl<'a, B: Backend> Trainer<'a, B> {
                 step: self.progress.step + 1,
                 gradient_scale,
             };
-            let weight = parameters.get_mut(id);
-            let moments = (&mut self.moments.0, &mut self.moments.1);
-            self.backend.adamw(weight, moments, &self.gradients.buffer, span, &update);
+            self.gradients.adamw(self.backend, (table, parameters), id, &mut self.moments, &update);
         }
-        self.backend.clear(&mut self.gradients.buffer, table.gradient_len());
     }
 
     /// Memory to measure the model on `rows`.

@@ -3,7 +3,7 @@
 use crate::Cpu;
 use crate::parallel::GRAIN;
 use crate::simd::{Vector, kernel};
-use finetone_backend::AdamW;
+use finetone_backend::{AdamW, Span};
 
 /// Sum of squares in `f64`, in sixteen interleaved parts.
 #[inline(always)]
@@ -22,17 +22,36 @@ fn squares_body<V: Vector>(x: &[f32]) -> f64 {
 
 kernel!(squares(x: &[f32]) -> f64 = squares_body);
 
-/// Euclidean norm: a sum for each piece, then the sum of these in order.
-pub(crate) fn global_norm(cpu: &Cpu, grads: &[f32]) -> f64 {
-    let pieces = grads.len().div_ceil(GRAIN);
+/// Euclidean norm: a sum for each piece, then the sum of these in order. A long span is cut into pieces; the short ones
+/// are taken by the dozen.
+pub(crate) fn global_norm(cpu: &Cpu, grads: &[f32], spans: &[Span]) -> f64 {
+    let is_long = |span: &&Span| span.len > GRAIN;
+    let long = spans.iter().filter(is_long).map(|span| {
+        let values = &grads[span.range()];
+        sum_of_pieces(cpu, values.len().div_ceil(GRAIN), |i| {
+            squares(cpu.isa(), &values[i * GRAIN..((i + 1) * GRAIN).min(values.len())])
+        })
+    });
+    let short = sum_of_pieces(cpu, spans.len().div_ceil(SPANS), |i| {
+        let spans = spans[i * SPANS..].iter().take(SPANS);
+        spans.filter(|span| !is_long(span)).map(|span| squares(cpu.isa(), &grads[span.range()])).sum()
+    });
+    (long.sum::<f64>() + short).sqrt()
+}
+
+/// Spans in a piece of the norm.
+const SPANS: usize = 32;
+
+/// The sum of what `piece` gives for `0..pieces`, in this order.
+fn sum_of_pieces(cpu: &Cpu, pieces: usize, piece: impl Fn(usize) -> f64 + Sync) -> f64 {
     // An `f64` is kept as two values of the shared memory, which holds `f32`.
     cpu.with_partials(2 * pieces, |partials| {
         cpu.chunks([(&mut *partials, 2)], |i, [partial]| {
-            let bits = squares(cpu.isa(), &grads[i * GRAIN..((i + 1) * GRAIN).min(grads.len())]).to_bits();
+            let bits = piece(i).to_bits();
             partial.copy_from_slice(&[f32::from_bits((bits >> 32) as u32), f32::from_bits(bits as u32)]);
         });
         let join = |pair: &[f32]| f64::from_bits((u64::from(pair[0].to_bits()) << 32) | u64::from(pair[1].to_bits()));
-        partials.chunks_exact(2).map(join).sum::<f64>().sqrt()
+        partials.chunks_exact(2).map(join).sum()
     })
 }
 
@@ -78,8 +97,9 @@ impl Factors {
     }
 }
 
+/// One step on some of the parameters; the gradient is set to zero.
 #[inline(always)]
-fn adamw_body<V: Vector>(w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], factors: Factors) {
+fn adamw_body<V: Vector>([w, m, v, g]: [&mut [f32]; 4], factors: &Factors) {
     let whole = w.len() - w.len() % V::LANES;
     for i in (0..whole).step_by(V::LANES) {
         let inputs = [V::load(&w[i..]), V::load(&m[i..]), V::load(&v[i..]), V::load(&g[i..])];
@@ -87,24 +107,51 @@ fn adamw_body<V: Vector>(w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32],
         new_w.store(&mut w[i..]);
         new_m.store(&mut m[i..]);
         new_v.store(&mut v[i..]);
+        V::splat(0.0).store(&mut g[i..]);
     }
     if whole < w.len() {
-        let (w, m, v) = (&mut w[whole..], &mut m[whole..], &mut v[whole..]);
-        let inputs = [V::load_first(w), V::load_first(m), V::load_first(v), V::load_first(&g[whole..])];
+        let (w, m, v, g) = (&mut w[whole..], &mut m[whole..], &mut v[whole..], &mut g[whole..]);
+        let inputs = [V::load_first(w), V::load_first(m), V::load_first(v), V::load_first(g)];
         let [new_w, new_m, new_v] = factors.apply(inputs);
         new_w.store_first(w);
         new_m.store_first(m);
         new_v.store_first(v);
+        g.fill(0.0);
     }
 }
 
-kernel!(adamw_block(w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], factors: Factors) = adamw_body);
+kernel!(adamw_block(values: [&mut [f32]; 4], factors: &Factors) = adamw_body);
 
-/// One step on the master values `w`, with moments `m` and `v` and gradient `g` of the same length.
-pub(crate) fn adamw(cpu: &Cpu, w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], update: &AdamW) {
+/// One step on the master values, the moments and the gradient, which have the same length.
+pub(crate) fn adamw(cpu: &Cpu, values: [&mut [f32]; 4], update: &AdamW) {
     let factors = Factors::new(update);
-    cpu.chunks([(w, GRAIN), (m, GRAIN), (v, GRAIN)], |i, [w, m, v]| {
-        let g = &g[i * GRAIN..][..w.len()];
-        adamw_block(cpu.isa(), w, m, v, g, factors);
+    cpu.chunks(values.map(|values| (values, GRAIN)), |_, values| adamw_block(cpu.isa(), values, &factors));
+}
+
+/// The same on a table with rows of `width` values, all but the given ones having neither a gradient nor moments: of
+/// these rows nothing but the master values is read or written.
+pub(crate) fn adamw_of_rows(cpu: &Cpu, values: [&mut [f32]; 4], rows: &[u32], width: usize, update: &AdamW) {
+    assert!(rows.is_sorted_by(|a, b| a < b), "the rows of an optimiser step ascend");
+    let factors = Factors::new(update);
+    let in_piece = (GRAIN / width).max(1);
+    cpu.chunks(values.map(|values| (values, in_piece * width)), |i, [w, m, v, g]| {
+        let (first, end) = (i * in_piece, i * in_piece + w.len() / width);
+        let rows = &rows[rows.partition_point(|&row| (row as usize) < first)..];
+        let mut next = first;
+        for row in rows.iter().map(|&row| row as usize).take_while(|&row| row < end) {
+            decay(&mut w[(next - first) * width..(row - first) * width], factors.shrink);
+            let at = (row - first) * width..(row - first + 1) * width;
+            let values = [&mut w[at.clone()], &mut m[at.clone()], &mut v[at.clone()], &mut g[at]];
+            adamw_block(cpu.isa(), values, &factors);
+            next = row + 1;
+        }
+        decay(&mut w[(next - first) * width..], factors.shrink);
     });
+}
+
+/// What is left of a step without a gradient: `w · shrink - rate · 0`.
+fn decay(w: &mut [f32], shrink: f32) {
+    if shrink != 1.0 {
+        w.iter_mut().for_each(|w| *w *= shrink);
+    }
 }

@@ -29,7 +29,7 @@ pub use linear::{
 pub use loss::cross_entropy;
 pub use memory::memory;
 pub use norm::{norm_backward, norm_forward};
-pub use optimiser::{adamw, global_norm};
+pub use optimiser::{adamw, adamw_of_rows, global_norm};
 pub use pool::{attention_pool_backward, attention_pool_forward, pool_backward, pool_forward, pool_packing};
 
 use crate::Backend;
@@ -103,6 +103,7 @@ fn operations<B: Backend>() -> Vec<Check<B>> {
         cross_entropy,
         global_norm,
         adamw,
+        adamw_of_rows,
     ]
 }
 

@@ -306,18 +306,19 @@ impl<T: Real> Backend for Reference<T> {
         loss::cross_entropy(losses, dlogits, logits, targets, loss);
     }
 
-    fn global_norm(&self, grads: &Vec<T>, len: usize) -> f64 {
-        optimiser::global_norm(grads, len)
+    fn global_norm(&self, grads: &Vec<T>, spans: &[Span]) -> f64 {
+        optimiser::global_norm(grads, spans)
     }
 
     fn adamw(
         &self,
         weight: &mut ReferenceWeight<T>,
         moments: (&mut Vec<T>, &mut Vec<T>),
-        grads: &Vec<T>,
+        grads: &mut Vec<T>,
         span: Span,
+        rows: Option<&[u32]>,
         update: &AdamW,
     ) {
-        optimiser::adamw(&mut weight.values, moments, grads, span, update);
+        optimiser::adamw(weight, moments, grads, span, rows, update);
     }
 }

@@ -194,7 +194,8 @@ fn adamw_three_steps() {
     ];
     for (i, (gradient, wanted)) in steps.iter().enumerate() {
         // Twice the gradient at half the scale is the same gradient.
-        let grads = gradient.iter().map(|g| 2.0 * g).collect();
+        let mut grads = gradient.iter().map(|g| 2.0 * g).collect();
+        let span = Span { start: 0, len: 3 };
         let update = AdamW {
             rate: 0.1,
             beta1: 0.9,
@@ -204,7 +205,7 @@ fn adamw_three_steps() {
             step: i as u64 + 1,
             gradient_scale: 0.5,
         };
-        Reference::new().adamw(&mut weight, (&mut first, &mut second), &grads, Span { start: 0, len: 3 }, &update);
+        Reference::new().adamw(&mut weight, (&mut first, &mut second), &mut grads, span, None, &update);
         assert_close("weight", &weight.values, wanted);
     }
     assert_close("first moment", &first, &[0.0131, 0.0038, 0.0154]);
@@ -213,5 +214,9 @@ fn adamw_three_steps() {
 
 #[test]
 fn global_norm_is_euclidean() {
-    assert_eq!(Reference::<f32>::new().global_norm(&vec![3.0, -4.0, 12.0, 99.0], 3), 13.0);
+    let grads = vec![3.0, -4.0, 12.0, 99.0, 84.0];
+    let norm = |spans: &[Span]| Reference::<f32>::new().global_norm(&grads, spans);
+    assert_eq!(norm(&[Span { start: 0, len: 3 }]), 13.0);
+    assert_eq!(norm(&[Span { start: 0, len: 3 }, Span { start: 4, len: 1 }]), 85.0);
+    assert_eq!(norm(&[]), 0.0);
 }

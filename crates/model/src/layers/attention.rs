@@ -7,7 +7,8 @@ use finetone_backend::{AttentionShape, Backend};
 
 use super::{Declare, Dropout, Linear, SublayerScratch};
 use crate::config::ModelConfig;
-use crate::params::{Gradients, Init};
+use crate::gradients::Gradients;
+use crate::params::Init;
 use crate::transformer::Pass;
 use crate::workspace::Plan;
 

@@ -7,7 +7,7 @@ use finetone_backend::Backend;
 
 use super::{Attention, AttentionSaved, Declare, Mlp, MlpSaved, Norm, SublayerScratch};
 use crate::config::{ModelConfig, Placement};
-use crate::params::Gradients;
+use crate::gradients::Gradients;
 use crate::transformer::Pass;
 use crate::workspace::Plan;
 

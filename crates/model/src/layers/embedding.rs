@@ -4,7 +4,8 @@ use finetone_backend::{Backend, EmbeddingShape};
 
 use super::{Declare, Dropout, Norm};
 use crate::config::ModelConfig;
-use crate::params::{Gradients, Init, ParamId};
+use crate::gradients::Gradients;
+use crate::params::{Init, ParamId};
 use crate::transformer::Pass;
 use crate::workspace::Plan;
 
@@ -45,9 +46,9 @@ impl Embedding {
         let d = config.hidden_size;
         let init = Init::Normal(config.initializer_range);
         Self {
-            token: at.matrix("token", config.vocab_size, d, init),
-            position: at.matrix("position", config.max_position_embeddings, d, init),
-            token_type: (config.type_vocab_size > 0).then(|| at.matrix("type", config.type_vocab_size, d, init)),
+            token: at.lookup("token", config.vocab_size, d, init),
+            position: at.lookup("position", config.max_position_embeddings, d, init),
+            token_type: (config.type_vocab_size > 0).then(|| at.lookup("type", config.type_vocab_size, d, init)),
             norm: config.embedding_norm.then(|| at.within("norm", |at| Norm::declare(at, d, config.norm_epsilon))),
             dropout: Dropout::declare(at, config.dropout.embedding),
             width: d,
@@ -101,9 +102,9 @@ impl Embedding {
         let tables =
             [(Some(self.token), &batch.ids), (Some(self.position), &batch.positions), (self.token_type, &batch.types)];
         for (table, ids) in tables {
-            if let Some(span) = table.and_then(|id| pass.table.span(id)) {
-                pass.backend.embedding_backward(&mut grads.buffer, span, dsum, ids, shape);
-            }
+            let Some((id, span)) = table.and_then(|id| Some((id, pass.table.span(id)?))) else { continue };
+            pass.backend.embedding_backward(&mut grads.buffer, span, dsum, ids, shape);
+            grads.looked_up(id, ids);
         }
     }
 }

@@ -6,7 +6,8 @@ use finetone_backend::{Activation, AttentionPoolShape, Backend, PoolShape, Pooli
 
 use super::{Declare, Dropout, Linear};
 use crate::config::{HeadPooling, ModelConfig};
-use crate::params::{Gradients, Init, ParamId};
+use crate::gradients::Gradients;
+use crate::params::{Init, ParamId};
 use crate::transformer::Pass;
 use crate::workspace::Plan;
 

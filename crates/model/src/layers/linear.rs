@@ -5,7 +5,8 @@
 use finetone_backend::{Activation, Backend, LinearShape};
 
 use super::Declare;
-use crate::params::{Gradients, Init, ParamId};
+use crate::gradients::Gradients;
+use crate::params::{Init, ParamId};
 use crate::transformer::Pass;
 
 /// A linear layer, `x[rows, inputs]` to `y[rows, outputs]`.

@@ -5,7 +5,8 @@ use finetone_backend::{Activation, Backend};
 use super::attention::residual_init;
 use super::{Declare, Dropout, Linear, SublayerScratch};
 use crate::config::ModelConfig;
-use crate::params::{Gradients, Init};
+use crate::gradients::Gradients;
+use crate::params::Init;
 use crate::transformer::Pass;
 use crate::workspace::Plan;
 

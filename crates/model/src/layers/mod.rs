@@ -42,13 +42,20 @@ impl Declare<'_> {
         self.declare(name, WeightShape { rows, columns }, init, true)
     }
 
+    /// A matrix of which each pass looks up some rows.
+    fn lookup(&mut self, name: &str, rows: usize, columns: usize, init: Init) -> ParamId {
+        let id = self.matrix(name, rows, columns, init);
+        self.table.set_looked_up(id);
+        id
+    }
+
     fn vector(&mut self, name: &str, len: usize, init: Init) -> ParamId {
         self.declare(name, WeightShape { rows: 1, columns: len }, init, false)
     }
 
     fn declare(&mut self, name: &str, shape: WeightShape, init: Init, decay: bool) -> ParamId {
         let name = format!("{}{name}", self.prefix);
-        self.table.declare(ParamSpec { name, shape, decay, init, part: self.part, trainable: true })
+        self.table.declare(ParamSpec { name, shape, decay, init, part: self.part, looked_up: false, trainable: true })
     }
 
     fn within<T>(&mut self, name: &str, build: impl FnOnce(&mut Declare<'_>) -> T) -> T {

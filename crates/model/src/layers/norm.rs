@@ -5,7 +5,8 @@
 use finetone_backend::{Backend, NormShape, NormSlots};
 
 use super::Declare;
-use crate::params::{Gradients, Init, ParamId};
+use crate::gradients::Gradients;
+use crate::params::{Init, ParamId};
 use crate::transformer::Pass;
 
 /// Layer normalisation of rows of D values.

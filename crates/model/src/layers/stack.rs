@@ -6,7 +6,8 @@
 use finetone_backend::{Backend, Queries};
 
 use super::{Block, BlockSaved, BlockScratch};
-use crate::params::{Gradients, Part};
+use crate::gradients::Gradients;
+use crate::params::Part;
 use crate::transformer::Pass;
 use crate::workspace::{Memory, Plan};
 

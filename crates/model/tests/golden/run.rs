@@ -1,8 +1,8 @@
 //! A model of a case on a backend, with everything that training needs.
 
-use finetone_backend::{AdamW, Backend, Real, Span};
+use finetone_backend::{AdamW, Backend, Real};
 use finetone_model::checkpoint::{HeadImport, ModelFolder, NamedTensor, to_hugging_face};
-use finetone_model::{DropoutKey, Gradients, Memory, Model, PackedBatch, Workspace};
+use finetone_model::{DropoutKey, Gradients, Memory, Model, Moments, PackedBatch, Workspace};
 
 use crate::case::{Case, folder};
 
@@ -17,7 +17,7 @@ pub struct Run<'a, B: Backend> {
     batch: PackedBatch,
     workspace: Workspace<B>,
     gradients: Gradients<B>,
-    moments: (B::Buffer, B::Buffer),
+    moments: Moments<B>,
     steps: u64,
     /// Whether and how [`Run::forward_backward`] drops values.
     pub dropout: Option<DropoutKey>,
@@ -33,7 +33,7 @@ impl<'a, B: Backend> Run<'a, B> {
         let batch = pack(&model, &case.sequences);
         let workspace = Workspace::for_training(backend, &model.config, (batch.tokens(), batch.sequences()), memory);
         let gradients = Gradients::new(backend, &model.table);
-        let moments = (backend.zeros(model.table.gradient_len()), backend.zeros(model.table.gradient_len()));
+        let moments = Gradients::moments(backend, &model.table);
         Self { backend, case, model, batch, workspace, gradients, moments, steps: 0, dropout: None }
     }
 
@@ -59,7 +59,6 @@ impl<'a, B: Backend> Run<'a, B> {
     pub fn forward_backward(&mut self) -> f64 {
         let Self { backend, case, model, batch, workspace, gradients, dropout, .. } = self;
         let (labels, loss) = (case.labels(), case.loss());
-        backend.clear(&mut gradients.buffer, model.table.gradient_len());
         let pass = model.pass(*backend, batch, *dropout);
         model.transformer.forward(&pass, workspace);
         let mut losses = vec![B::Real::default(); batch.sequences()];
@@ -82,9 +81,7 @@ impl<'a, B: Backend> Run<'a, B> {
                 step: *steps,
                 gradient_scale: 1.0,
             };
-            let span: Span = model.table.span(id).expect("every parameter is trained");
-            let weight = model.parameters.get_mut(id);
-            backend.adamw(weight, (&mut moments.0, &mut moments.1), &gradients.buffer, span, &update);
+            gradients.adamw(backend, (&model.table, &mut model.parameters), id, moments, &update);
         }
     }
 
