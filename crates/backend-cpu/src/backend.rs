@@ -84,9 +84,9 @@ impl Backend for Cpu {
         Weight::new(values, shape)
     }
 
-    fn read_weight(&self, values: &mut [f32], weight: &Weight) {
-        assert_eq!(values.len(), weight.master().len(), "places for the values of {:?}", weight.shape());
-        values.copy_from_slice(weight.master());
+    fn read_weight(&self, values: &mut [f32], weight: &Weight, range: Range<usize>) {
+        assert_eq!(values.len(), range.len(), "{} places for the values {range:?}", values.len());
+        values.copy_from_slice(&cut("weight", weight.master(), range.end, &range)[range]);
     }
 
     fn write_weight(&self, weight: &mut Weight, values: &[f32]) {

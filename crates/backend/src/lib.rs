@@ -96,8 +96,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn clear(&self, buffer: &mut Self::Buffer, len: usize);
     /// A parameter with these master values, packed for use.
     fn weight(&self, values: &[Self::Real], shape: WeightShape) -> Self::Weight;
-    /// Copies the master values, `rows * columns` of them, to the host.
-    fn read_weight(&self, values: &mut [Self::Real], weight: &Self::Weight);
+    /// Copies the master values at `range`, row by row, to `values`, which has the same length.
+    fn read_weight(&self, values: &mut [Self::Real], weight: &Self::Weight, range: Range<usize>);
     /// Replaces the master values and refreshes the packed forms.
     fn write_weight(&self, weight: &mut Self::Weight, values: &[Self::Real]);
     /// Waits for all work and reports what failed.

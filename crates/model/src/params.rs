@@ -170,8 +170,9 @@ impl<B: Backend> Parameters<B> {
 
     /// The master values of one weight as `f32`.
     pub fn values(&self, backend: &B, table: &ParamTable, id: ParamId) -> Vec<f32> {
-        let mut values = vec![B::Real::default(); table.spec(id).shape.len()];
-        backend.read_weight(&mut values, self.get(id));
+        let len = table.spec(id).shape.len();
+        let mut values = vec![B::Real::default(); len];
+        backend.read_weight(&mut values, self.get(id), 0..len);
         values.into_iter().map(|v| v.to_f64() as f32).collect()
     }
 

@@ -16,6 +16,7 @@ mod run_file;
 mod schedule;
 mod setup;
 mod store;
+mod tensor_file;
 mod trainer;
 
 pub use error::TrainError;

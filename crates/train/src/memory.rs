@@ -6,13 +6,30 @@ use crate::error::TrainError;
 
 const MIB: usize = 1 << 20;
 
-/// An estimate in bytes: weights and their packed copies, gradients and two moments, the activations of the largest batch in
-/// training and in evaluation, and what a checkpoint copies. Values have four bytes.
-pub fn estimate(config: &ModelConfig, table: &ParamTable, batch: (usize, usize), memory: Memory) -> usize {
-    let model = 2 * table.numbers() + 3 * table.gradient_len();
-    let checkpoint = table.numbers() + 2 * table.gradient_len();
-    let batches = workspace_values(config, batch, Some(memory)) + workspace_values(config, batch, None);
-    4 * (model + checkpoint + batches)
+/// What the program, the tokenizer and the threads take before there is a model.
+const PROGRAM: usize = 40 * MIB;
+
+/// An estimate in bytes: the weights and the packed copies of those that matrix products read, and beside them either
+/// gradients, two moments and the activations of the largest batches in training and in measuring, or, after the last
+/// step, the model as it is exported. Values have four bytes.
+pub fn estimate(config: &ModelConfig, table: &ParamTable, batches: &Batches) -> usize {
+    let packed = table.iter().filter(|(_, spec)| spec.decay && !spec.looked_up);
+    let packed: usize = packed.map(|(_, spec)| spec.shape.len()).sum();
+    let largest = table.iter().map(|(_, spec)| spec.shape.len()).max().unwrap_or(0);
+    let measuring = workspace_values(config, batches.measuring, None);
+    let training = 3 * table.gradient_len() + workspace_values(config, batches.training, Some(batches.memory));
+    let export = table.numbers() + 2 * largest;
+    PROGRAM + 4 * (table.numbers() + packed + (training + measuring).max(export))
+}
+
+/// The largest batches of a run, as tokens and texts.
+pub struct Batches {
+    /// Of a forward and backward pass.
+    pub training: (usize, usize),
+    /// Of a forward pass on texts that are held out.
+    pub measuring: (usize, usize),
+    /// What training keeps between forward and backward.
+    pub memory: Memory,
 }
 
 /// Compares the estimate with the memory that the system says is free.

@@ -22,7 +22,7 @@ use crate::run_file::RunConfig;
 use crate::schedule::Plan;
 use crate::setup::{Setup, setup};
 use crate::store::{Store, persist};
-use crate::trainer::{Control, End, Trainer, largest_group};
+use crate::trainer::{Control, End, Trainer, largest_group, measured_tokens};
 
 /// How a run ended.
 #[derive(Debug, Clone)]
@@ -185,6 +185,7 @@ fn execute<B: Backend>(
         return Ok(Outcome::Interrupted { step: trainer.progress.step });
     }
     let seconds = start.elapsed().as_secs_f64();
+    trainer.release();
     if let Some(best) = trainer.progress.best {
         store.load_best(backend, &mut trainer.model, best.step)?;
     }
@@ -259,7 +260,12 @@ fn check_memory<B: Backend>(
     train: &Rows,
     listener: &mut dyn Listener,
 ) -> Result<(), TrainError> {
-    let needed = memory::estimate(&model.config, &model.table, largest_group(config, train), config.memory.into());
+    let training = largest_group(config, train);
+    // The texts that are held out are about as long.
+    let longest = train.lengths.iter().copied().max().unwrap_or(1);
+    let measured = measured_tokens(config).max(longest);
+    let batches = memory::Batches { training, measuring: (measured, measured), memory: config.memory.into() };
+    let needed = memory::estimate(&model.config, &model.table, &batches);
     let free = memory::available().map_or_else(|| "unknown".to_owned(), memory::mib);
     let message = format!("training needs about {} of memory ({free} free)", memory::mib(needed));
     listener.on(&TrainEvent::Notice { message });

@@ -6,15 +6,15 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use finetone_backend::{Backend, Real};
 use finetone_model::{Model, Moments};
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
+use crate::tensor_file::{self, Tensor, TensorFile};
 
 /// How far a run has come.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -80,19 +80,9 @@ impl Store {
         moments: &Moments<B>,
         progress: &Progress,
     ) -> Result<(), TrainError> {
-        let mut tensors = weights(backend, model);
-        for (name, moment) in [(FIRST, &moments.0), (SECOND, &moments.1)] {
-            let mut values = vec![B::Real::default(); model.table.gradient_len()];
-            let len = values.len();
-            backend.read(&mut values, moment, 0..len);
-            tensors.push((name.to_owned(), bytes(values.into_iter().map(|v| v.to_f64() as f32))));
-        }
         let progress_text = serde_json::to_string(progress).expect("progress has a JSON form");
-        self.write(
-            &file_name("step-", progress.step),
-            &tensors,
-            HashMap::from([(PROGRESS.to_owned(), progress_text)]),
-        )?;
+        let notes = HashMap::from([(PROGRESS.to_owned(), progress_text)]);
+        self.write(&file_name("step-", progress.step), notes, backend, model, Some(moments))?;
         let best = progress.best.map(|best| best.step);
         self.remove("step-", |step| step != progress.step)?;
         self.remove("best-", |step| Some(step) != best)
@@ -103,7 +93,7 @@ impl Store {
     /// # Errors
     /// A file that cannot be written.
     pub fn save_best<B: Backend>(&self, backend: &B, model: &Model<B>, step: u64) -> Result<(), TrainError> {
-        self.write(&file_name("best-", step), &weights(backend, model), HashMap::new())
+        self.write(&file_name("best-", step), HashMap::new(), backend, model, None)
     }
 
     /// Restores weights, moments and progress from the checkpoint of `step`, if it is of texts with this fingerprint.
@@ -118,19 +108,16 @@ impl Store {
         (step, fingerprint): (u64, u64),
     ) -> Result<Progress, TrainError> {
         let path = self.folder.join(file_name("step-", step));
-        let data = std::fs::read(&path).map_err(TrainError::io(&path))?;
+        let mut file = TensorFile::open(&path).map_err(damaged(&path))?;
         let wrong = |problem: String| TrainError::Checkpoint { path: path.clone(), problem };
-        let (_, metadata) = SafeTensors::read_metadata(&data).map_err(|error| wrong(error.to_string()))?;
-        let text = metadata.metadata().as_ref().and_then(|m| m.get(PROGRESS));
-        let text = text.ok_or_else(|| wrong("it is no checkpoint of a run".into()))?;
+        let text = file.note(PROGRESS).ok_or_else(|| wrong("it is no checkpoint of a run".into()))?;
         let progress: Progress = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
         if progress.fingerprint != fingerprint {
             return Err(wrong("the training data have changed since the run was started".into()));
         }
-        let file = SafeTensors::deserialize(&data).map_err(|error| wrong(error.to_string()))?;
-        restore_weights(backend, model, &file).map_err(&wrong)?;
+        restore_weights(backend, model, &mut file).map_err(damaged(&path))?;
         for (name, moment) in [(FIRST, &mut moments.0), (SECOND, &mut moments.1)] {
-            let values = numbers(&file, name, model.table.gradient_len()).map_err(&wrong)?;
+            let values = file.values(name, model.table.gradient_len()).map_err(damaged(&path))?;
             let values: Vec<B::Real> = values.into_iter().map(|v| B::Real::from_f64(f64::from(v))).collect();
             backend.write(moment, &values);
         }
@@ -143,10 +130,8 @@ impl Store {
     /// A file that cannot be read or belongs to another model.
     pub fn load_best<B: Backend>(&self, backend: &B, model: &mut Model<B>, step: u64) -> Result<(), TrainError> {
         let path = self.folder.join(file_name("best-", step));
-        let data = std::fs::read(&path).map_err(TrainError::io(&path))?;
-        let wrong = |problem: String| TrainError::Checkpoint { path: path.clone(), problem };
-        let file = SafeTensors::deserialize(&data).map_err(|error| wrong(error.to_string()))?;
-        restore_weights(backend, model, &file).map_err(wrong)
+        let mut file = TensorFile::open(&path).map_err(damaged(&path))?;
+        restore_weights(backend, model, &mut file).map_err(damaged(&path))
     }
 
     /// Removes all checkpoints of a finished run.
@@ -160,24 +145,39 @@ impl Store {
         }
     }
 
-    fn write(
+    /// Writes the weights, and the moments if there are any, as a file that is there whole or not at all.
+    fn write<B: Backend>(
         &self,
         name: &str,
-        tensors: &[(String, Vec<u8>)],
-        metadata: HashMap<String, String>,
+        notes: HashMap<String, String>,
+        backend: &B,
+        model: &Model<B>,
+        moments: Option<&Moments<B>>,
     ) -> Result<(), TrainError> {
         std::fs::create_dir_all(&self.folder).map_err(TrainError::io(&self.folder))?;
-        let views = tensors.iter().map(|(name, data)| {
-            let view = TensorView::new(Dtype::F32, vec![data.len() / 4], data).expect("whole numbers of four bytes");
-            (name.as_str(), view)
+        let (path, unfinished) = (self.folder.join(name), self.folder.join(format!("{name}.unfinished")));
+        let weights = model.table.iter().map(|(id, spec)| Tensor {
+            name: &spec.name,
+            len: spec.shape.len(),
+            source: Source::Weight(model.parameters.get(id)),
         });
-        let path = self.folder.join(name);
-        let unfinished = self.folder.join(format!("{name}.unfinished"));
-        let written = safetensors::serialize_to_file(views, Some(metadata), &unfinished).map_err(|error| match error {
-            SafeTensorError::IoError(source) => TrainError::io(&path)(source),
-            other => TrainError::Checkpoint { path: path.clone(), problem: other.to_string() },
+        let moments = moments.into_iter().flat_map(|moments| [(FIRST, &moments.0), (SECOND, &moments.1)]);
+        let moments = moments.map(|(name, moment)| Tensor {
+            name,
+            len: model.table.gradient_len(),
+            source: Source::<B>::Buffer(moment),
         });
-        let kept = written.and_then(|()| persist(&unfinished, &path).map_err(TrainError::io(&path)));
+        let mut values = Vec::new();
+        let tensors: Vec<_> = weights.chain(moments).collect();
+        let written = tensor_file::write(&unfinished, notes, &tensors, |source, range, piece| {
+            values.resize(piece.len(), B::Real::default());
+            match source {
+                Source::Weight(weight) => backend.read_weight(&mut values, weight, range),
+                Source::Buffer(buffer) => backend.read(&mut values, buffer, range),
+            }
+            piece.iter_mut().zip(&values).for_each(|(place, value)| *place = value.to_f64() as f32);
+        });
+        let kept = written.and_then(|()| persist(&unfinished, &path)).map_err(TrainError::io(&path));
         if kept.is_err() {
             // What was written so far is of no use; the error that is reported is the first one.
             let _ = std::fs::remove_file(&unfinished);
@@ -218,30 +218,26 @@ pub(crate) fn persist(unfinished: &Path, path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn weights<B: Backend>(backend: &B, model: &Model<B>) -> Vec<(String, Vec<u8>)> {
-    let table = &model.table;
-    table
-        .iter()
-        .map(|(id, spec)| (spec.name.clone(), bytes(model.parameters.values(backend, table, id).into_iter())))
-        .collect()
+/// What a tensor of a checkpoint is read from.
+enum Source<'a, B: Backend> {
+    Weight(&'a B::Weight),
+    Buffer(&'a B::Buffer),
 }
 
-fn bytes(values: impl Iterator<Item = f32>) -> Vec<u8> {
-    values.flat_map(f32::to_le_bytes).collect()
-}
-
-fn restore_weights<B: Backend>(backend: &B, model: &mut Model<B>, file: &SafeTensors<'_>) -> Result<(), String> {
-    let all: Vec<_> = model.table.iter().map(|(id, spec)| (id, spec.name.clone(), spec.shape.len())).collect();
-    for (id, name, len) in all {
-        model.parameters.set_values(backend, id, &numbers(file, &name, len)?);
+fn restore_weights<B: Backend>(backend: &B, model: &mut Model<B>, file: &mut TensorFile) -> std::io::Result<()> {
+    let Model { table, parameters, .. } = model;
+    for (id, spec) in table.iter() {
+        parameters.set_values(backend, id, &file.values(&spec.name, spec.shape.len())?);
     }
     Ok(())
 }
 
-fn numbers(file: &SafeTensors<'_>, name: &str, len: usize) -> Result<Vec<f32>, String> {
-    let tensor = file.tensor(name).map_err(|_| format!("`{name}` is missing"))?;
-    if tensor.shape() != [len] || tensor.dtype() != Dtype::F32 {
-        return Err(format!("`{name}` has another size than the model of this run"));
+/// Tells a file that cannot be read from one that is not what it should be.
+fn damaged(path: &Path) -> impl Fn(std::io::Error) -> TrainError {
+    move |error| match error.kind() {
+        ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+            TrainError::Checkpoint { path: path.to_owned(), problem: error.to_string() }
+        }
+        _ => TrainError::io(path)(error),
     }
-    Ok(tensor.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
 }

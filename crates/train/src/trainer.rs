@@ -232,11 +232,20 @@ impl<'a, B: Backend> Trainer<'a, B> {
         }
     }
 
+    /// Gives back the memory of training. What follows the last step only reads the model.
+    pub fn release(&mut self) {
+        let Self { backend, model, .. } = self;
+        // Fresh zeros are no memory yet.
+        self.gradients = Gradients::new(*backend, &model.table);
+        self.moments = Gradients::moments(*backend, &model.table);
+        self.workspace = Workspace::for_training(*backend, &model.config, (0, 0), self.config.memory.into());
+    }
+
     /// Memory to measure the model on `rows`.
     pub fn forward(&self, rows: &Rows) -> Forward<B> {
         let longest = rows.lengths.iter().copied().max().unwrap_or(1);
         let total = rows.lengths.iter().sum::<usize>().max(1);
-        Forward::new(self.backend, &self.model, self.config.token_budget.min(total), longest)
+        Forward::new(self.backend, &self.model, measured_tokens(self.config).min(total), longest)
     }
 
     /// What the model says about `rows`.
@@ -290,6 +299,11 @@ impl<'a, B: Backend> Trainer<'a, B> {
     fn out_of_patience(&self) -> bool {
         self.config.early_stopping.is_some_and(|patience| self.progress.evaluations_since_best >= patience)
     }
+}
+
+/// Tokens of a batch when the model is measured: enough to keep the machine busy, few beside those of training.
+pub fn measured_tokens(config: &RunConfig) -> usize {
+    config.token_budget.min(1024)
 }
 
 /// The most tokens that are computed at a time, and the most texts: the budget, or less where no batch has as many, or

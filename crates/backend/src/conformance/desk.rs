@@ -81,7 +81,7 @@ impl<B: Backend> Desk<'_, B> {
     /// The master values of a parameter.
     pub(super) fn outcome_of_weight(&self, name: &'static str, weight: &B::Weight, len: usize) -> Outcome {
         let mut values = vec![B::Real::default(); len];
-        self.backend.read_weight(&mut values, weight);
+        self.backend.read_weight(&mut values, weight, 0..len);
         Outcome { name, values: values.into_iter().map(Real::to_f64).collect() }
     }
 

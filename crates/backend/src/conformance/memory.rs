@@ -36,5 +36,8 @@ fn weight<B: Backend>(desk: &Desk<'_, B>, values: &[f64], len: usize) {
         let reversed: Vec<f64> = values.iter().rev().copied().collect();
         desk.backend.write_weight(&mut weight, &desk.reals(&reversed));
         assert_eq!(read(&weight), reversed, "`write_weight` of {shape:?}");
+        let mut last = desk.reals(&[9.0]);
+        desk.backend.read_weight(&mut last, &weight, len - 1..len);
+        assert_eq!(last, desk.reals(&values[..1]), "`read_weight` of the last value of {shape:?}");
     }
 }

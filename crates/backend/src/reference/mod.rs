@@ -156,9 +156,8 @@ impl<T: Real> Backend for Reference<T> {
         ReferenceWeight { values: values.to_vec(), shape }
     }
 
-    fn read_weight(&self, values: &mut [T], weight: &ReferenceWeight<T>) {
-        assert!(values.len() == weight.values.len(), "{} values for a weight of {:?}", values.len(), weight.shape);
-        values.copy_from_slice(&weight.values);
+    fn read_weight(&self, values: &mut [T], weight: &ReferenceWeight<T>, range: Range<usize>) {
+        self.read(values, &weight.values, range);
     }
 
     fn write_weight(&self, weight: &mut ReferenceWeight<T>, values: &[T]) {
