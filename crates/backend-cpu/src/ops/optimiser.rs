@@ -2,7 +2,7 @@
 
 use crate::Cpu;
 use crate::parallel::GRAIN;
-use crate::simd::{Vector, kernel};
+use crate::simd::{Vector, kernel, prefetch};
 use finetone_backend::{AdamW, Span};
 
 /// Sum of squares in `f64`, in sixteen interleaved parts.
@@ -136,18 +136,26 @@ pub(crate) fn adamw_of_rows(cpu: &Cpu, values: [&mut [f32]; 4], rows: &[u32], wi
     let in_piece = (GRAIN / width).max(1);
     cpu.chunks(values.map(|values| (values, in_piece * width)), |i, [w, m, v, g]| {
         let (first, end) = (i * in_piece, i * in_piece + w.len() / width);
-        let rows = &rows[rows.partition_point(|&row| (row as usize) < first)..];
-        let mut next = first;
-        for row in rows.iter().map(|&row| row as usize).take_while(|&row| row < end) {
-            decay(&mut w[(next - first) * width..(row - first) * width], factors.shrink);
-            let at = (row - first) * width..(row - first + 1) * width;
-            let values = [&mut w[at.clone()], &mut m[at.clone()], &mut v[at.clone()], &mut g[at]];
+        let place = |row: u32| rows.partition_point(|&other| other < row);
+        let rows = &rows[place(first as u32)..place(end as u32)];
+        let at = |row: u32| (row as usize - first) * width..(row as usize - first + 1) * width;
+        let mut done = 0;
+        for (i, &row) in rows.iter().enumerate() {
+            // Rows lie apart, so the machine does not guess where the next one begins.
+            if let Some(&ahead) = rows.get(i + AHEAD) {
+                [&*m, v, g].into_iter().for_each(|values| prefetch(&values[at(ahead)]));
+            }
+            decay(&mut w[done..at(row).start], factors.shrink);
+            let values = [&mut w[at(row)], &mut m[at(row)], &mut v[at(row)], &mut g[at(row)]];
             adamw_block(cpu.isa(), values, &factors);
-            next = row + 1;
+            done = at(row).end;
         }
-        decay(&mut w[(next - first) * width..], factors.shrink);
+        decay(&mut w[done..], factors.shrink);
     });
 }
+
+/// How many rows before its turn a row is asked for.
+const AHEAD: usize = 2;
 
 /// What is left of a step without a gradient: `w · shrink - rate · 0`.
 fn decay(w: &mut [f32], shrink: f32) {
