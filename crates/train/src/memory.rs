@@ -6,8 +6,8 @@ use crate::error::TrainError;
 
 const MIB: usize = 1 << 20;
 
-/// What the program, the tokenizer and the threads take before there is a model.
-const PROGRAM: usize = 40 * MIB;
+/// What the program, the tokenizer, the threads and some thousands of texts take: measured, as all the rest is not.
+const PROGRAM: usize = 96 * MIB;
 
 /// An estimate in bytes: the weights and the packed copies of those that matrix products read, and beside them either
 /// gradients, two moments and the activations of the largest batches in training and in measuring, or, after the last
