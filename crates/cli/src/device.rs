@@ -1,6 +1,8 @@
 //! The machine that computes: the only place where a backend is chosen.
 
-use finetone_backend_cpu::{Cpu, CpuOptions};
+use clap::ValueEnum;
+use finetone_backend_cpu::{Cpu, CpuOptions, Precision};
+use finetone_train::TrainingPrecision;
 
 use crate::failure::Failure;
 
@@ -14,26 +16,61 @@ pub struct DeviceArgs {
 
 impl DeviceArgs {
     /// Starts the threads.
-    pub fn open(self) -> Result<Cpu, Failure> {
-        Ok(Cpu::new(CpuOptions { threads: self.threads.map(usize::from), ..CpuOptions::default() })?)
+    pub fn open(self, precision: Precision) -> Result<Cpu, Failure> {
+        Ok(Cpu::new(CpuOptions { threads: self.threads.map(usize::from), precision, ..CpuOptions::default() })?)
     }
 }
 
-/// The precisions that can be asked for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Precision {
-    /// The best there is: f32 for now.
-    Auto,
-    /// 32-bit floating point.
-    F32,
+/// How to compute predictions.
+#[derive(clap::Args, Clone, Copy)]
+pub struct PredictionArgs {
+    /// The numbers that matrix products multiply: `auto` is the fastest of `f32` and `bf16` on this machine, `int8` is smaller
+    /// and less exact
+    #[arg(long, value_name = "PRECISION", value_enum, default_value_t = Asked::Auto, hide_possible_values = true)]
+    precision: Asked,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
-/// Reads `--precision`.
-pub fn precision(text: &str) -> Result<Precision, String> {
-    match text {
-        "auto" => Ok(Precision::Auto),
-        "f32" => Ok(Precision::F32),
-        "bf16" | "f16" | "int8" => Err(format!("`{text}` is not available in this version: use `auto` or `f32`")),
-        _ => Err("known precisions: `auto`, `f32`".to_owned()),
+impl PredictionArgs {
+    /// Starts the threads.
+    pub fn open(self) -> Result<Cpu, Failure> {
+        self.device.open(match self.precision {
+            Asked::Auto => best()?,
+            Asked::F32 => Precision::F32,
+            Asked::Bf16 => Precision::Bf16,
+            Asked::Int8 => Precision::Int8,
+        })
+    }
+}
+
+/// The precisions of prediction that can be asked for.
+#[derive(Clone, Copy, ValueEnum)]
+enum Asked {
+    Auto,
+    F32,
+    Bf16,
+    Int8,
+}
+
+/// The fastest precision that nothing is lost by. The instruction set decides, and one thread is enough to ask for it.
+fn best() -> Result<Precision, Failure> {
+    Ok(Precision::best(Cpu::new(CpuOptions { threads: Some(1), ..CpuOptions::default() })?.isa()))
+}
+
+/// The precision of a run: what the user asked for, or this machine's best.
+pub fn decide(asked: TrainingPrecision) -> Result<TrainingPrecision, Failure> {
+    Ok(match (asked, best()?) {
+        (TrainingPrecision::Auto, Precision::Bf16) => TrainingPrecision::Bf16,
+        (TrainingPrecision::Auto, _) => TrainingPrecision::F32,
+        (asked, _) => asked,
+    })
+}
+
+/// What the backend calls the precision of a run. A run that says nothing is from the time before there was a choice.
+pub fn of_run(decided: TrainingPrecision) -> Precision {
+    match decided {
+        TrainingPrecision::Bf16 => Precision::Bf16,
+        TrainingPrecision::F32 | TrainingPrecision::Auto => Precision::F32,
     }
 }

@@ -69,6 +69,12 @@ fn resume_refuses_other_settings_and_other_folders() {
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(stderr(&output).contains("other settings"), "{}", stderr(&output));
     assert_eq!(resume("--out elsewhere").status.code(), Some(2));
+    // The run keeps the precision that was decided when it began, so `auto` asks for nothing else.
+    let settings = fs::read_to_string(trained().join("runs/reviews-1/run.toml")).unwrap();
+    let other = if settings.contains("precision = \"bf16\"") { "f32" } else { "bf16" };
+    assert!(!settings.contains("precision = \"auto\""), "{settings}");
+    assert!(resume("--precision auto").status.success());
+    assert_eq!(resume(&format!("--precision {other}")).status.code(), Some(2));
     assert!(failed(trained(), "train --resume nowhere").contains("nowhere"));
 }
 

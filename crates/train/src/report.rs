@@ -155,6 +155,7 @@ fn run_sections<B: Backend>(config: &RunConfig, trainer: &Trainer<'_, B>) -> Vec
         .fact("weights kept", best)
         .fact("batch", config.step_size())
         .fact("learning rate", format!("{:e}", config.learning_rate))
+        .fact("precision", config.precision.name())
         .fact("seed", config.seed);
     vec![about, training]
 }

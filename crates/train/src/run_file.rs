@@ -89,6 +89,7 @@ impl RunFile {
             });
         }
         let mut table = self.table.clone();
+        check_precision(&table)?;
         // A model from scratch wants other steps than a pretrained one; what was written goes first.
         let model = table.get("model").and_then(Value::as_str).unwrap_or(DEFAULT_MODEL);
         if BUILT_IN.iter().any(|built_in| built_in.name == model) || model.ends_with(".json") {
@@ -106,6 +107,21 @@ impl RunFile {
         config.check()?;
         Ok(config)
     }
+}
+
+/// Names the precisions of training, and says where eight bits have their place.
+fn check_precision(table: &Table) -> Result<(), TrainError> {
+    let Some(asked) = table.get("precision") else { return Ok(()) };
+    let asked = asked.as_str().map_or_else(|| asked.to_string(), str::to_owned);
+    let (problem, hint) = match asked.as_str() {
+        "auto" | "f32" | "bf16" => return Ok(()),
+        "int8" => (
+            "`int8` is for prediction, not for training",
+            "train with `auto`, then `finetone predict --precision int8`",
+        ),
+        _ => ("`precision` has an unknown value", "known precisions: `auto`, `f32`, `bf16`"),
+    };
+    Err(TrainError::Setting { problem: problem.into(), hint: hint.into() })
 }
 
 fn known_keys() -> Vec<String> {
@@ -175,6 +191,31 @@ impl From<MemoryUse> for Memory {
         match setting {
             MemoryUse::Normal => Self::Normal,
             MemoryUse::Low => Self::Low,
+        }
+    }
+}
+
+/// The numbers that matrix products multiply; sums, norms, losses and the weights themselves are f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrainingPrecision {
+    /// The fastest that training loses nothing by on this machine. Whoever chooses the backend decides, and writes the
+    /// decision in its place before the run begins.
+    #[default]
+    Auto,
+    /// 32 bits.
+    F32,
+    /// 16 bits with the exponent of f32.
+    Bf16,
+}
+
+impl TrainingPrecision {
+    /// The name that a user types.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
         }
     }
 }
@@ -298,6 +339,8 @@ pub struct RunConfig {
     pub early_stopping: Option<u64>,
     /// The metric that chooses the best checkpoint.
     pub metric: String,
+    /// The numbers that matrix products multiply.
+    pub precision: TrainingPrecision,
     /// Of everything random: split, fresh weights, order, dropout.
     pub seed: u64,
 }
@@ -345,6 +388,7 @@ impl Default for RunConfig {
             eval_every: None,
             early_stopping: None,
             metric: "f1_macro".into(),
+            precision: TrainingPrecision::default(),
             seed: 0,
         }
     }
@@ -442,5 +486,15 @@ mod tests {
             assert!(resolve(&[wrong]).is_err(), "{wrong} was accepted");
         }
         assert!(resolve(&["epochs"]).is_err());
+    }
+
+    #[test]
+    fn eight_bits_are_refused_for_training() {
+        assert_eq!(resolve(&[]).unwrap().precision, TrainingPrecision::Auto);
+        assert_eq!(resolve(&["precision=bf16"]).unwrap().precision, TrainingPrecision::Bf16);
+        let error = resolve(&["precision=int8"]).unwrap_err();
+        assert_eq!(error.to_string(), "`int8` is for prediction, not for training");
+        assert!(error.hint().unwrap().contains("finetone predict --precision int8"));
+        assert!(resolve(&["precision=16"]).unwrap_err().hint().unwrap().contains("`bf16`"));
     }
 }

@@ -8,7 +8,7 @@ use finetone_data::reader::OpenOptions;
 use finetone_evaluate::Report;
 use finetone_train::evaluate_file;
 
-use crate::device::DeviceArgs;
+use crate::device::PredictionArgs;
 use crate::failure::Failure;
 use crate::found::{ColumnArgs, Found};
 use crate::output::write_whole;
@@ -41,7 +41,7 @@ pub struct Args {
     #[command(flatten)]
     columns: ColumnArgs,
     #[command(flatten)]
-    device: DeviceArgs,
+    device: PredictionArgs,
 }
 
 fn report_path(text: &str) -> Result<PathBuf, String> {

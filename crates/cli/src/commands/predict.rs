@@ -10,7 +10,7 @@ use finetone_classify::Classifier;
 use finetone_data::reader::OpenOptions;
 use finetone_data::{DataError, NewColumn, Reader, Role, Row, Value, Writer, columns};
 
-use crate::device::DeviceArgs;
+use crate::device::PredictionArgs;
 use crate::failure::Failure;
 use crate::found::{ColumnArgs, Found};
 use crate::interrupt;
@@ -55,7 +55,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     text_column: Option<String>,
     #[command(flatten)]
-    device: DeviceArgs,
+    device: PredictionArgs,
     /// Print nothing but errors
     #[arg(long, short)]
     quiet: bool,

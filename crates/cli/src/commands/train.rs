@@ -13,7 +13,7 @@ use finetone_track::{JsonLines, Terminal};
 use finetone_train::events::Listeners;
 use finetone_train::{Control, Outcome, RunConfig, Summary, Surroundings, is_finished, resume, train};
 
-use crate::device::{DeviceArgs, Precision};
+use crate::device::{DeviceArgs, of_run};
 use crate::failure::Failure;
 use crate::progress::Download;
 use crate::{interrupt, tables};
@@ -62,9 +62,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Plan::Resumed { folder } if is_finished(folder) => return finished_before(folder, args.quiet),
         Plan::Resumed { .. } => {}
     }
-    let cpu = match args.settings.precision {
-        Precision::Auto | Precision::F32 => args.device.open()?,
-    };
+    let cpu = args.device.open(of_run(plan.precision()?))?;
     let stop = interrupt::watch("stopping after this step and saving the run")?;
     let outcome = cpu.install(|| {
         let (mut log, mut terminal) = (JsonLines::new(), Terminal::stderr(args.quiet));

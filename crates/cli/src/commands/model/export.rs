@@ -5,6 +5,7 @@ mod card;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use finetone_backend_cpu::Precision;
 use finetone_classify::source::FolderKind;
 
 use crate::device::DeviceArgs;
@@ -41,7 +42,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     refuse_taken(out)?;
     let found = Found::new(&args.run)?;
     // A model that does not load here is not worth exporting: better to hear it now than in another program.
-    let cpu = args.device.open()?;
+    let cpu = args.device.open(Precision::F32)?;
     let standard = cpu.install(|| -> Result<bool, Failure> { Ok(found.open(&cpu)?.model().config.head.standard) })?;
     let fail = |error: std::io::Error| Failure::io(out, &error);
     std::fs::create_dir_all(parent(out)).map_err(fail)?;

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use finetone_train::{RunConfig, RunFile};
+use finetone_train::{RunConfig, RunFile, TrainingPrecision, saved_config};
 
 use super::settings::usage;
 use super::{Args, quoted};
+use crate::device::decide;
 use crate::failure::Failure;
 
 /// What was typed, made complete.
@@ -32,7 +33,8 @@ impl Plan {
             None => {
                 let mut file = RunFile::default();
                 args.settings.lay_over(&mut file)?;
-                let config = file.resolve().map_err(usage)?;
+                let mut config = file.resolve().map_err(usage)?;
+                config.precision = decide(config.precision)?;
                 let folder = args.out.clone().unwrap_or_else(|| free_folder(&config.train));
                 Ok(Self::New { config: Box::new(config), folder })
             }
@@ -48,7 +50,13 @@ impl Plan {
         if path.is_file() {
             let mut file = RunFile::read(&path)?;
             let of_run = comparable(file.resolve()?);
-            if args.settings.lay_over(&mut file)? && comparable(file.resolve().map_err(usage)?) != of_run {
+            let changed = args.settings.lay_over(&mut file)?;
+            let mut asked = comparable(file.resolve().map_err(usage)?);
+            // What was decided when the run began holds until its end, on whatever machine.
+            if asked.precision == TrainingPrecision::Auto {
+                asked.precision = of_run.precision;
+            }
+            if changed && asked != of_run {
                 return Err(Failure::usage(
                     format!("{}: the run has other settings than those given", folder.display()),
                     format!("leave them out: `finetone train --resume {}`; or start a new run", quoted(folder)),
@@ -62,6 +70,14 @@ impl Plan {
     pub fn folder(&self) -> &Path {
         match self {
             Self::New { folder, .. } | Self::Resumed { folder } => folder,
+        }
+    }
+
+    /// The precision of the run: decided, or as it began with.
+    pub fn precision(&self) -> Result<TrainingPrecision, Failure> {
+        match self {
+            Self::New { config, .. } => Ok(config.precision),
+            Self::Resumed { folder } => Ok(saved_config(folder)?.precision),
         }
     }
 

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use finetone_train::{RunFile, TrainError};
 
-use crate::device::{Precision, precision};
 use crate::failure::Failure;
 use crate::found::ColumnArgs;
 
@@ -46,9 +45,9 @@ pub struct SettingArgs {
     /// Several labels in one cell, separated by this character [default separator: |]
     #[arg(long, value_name = "SEPARATOR", num_args = 0..=1, require_equals = true, default_missing_value = "|")]
     multi_label: Option<char>,
-    /// The numbers to compute in: `auto` or `f32`
-    #[arg(long, value_name = "PRECISION", default_value = "auto", value_parser = precision)]
-    pub precision: Precision,
+    /// The numbers that matrix products multiply: `f32`, `bf16`, or the faster of both here [default: auto]
+    #[arg(long, value_name = "PRECISION")]
+    precision: Option<String>,
     /// A file of settings, `key = value` on each line
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
@@ -88,6 +87,7 @@ impl SettingArgs {
         let texts = [
             ("model", &self.model),
             ("memory", &self.memory),
+            ("precision", &self.precision),
             ("text_column", &self.columns.text_column),
             ("label_column", &self.columns.label_column),
             ("multi_label", &self.multi_label.map(String::from)),
