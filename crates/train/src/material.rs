@@ -4,7 +4,7 @@ use std::path::Path;
 
 use finetone_data::doctor::{self, DoctorOptions, Severity};
 use finetone_data::tokenizer::{Keep, Limit, Tokenizer};
-use finetone_data::{Dataset, Example, LabelSet, ReadOptions, Target, stratified_split};
+use finetone_data::{Checkup, Dataset, Example, LabelSet, ReadOptions, Target, stratified_split};
 
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
@@ -41,18 +41,22 @@ pub struct Rows {
 }
 
 impl Texts {
-    /// Runs the doctor's checks, reads the files and holds rows out where no file is given.
+    /// Runs the doctor's checks unless that was done, reads the files and holds rows out where no file is given.
     ///
     /// # Errors
     /// What the doctor calls an error, and a file that cannot be read.
-    pub fn read(config: &RunConfig, listener: &mut dyn Listener) -> Result<Self, TrainError> {
+    pub fn read(
+        config: &RunConfig,
+        checkup: Option<&Checkup>,
+        listener: &mut dyn Listener,
+    ) -> Result<Self, TrainError> {
         let options = ReadOptions {
             text_column: config.text_column.clone(),
             label_column: config.label_column.clone(),
             multi_label: config.multi_label,
             ..ReadOptions::default()
         };
-        examine(config, &options, listener)?;
+        examine(config, checkup, &options, listener)?;
         let whole = read_one(&config.train, &options, listener)?;
         let known = ReadOptions { known: Some(whole.labels.clone()), ..options.clone() };
         let labels = whole.labels.clone();
@@ -70,9 +74,17 @@ impl Texts {
 }
 
 /// The same checks as `finetone doctor`: errors stop the run, warnings are told.
-fn examine(config: &RunConfig, options: &ReadOptions, listener: &mut dyn Listener) -> Result<(), TrainError> {
+fn examine(
+    config: &RunConfig,
+    checkup: Option<&Checkup>,
+    options: &ReadOptions,
+    listener: &mut dyn Listener,
+) -> Result<(), TrainError> {
     let options = DoctorOptions { read: options.clone(), ..DoctorOptions::default() };
-    let mut faults = doctor::examine(&config.train, config.test.as_deref(), &options)?.faults;
+    let mut faults = match checkup {
+        Some(checkup) => checkup.faults.clone(),
+        None => doctor::examine(&config.train, config.test.as_deref(), &options)?.faults,
+    };
     if let Some(validation) = &config.validation {
         // The training file's own faults are known by now; only what the validation file adds is of interest.
         let more = doctor::examine(&config.train, Some(validation), &options)?.faults;

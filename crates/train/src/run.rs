@@ -7,6 +7,7 @@ use std::time::Instant;
 use finetone_backend::Backend;
 use finetone_classify::ClassifyError;
 use finetone_classify::hub::{HubConfig, HubProgress};
+use finetone_data::Checkup;
 use finetone_data::tokenizer::Tokenizer;
 use finetone_evaluate::{Evaluation, Metric, NamedEvaluation, Predictions, Report};
 use finetone_model::checkpoint;
@@ -61,6 +62,8 @@ pub struct Surroundings<'a> {
     pub control: &'a Control,
     /// Hears what happens.
     pub listener: &'a mut dyn Listener,
+    /// What the doctor said of the training file and the test file, if it was asked already; else it is asked.
+    pub checkup: Option<&'a Checkup>,
 }
 
 /// Starts a run in a new folder.
@@ -146,9 +149,9 @@ fn execute<B: Backend>(
     surroundings: Surroundings<'_>,
 ) -> Result<Outcome, TrainError> {
     let start = Instant::now();
-    let Surroundings { hub, download, control, listener } = surroundings;
+    let Surroundings { hub, download, control, listener, checkup } = surroundings;
     let metric: Metric = config.metric.parse()?;
-    let texts = Texts::read(config, listener)?;
+    let texts = Texts::read(config, checkup, listener)?;
     metric.check(texts.labels.names())?;
     let Setup { model, tokenizer, limit } = setup(backend, config, &texts, (hub, download), listener)?;
     let encode = |examples| Rows::encode(examples, &tokenizer, &limit);

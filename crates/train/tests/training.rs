@@ -81,7 +81,8 @@ fn cpu(threads: usize) -> Cpu {
 
 fn run(backend: &Cpu, config: &RunConfig, folder: &Path, recorder: &mut Recorder) -> Result<Outcome, TrainError> {
     let control = recorder.stop_at.as_ref().map(|(_, control)| control.clone()).unwrap_or_default();
-    let surroundings = Surroundings { hub: &offline(), download: &mut (), control: &control, listener: recorder };
+    let surroundings =
+        Surroundings { hub: &offline(), download: &mut (), control: &control, listener: recorder, checkup: None };
     if folder.join("run.toml").exists() {
         finetone_train::resume(backend, folder, surroundings)
     } else {

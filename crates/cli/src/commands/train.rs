@@ -8,7 +8,7 @@ use std::path::Path;
 
 use finetone_classify::hub::HubConfig;
 use finetone_data::doctor::examine;
-use finetone_data::{DoctorOptions, ReadOptions, Severity};
+use finetone_data::{Checkup, DoctorOptions, ReadOptions, Severity};
 use finetone_track::{JsonLines, Terminal};
 use finetone_train::events::Listeners;
 use finetone_train::{Control, Outcome, RunConfig, Summary, Surroundings, is_finished, resume, train};
@@ -56,12 +56,12 @@ pub struct Args {
 /// Trains and tells.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let plan = Plan::new(args)?;
-    match &plan {
-        Plan::New { config, .. } => check(config, args.quiet)?,
+    let checkup = match &plan {
+        Plan::New { config, .. } => Some(check(config, args.quiet)?),
         // Scripts resume until a run is finished; that it is already is what they want.
         Plan::Resumed { folder } if is_finished(folder) => return finished_before(folder, args.quiet),
-        Plan::Resumed { .. } => {}
-    }
+        Plan::Resumed { .. } => None,
+    };
     let cpu = args.device.open(of_run(plan.precision()?))?;
     let stop = interrupt::watch("stopping after this step and saving the run")?;
     let outcome = cpu.install(|| {
@@ -74,6 +74,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             download: &mut Download::default(),
             control: &Control { stop },
             listener: &mut listeners,
+            checkup: checkup.as_ref(),
         };
         match &plan {
             Plan::New { config, folder } => train(&cpu, config, folder, surroundings),
@@ -89,8 +90,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// The checks of the data: errors end the command with all of them, otherwise what was found is told.
-fn check(config: &RunConfig, quiet: bool) -> Result<(), Failure> {
+/// The checks of the data: errors end the command with all of them, otherwise what was found is told and given.
+fn check(config: &RunConfig, quiet: bool) -> Result<Checkup, Failure> {
     let read = ReadOptions {
         text_column: config.text_column.clone(),
         label_column: config.label_column.clone(),
@@ -111,7 +112,7 @@ fn check(config: &RunConfig, quiet: bool) -> Result<(), Failure> {
         // Warnings are told by the run itself, so that they stand in its events as well.
         anstream::eprintln!("{}", super::doctor::contents(&checkup));
     }
-    Ok(())
+    Ok(checkup)
 }
 
 fn finished(summary: &Summary, test: Option<&Path>, quiet: bool) -> Result<(), Failure> {
