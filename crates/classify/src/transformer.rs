@@ -57,8 +57,13 @@ impl<B: Backend> TransformerClassifier<B> {
     /// A folder that lacks files or a head, or whose parts do not fit together.
     pub fn open(backend: B, folder: &Path, token_budget: usize) -> Result<Self, ClassifyError> {
         let source = ModelFolder::open(folder)?;
-        let (model, _) = source.load(&backend, source.config().clone(), HeadImport::Required)?;
-        let tokenizer = Tokenizer::from_folder(folder)?;
+        // Both take about as long, and neither needs the other.
+        let (tokenizer, loaded) = std::thread::scope(|scope| {
+            let tokenizer = scope.spawn(|| Tokenizer::from_folder(folder));
+            let loaded = source.load(&backend, source.config().clone(), HeadImport::Required);
+            (tokenizer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), loaded)
+        });
+        let ((model, _), tokenizer) = (loaded?, tokenizer?);
         check_vocabulary(folder, &tokenizer, &model.config)?;
         Ok(Self::new(backend, model, tokenizer, token_budget))
     }
