@@ -23,5 +23,7 @@ pub use error::TrainError;
 pub use events::{Listener, Listeners, TrainEvent};
 pub use measure::evaluate_file;
 pub use run::{Outcome, Summary, Surroundings, is_finished, resume, resume_point, saved_config, train};
-pub use run_file::{ClassWeights, MemoryUse, OutputKind, RunConfig, RunFile, Schedule, TrainingPrecision, Truncation, WeightRule};
+pub use run_file::{
+    ClassWeights, MemoryUse, OutputKind, RunConfig, RunFile, Schedule, TrainingPrecision, Truncation, WeightRule,
+};
 pub use trainer::Control;
