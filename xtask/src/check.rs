@@ -68,17 +68,8 @@ impl Step {
 
     /// The command, ready to start in `root`.
     fn command(&self, root: &Path) -> Command {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        command.args(self.arguments).current_dir(root);
-        // The package variables that `cargo run` set for this process would make cargo believe that the environment
-        // of every build script has changed.
-        command.env_remove("CARGO_MANIFEST_DIR");
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("CARGO_PKG_") {
-                command.env_remove(name);
-            }
-        }
+        let mut command = cargo(root);
+        command.args(self.arguments);
         if let Some((name, value)) = self.environment {
             command.env(name, value);
         }
@@ -86,8 +77,24 @@ impl Step {
     }
 }
 
+/// Cargo, ready to start in `root`.
+pub fn cargo(root: &Path) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(root);
+    // The package variables that `cargo run` set for this process would make cargo believe that the environment of every
+    // build script has changed.
+    command.env_remove("CARGO_MANIFEST_DIR");
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_PKG_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// Runs the command to its end and gives its exit code; a command ended by a signal counts as 1.
-fn exit_code(command: &mut Command) -> Result<u8> {
+pub fn exit_code(command: &mut Command) -> Result<u8> {
     let status = command.status().context("could not start cargo")?;
     if status.success() {
         return Ok(0);

@@ -1,5 +1,6 @@
 //! Chores of the project, run as `cargo xtask <chore>`.
 
+mod bench;
 mod check;
 mod golden;
 mod python;
@@ -26,6 +27,8 @@ enum Chore {
     Tidy,
     /// Run every check that a change must pass, in order, and stop at the first failure.
     Check(check::Options),
+    /// Measure the operations, or ours beside the Python peers (`bench peers`).
+    Bench(bench::Options),
     /// Make the golden files in tests/golden with PyTorch, or check them.
     Golden(golden::Options),
     /// Make the Python environment that some tests compare with, and print the variables that tell them.
@@ -37,6 +40,7 @@ fn main() -> Result<ExitCode> {
     match Arguments::parse().chore {
         Chore::Tidy => tidy::run(&root),
         Chore::Check(options) => check::run(&root, &options),
+        Chore::Bench(options) => bench::run(&root, &options),
         Chore::Golden(options) => golden::run(&root, &options),
         Chore::SetupPython => python::setup(&root),
     }

