@@ -44,8 +44,7 @@ fn median_seconds(cpu: &Cpu, shape: LinearShape) -> f64 {
         cpu.linear_forward(&mut y, &x, &weight, None, shape);
         start.elapsed().as_secs_f64()
     };
-    (0..WARM_UP).for_each(|_| drop(execute()));
-    let mut seconds: Vec<f64> = (0..EXECUTIONS).map(|_| execute()).collect();
+    let mut seconds: Vec<f64> = (0..WARM_UP + EXECUTIONS).map(|_| execute()).skip(WARM_UP).collect();
     seconds.sort_by(f64::total_cmp);
     seconds[EXECUTIONS / 2]
 }

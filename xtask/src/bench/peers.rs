@@ -21,7 +21,7 @@ mod sections;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
 use machine::Machine;
@@ -85,9 +85,9 @@ pub fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     let load = quiet::Load::measure()?;
     if let Some(complaint) = load.complaint() {
         if !options.anyway {
-            bail!(
-                "{complaint}\nhint: end what else is running, or measure with `--anyway` and believe nothing but ratios"
-            );
+            eprintln!("error: {complaint}");
+            eprintln!("hint: end what else is running, or measure with `--anyway` and believe nothing but ratios");
+            return Ok(ExitCode::FAILURE);
         }
         eprintln!("warning: {complaint}");
     }
@@ -96,7 +96,7 @@ pub fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     println!("{page}");
     for section in options.names().into_iter().flat_map(|name| sections::of(name, &prepared)) {
         let rounds = options.rounds.map_or(section.rounds, |rounds| rounds as usize);
-        eprintln!("{}: {} contenders, {rounds} rounds", section.title, section.contenders.len());
+        eprintln!("{} (contenders: {}, rounds: {rounds})", section.title, section.contenders.len());
         let folder = &prepared.folder;
         let results = runner::interleave(&section.contenders, rounds, |contender, round| {
             process::measure(contender, round, folder, &prepared.python)

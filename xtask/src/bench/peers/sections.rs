@@ -91,7 +91,8 @@ fn infer(prepared: &Prepared) -> Section {
     let texts = prepared.sst2().test;
     let ours = |precision: &str| {
         let contender = prepared.ours(&format!("finetone {precision}"), "infer", Reading::Engines);
-        contender.path(&prepared.classifier).path(&texts).words(&format!("--precision {precision}"))
+        let words = format!("--precision {precision} --threads {}", prepared.threads);
+        contender.path(&prepared.classifier).path(&texts).words(&words)
     };
     let peers = prepared.peer("torch and ONNX Runtime", "infer_ort.py", Reading::Engines);
     let peers = peers.path(&prepared.classifier).path(&texts).words(&format!("--threads {}", prepared.threads));
