@@ -163,7 +163,7 @@ fn build(root: &Path, names: &[Name]) -> Result<()> {
             Name::Step | Name::Busy => ["--package", "finetone-model", "--example", "step"],
             Name::Infer => ["--package", "finetone-classify", "--example", "infer"],
             Name::Gemm => ["--package", "finetone-backend-cpu", "--example", "gemm"],
-            Name::Sst2 | Name::Conversations | Name::Start => ["--package", "finetone-cli", "--bin", "finetone"],
+            Name::Sst2 | Name::Conversations | Name::Start => ["--package", "finetone", "--bin", "finetone"],
         });
     }
     parts.sort_unstable();
