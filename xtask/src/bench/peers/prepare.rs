@@ -45,8 +45,7 @@ const QUICK_ROWS: usize = 96;
 impl Prepared {
     /// Builds and installs what the comparisons that were asked for need.
     pub fn new(root: &Path, options: &Options) -> Result<Self> {
-        let (target, scripts) = (target(root), existing(root, &options.scripts, "--scripts")?);
-        let data = existing(root, &options.data, "--data")?;
+        let (target, scripts) = (target(root), scripts(root, &options.scripts)?);
         let folder = absolute(target.join("bench-peers")).context("no current folder")?;
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let names = options.names();
@@ -66,7 +65,7 @@ impl Prepared {
         if names.iter().any(|name| matches!(name, Name::Infer | Name::Start)) {
             prepared.make_classifier()?;
         }
-        prepared.make_texts(&names, &data)?;
+        prepared.make_texts(&names, &root.join(&options.data))?;
         Ok(prepared)
     }
 
@@ -148,10 +147,10 @@ fn target(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
 }
 
-/// A folder that an option names, from the root or absolute.
-fn existing(root: &Path, folder: &Path, option: &str) -> Result<PathBuf> {
+/// The folder with the peers' scripts, given from the root or absolute.
+fn scripts(root: &Path, folder: &Path) -> Result<PathBuf> {
     let folder = root.join(folder);
-    ensure!(folder.is_dir(), "there is no folder {}\nhint: `{option} DIR` says where it is", folder.display());
+    ensure!(folder.is_dir(), "there is no folder {}\nhint: `--scripts DIR` says where it is", folder.display());
     folder.canonicalize().with_context(|| format!("cannot resolve {}", folder.display()))
 }
 
