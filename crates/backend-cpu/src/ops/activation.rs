@@ -1,6 +1,6 @@
 //! Element-wise functions, their slopes, and addition.
 
-use super::math::{polynomial, sigmoid, tanh};
+use super::math::{normal, sigmoid, tanh};
 use crate::Cpu;
 use crate::parallel::GRAIN;
 use crate::simd::{Vector, kernel};
@@ -19,67 +19,23 @@ trait Function {
 
 /// `x Φ(x)`, whose slope is `Φ(x) + x φ(x)`.
 ///
-/// Both `Φ - 1/2` and the slope less 1/2 are odd functions of `x`, smooth enough for `x P(x²) / Q(x²)` with the same
-/// `Q`: up to |x| = 5.8 within 2.1e-8, fitted by least squares with weights that even out the error. Beyond that they
-/// are constant within 1.2e-7.
+/// A ratio of polynomials in `x²` takes less than half the time, but rounds to 2e-7 of a share instead of 1e-7, and the
+/// ten-step curves of PyTorch tell.
 struct GeluErf;
-
-impl GeluErf {
-    const LIMIT: f32 = 5.8;
-    const SHARE: [f32; 8] = [
-        0.398_942_38,
-        0.046_637_103,
-        0.006_119_345,
-        0.000_351_588_18,
-        1.638_900_2e-5,
-        3.990_625_2e-7,
-        2.057_545e-9,
-        -3.523_77e-12,
-    ];
-    const SLOPE: [f32; 8] = [
-        0.797_884_46,
-        -0.039_704_915,
-        0.014_421_354,
-        -0.000_106_589_185,
-        3.200_058_6e-5,
-        7.210_716e-8,
-        5.936_745e-9,
-        -2.354_900_3e-11,
-    ];
-    const DENOMINATOR: [f32; 7] =
-        [1.0, 0.283_569_87, 0.037_598_71, 0.003_036_006, 0.000_161_136_78, 5.661_904_6e-6, 7.932_715e-8];
-
-    /// `x²` and `x / Q(x²)`, within the limit.
-    #[inline(always)]
-    fn ratio<V: Vector>(x: V) -> (V, V) {
-        let x = V::splat(-Self::LIMIT).max(V::splat(Self::LIMIT).min(x));
-        let square = x * x;
-        (square, x / polynomial(Self::DENOMINATOR, square))
-    }
-    #[inline(always)]
-    fn value_of<V: Vector>(x: V, (square, ratio): (V, V)) -> V {
-        // What little the share is off must not grow with `x` on the left.
-        polynomial(Self::SHARE, square).fma(ratio, V::splat(0.5)) * V::splat(-Self::LIMIT).max(x)
-    }
-    #[inline(always)]
-    fn slope_of<V: Vector>((square, ratio): (V, V)) -> V {
-        polynomial(Self::SLOPE, square).fma(ratio, V::splat(0.5))
-    }
-}
 
 impl Function for GeluErf {
     #[inline(always)]
     fn value<V: Vector>(x: V) -> V {
-        Self::value_of(x, Self::ratio(x))
+        x * normal(x).0
     }
     #[inline(always)]
     fn slope<V: Vector>(x: V) -> V {
-        Self::slope_of(Self::ratio(x))
+        Self::both(x).1
     }
     #[inline(always)]
     fn both<V: Vector>(x: V) -> (V, V) {
-        let parts = Self::ratio(x);
-        (Self::value_of(x, parts), Self::slope_of(parts))
+        let (share, bell) = normal(x);
+        (x * share, (x * bell).fma(V::splat(0.398_942_3), share))
     }
 }
 
