@@ -3,7 +3,7 @@
 use crate::gemm::{DONE, FINISHED_COLUMNS, Left, Onto, Right, Size, multiply};
 use crate::ops::{activation, attention, attention_pool, dropout, embedding, loss, norm, optimiser, pool};
 use crate::parallel::{Disjoint, GRAIN};
-use crate::{Buffer, Cpu, Weight};
+use crate::{Buffer, Cpu, Precision, Weight};
 use finetone_backend::{
     Activation, AdamW, AttentionPoolShape, AttentionShape, Backend, DeviceError, Dropout, EmbeddingShape, LinearShape,
     Loss, NormShape, NormSlots, PoolShape, Pooling, Span, Targets, WeightShape,
@@ -393,11 +393,19 @@ impl Backend for Cpu {
     ) {
         let shape = weight.shape();
         let [first, second, grads] = [first, second, grads].map(|buffer| at(buffer, span, shape.len(), &shape));
-        let values = [weight.master_mut(), first, second, grads];
-        match rows {
-            None => optimiser::adamw(self, values, update),
-            Some(rows) => optimiser::adamw_of_rows(self, values, rows, shape.columns, update),
+        let (master, panels) = weight.parts_mut();
+        let values = [master, first, second, grads];
+        match (rows, panels) {
+            (None, Some(panels)) if self.precision() != Precision::Int8 => {
+                optimiser::adamw_and_pack(self, values, panels, update);
+            }
+            (rows, _) => {
+                match rows {
+                    None => optimiser::adamw(self, values, update),
+                    Some(rows) => optimiser::adamw_of_rows(self, values, rows, shape.columns, update),
+                }
+                weight.refresh(self);
+            }
         }
-        weight.refresh(self);
     }
 }

@@ -44,10 +44,15 @@ impl Weight {
         self.panels.get_or_init(|| Panels::new(cpu.isa(), cpu.precision(), &self.master, self.shape.columns))
     }
 
+    /// The master values and the panels, if any product has asked for them: the optimiser changes both.
+    pub(crate) fn parts_mut(&mut self) -> (&mut [f32], Option<&mut Panels>) {
+        (&mut self.master, self.panels.get_mut())
+    }
+
     /// Rebuilds the panels, if any product has asked for them.
     pub(crate) fn refresh(&mut self, cpu: &Cpu) {
         if let Some(panels) = self.panels.get_mut() {
-            panels.refresh(cpu, &self.master);
+            panels.refresh(cpu, &mut self.master);
         }
     }
 }

@@ -120,7 +120,7 @@ impl Run {
         Ok(Self {
             workspace: Workspace::for_training(&cpu, &model.config, (batch.tokens(), batch.sequences()), args.memory),
             gradients: Gradients::new(&cpu, &model.table),
-            moments: (cpu.zeros(model.table.gradient_len()), cpu.zeros(model.table.gradient_len())),
+            moments: Gradients::moments(&cpu, &model.table),
             losses: vec![0.0; args.batch],
             labels: (0..args.batch).map(|_| random.below(CLASSES)).collect(),
             loss: Loss { classes: CLASSES, smoothing: 0.0, class_weights: None, focal_gamma: 0.0, normaliser },
@@ -133,22 +133,18 @@ impl Run {
     /// Forward, loss, backward, clipping, AdamW; gives the mean loss.
     fn step(&mut self, step: u64) -> f64 {
         let Self { cpu, model, batch, labels, workspace, gradients, moments, losses, loss } = self;
-        let len = model.table.gradient_len();
         let pass = model.pass(&*cpu, batch, Some(DropoutKey { seed: 0, step }));
         model.transformer.forward(&pass, workspace);
         model.transformer.loss(&pass, workspace, losses, Targets::Classes(labels), loss);
         model.transformer.backward(&pass, gradients, workspace);
-        let norm = cpu.global_norm(&gradients.buffer, len);
+        let norm = gradients.norm(cpu);
         let gradient_scale = (1.0 / (norm + 1e-6)).min(1.0);
         for (id, spec) in model.table.iter() {
-            let Some(span) = model.table.span(id) else { continue };
             let weight_decay = if spec.decay { 0.01 } else { 0.0 };
             let (rate, beta1, beta2, epsilon) = (5e-5, 0.9, 0.999, 1e-8);
             let update = AdamW { rate, beta1, beta2, epsilon, weight_decay, step, gradient_scale };
-            let weight = model.parameters.get_mut(id);
-            cpu.adamw(weight, (&mut moments.0, &mut moments.1), &gradients.buffer, span, &update);
+            gradients.adamw(cpu, (&model.table, &mut model.parameters), id, moments, &update);
         }
-        cpu.clear(&mut gradients.buffer, len);
         losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / losses.len() as f64
     }
 }

@@ -16,20 +16,19 @@ pub fn cases(machines: &Machines, memory: &Memory) -> Vec<Case> {
     let cpu = machines.of(Precision::F32);
     let m = memory.clone();
     let norm = Case::new("global norm", format!("{LEN}"), Amount::numbers(LEN), move |cpu| {
-        assert!(cpu.global_norm(&m.x, LEN) > 0.0);
+        assert!(cpu.global_norm(&m.x, &[Span { start: 0, len: LEN }]) > 0.0);
     });
-    let moments = Arc::new(Mutex::new((cpu.zeros(LEN), cpu.zeros(LEN))));
-    let grads = Arc::new(buffer(cpu, LEN));
-    let adamw = |precision| adamw(machines.of(precision), precision, memory, (grads.clone(), moments.clone()));
+    let state: State = Arc::new(Mutex::new([buffer(cpu, LEN), cpu.zeros(LEN), cpu.zeros(LEN)]));
+    let adamw = |precision| adamw(machines.of(precision), precision, memory, state.clone());
     vec![norm, adamw(Precision::F32), adamw(Precision::Bf16)]
 }
 
 /// Gradient and moments.
-type State = (Arc<Buffer>, Arc<Mutex<(Buffer, Buffer)>>);
+type State = Arc<Mutex<[Buffer; 3]>>;
 
 /// A step on a weight that products read both ways, so that its packed forms have to be made anew as in training; bytes
 /// of these are not counted.
-fn adamw(cpu: &Cpu, precision: Precision, memory: &Memory, (grads, moments): State) -> Case {
+fn adamw(cpu: &Cpu, precision: Precision, memory: &Memory, state: State) -> Case {
     let mut parameter = weight(cpu, SIDE, SIDE);
     let shape = LinearShape { rows: 16, inputs: SIDE, outputs: SIDE };
     cpu.linear_forward(&mut memory.out(), &memory.x, &parameter, None, shape);
@@ -38,9 +37,9 @@ fn adamw(cpu: &Cpu, precision: Precision, memory: &Memory, (grads, moments): Sta
     let update = AdamW { rate, beta1, beta2, epsilon, weight_decay: 0.01, step: 3, gradient_scale: 0.5 };
     let span = Span { start: 0, len: LEN };
     let work = move |cpu: &Cpu| {
-        let mut moments = moments.lock().unwrap_or_else(PoisonError::into_inner);
-        let (first, second) = &mut *moments;
-        cpu.adamw(&mut parameter, (first, second), &grads, span, &update);
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let [grads, first, second] = &mut *state;
+        cpu.adamw(&mut parameter, (first, second), grads, span, None, &update);
     };
-    Case::new("adamw", format!("{SIDE} x {SIDE}"), Amount::numbers(7 * LEN), work).in_precision(precision)
+    Case::new("adamw", format!("{SIDE} x {SIDE}"), Amount::numbers(8 * LEN), work).in_precision(precision)
 }
