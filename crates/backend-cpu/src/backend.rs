@@ -152,19 +152,20 @@ impl Backend for Cpu {
         master("weight", weight, outputs, inputs);
         let onto = bias.map_or(Onto::Nothing, |bias| Onto::Bias(master("bias", bias, 1, outputs)));
         let (size, panels) = (Size { m: rows, n: outputs, k: inputs }, Right::Panels(weight.panels(self)));
+        let form = activation::Form::of(self, activation);
         if keep {
             let result = Disjoint::new(y);
             let finish = |first: usize, inner: &mut [f32]| {
                 // SAFETY: parts of a product do not overlap.
                 let y = unsafe { result.slice(first..first + inner.len()) };
-                activation::forward_block(self.isa(), y, inner, activation);
+                activation::forward_block(self.isa(), y, inner, form);
             };
             multiply(self, inner, Left::Rows(x), panels, size, onto, Some(&finish));
         } else {
             let finish = |_: usize, y: &mut [f32]| {
                 let mut inner = [0.0; FINISHED_COLUMNS];
                 inner[..y.len()].copy_from_slice(y);
-                activation::forward_block(self.isa(), y, &inner[..y.len()], activation);
+                activation::forward_block(self.isa(), y, &inner[..y.len()], form);
             };
             multiply(self, y, Left::Rows(x), panels, size, onto, Some(&finish));
         }
@@ -185,11 +186,12 @@ impl Backend for Cpu {
         let dy = cut("dy", dy, rows * outputs, &shape);
         let inner = cut("inner", inner, rows * inputs, &shape);
         let right = Right::Rows(master("weight", weight, outputs, inputs), self.gradient_precision());
+        let form = activation::Form::of(self, activation);
         let finish = |first: usize, dinner: &mut [f32]| {
             // SAFETY: parts of a product do not overlap.
             let activated = unsafe { activated.slice(first..first + dinner.len()) };
             activated.copy_from_slice(dinner);
-            activation::both_block(self.isa(), dinner, activated, &inner[first..][..activated.len()], activation);
+            activation::both_block(self.isa(), dinner, activated, &inner[first..][..activated.len()], form);
         };
         let size = Size { m: rows, n: inputs, k: outputs };
         multiply(self, dinner, Left::Rows(dy), right, size, Onto::Nothing, Some(&finish));

@@ -64,6 +64,16 @@ pub(crate) fn ln(x: f32) -> f32 {
     n as f32 * std::f32::consts::LN_2 + (series * square * double + double) + 0.0 * x
 }
 
+/// `Σ coefficients[i] x^i`.
+#[inline(always)]
+pub(crate) fn polynomial<V: Vector, const N: usize>(coefficients: [f32; N], x: V) -> V {
+    let mut sum = V::splat(coefficients[N - 1]);
+    for i in (0..N - 1).rev() {
+        sum = sum.fma(x, V::splat(coefficients[i]));
+    }
+    sum
+}
+
 /// The standard normal distribution at `x`: its cumulative share and its density times √(2π).
 #[inline(always)]
 pub(crate) fn normal<V: Vector>(x: V) -> (V, V) {
