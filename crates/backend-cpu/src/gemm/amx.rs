@@ -46,12 +46,13 @@ fn system_allows_tiles() -> bool {
 }
 
 use super::kernel::{Start, Strip, store};
-use super::left::TILE;
+use super::left::{TILE, TILE_WORDS};
 use super::panel::WIDTH;
 use crate::{Isa, Precision};
 
-/// Rows of a strip that are computed together: two tiles.
-const ROWS: usize = 2 * TILE;
+use super::TILED_ROWS as ROWS;
+
+const _: () = assert!(ROWS == 2 * TILE, "a square has two tiles of rows");
 
 /// This thread's tiles, each of sixteen rows of 64 bytes, until it is dropped.
 pub(super) struct Configured(());
@@ -144,21 +145,21 @@ unsafe fn strip_by(
     }
 }
 
-/// `sums += left · panel` for the four tiles of a square.
+/// Bytes from a row of a panel or of the sums to the next, and from a row of a left tile to the next.
+const PANEL_ROW: usize = WIDTH * size_of::<f32>();
+const TILE_ROW: usize = TILE * size_of::<f32>();
+
+/// `sums += left · panel` for the four tiles of a square. What the tiles hold lasts from one piece of assembly to the
+/// next: the compiler knows of no tiles.
 ///
 /// # Safety
 /// The pointers are valid for the square's sizes, and this thread's tiles are configured.
 #[cfg(target_arch = "x86_64")]
 unsafe fn multiply_tiles(precision: Precision, square: Square) {
-    /// The loop over the tiles of a sum, with the instruction that multiplies.
-    macro_rules! tiles {
-        ($multiply:literal) => {
+    /// Multiplies the tiles of one step of the sums, by the instruction of this name.
+    macro_rules! step {
+        ($multiply:literal, $upper:expr, $lower:expr, $panel:expr) => {
             std::arch::asm!(
-                "tileloadd tmm0, [{sums} + {row}]",
-                "tileloadd tmm1, [{sums} + {row} + 64]",
-                "tileloadd tmm2, [{below} + {row}]",
-                "tileloadd tmm3, [{below} + {row} + 64]",
-                "2:",
                 "tileloadd tmm4, [{upper} + {line}]",
                 "tileloadd tmm6, [{panel} + {row}]",
                 "tileloadd tmm5, [{lower} + {line}]",
@@ -167,33 +168,62 @@ unsafe fn multiply_tiles(precision: Precision, square: Square) {
                 concat!($multiply, " tmm2, tmm5, tmm6"),
                 concat!($multiply, " tmm1, tmm4, tmm7"),
                 concat!($multiply, " tmm3, tmm5, tmm7"),
-                "add {upper}, 1024",
-                "add {lower}, 1024",
-                "add {panel}, 2048",
-                "dec {steps}",
-                "jnz 2b",
-                "tilestored [{sums} + {row}], tmm0",
-                "tilestored [{sums} + {row} + 64], tmm1",
-                "tilestored [{below} + {row}], tmm2",
-                "tilestored [{below} + {row} + 64], tmm3",
-                sums = in(reg) square.sums,
-                below = in(reg) square.sums.add(TILE * WIDTH),
-                row = in(reg) WIDTH * size_of::<f32>(),
-                line = in(reg) TILE * size_of::<f32>(),
-                upper = inout(reg) square.left[0] => _,
-                lower = inout(reg) square.left[1] => _,
-                panel = inout(reg) square.panel => _,
-                steps = inout(reg) square.steps => _,
-                options(nostack),
+                upper = in(reg) $upper, lower = in(reg) $lower, panel = in(reg) $panel,
+                line = in(reg) TILE_ROW, row = in(reg) PANEL_ROW,
+                options(nostack, readonly),
             )
         };
     }
-    // SAFETY: the caller grants all places and the tiles; there is at least one step, since no sum is empty.
+    // SAFETY: the caller grants all places and the tiles.
     unsafe {
-        match precision {
-            Precision::Int8 => tiles!("tdpbusd"),
-            _ => tiles!("tdpbf16ps"),
+        load_sums(square.sums);
+        for step in 0..square.steps {
+            let [upper, lower] = square.left.map(|tiles| tiles.add(step * TILE_WORDS));
+            let panel = square.panel.add(step * TILE * WIDTH);
+            match precision {
+                Precision::Int8 => step!("tdpbusd", upper, lower, panel),
+                _ => step!("tdpbf16ps", upper, lower, panel),
+            }
         }
+        store_sums(square.sums);
+    }
+}
+
+/// Reads four tiles of sums.
+///
+/// # Safety
+/// As for [`multiply_tiles`].
+#[cfg(target_arch = "x86_64")]
+unsafe fn load_sums(sums: *const f32) {
+    // SAFETY: as the caller grants.
+    unsafe {
+        std::arch::asm!(
+            "tileloadd tmm0, [{upper} + {row}]",
+            "tileloadd tmm1, [{upper} + {row} + 64]",
+            "tileloadd tmm2, [{lower} + {row}]",
+            "tileloadd tmm3, [{lower} + {row} + 64]",
+            upper = in(reg) sums, lower = in(reg) sums.add(TILE * WIDTH), row = in(reg) PANEL_ROW,
+            options(nostack, readonly),
+        );
+    }
+}
+
+/// Writes four tiles of sums.
+///
+/// # Safety
+/// As for [`multiply_tiles`].
+#[cfg(target_arch = "x86_64")]
+unsafe fn store_sums(sums: *mut f32) {
+    // SAFETY: as the caller grants.
+    unsafe {
+        std::arch::asm!(
+            "tilestored [{upper} + {row}], tmm0",
+            "tilestored [{upper} + {row} + 64], tmm1",
+            "tilestored [{lower} + {row}], tmm2",
+            "tilestored [{lower} + {row} + 64], tmm3",
+            upper = in(reg) sums, lower = in(reg) sums.add(TILE * WIDTH), row = in(reg) PANEL_ROW,
+            options(nostack),
+        );
     }
 }
 
@@ -206,7 +236,7 @@ unsafe fn multiply_tiles(_: Precision, _: Square) {
 #[cfg(test)]
 mod tests {
     use super::super::Left;
-    use super::super::left::{Chunk, TILE_WORDS};
+    use super::super::left::Chunk;
     use super::*;
 
     /// What the instructions do, one number at a time.

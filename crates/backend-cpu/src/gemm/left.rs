@@ -79,9 +79,9 @@ impl Chunk<'_> {
         }
     }
 
-    /// Rows in tiles of sixteen rows by sixteen words, those of the same rows one after the other. Missing rows and
-    /// words are zero.
-    pub fn tiles(&self, to: &mut [f32], reciprocals: &[f32]) {
+    /// Rows in tiles of sixteen rows by sixteen words, those of the same rows one after the other: where they begin, and
+    /// the distance from sixteen rows to the next sixteen. Missing rows and words are zero.
+    pub fn tiles(&self, to: &mut [f32], reciprocals: &[f32]) -> (*const f32, [usize; 3]) {
         let (_, count) = self.words;
         let steps = count.div_ceil(TILE);
         let mut line = [0.0; DEPTH];
@@ -109,6 +109,7 @@ impl Chunk<'_> {
                 }
             }
         }
+        (to.as_ptr(), [steps * TILE_WORDS; 3])
     }
 }
 

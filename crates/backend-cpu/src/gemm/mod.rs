@@ -22,8 +22,9 @@ pub(crate) use panel::Panels;
 use crate::parallel::{Disjoint, with_scratch};
 use crate::{Cpu, Isa, Precision};
 use kernel::{ROWS, Scales, Start, Strip, strip};
-use left::{Chunk, TILE, TILE_WORDS, row_scales};
+use left::{Chunk, row_scales};
 use panel::{View, WIDTH, pack_rows, panels_len};
+use std::ops::Range;
 
 /// The left matrix, `m × k`.
 #[derive(Clone, Copy)]
@@ -71,8 +72,12 @@ pub(crate) const DONE: Option<Finish<'static>> = None;
 
 /// Words that are summed in registers before they are added to the result.
 const DEPTH: usize = 256;
-/// Most rows of a block, a multiple of [`ROWS`] and of two tiles, whose packed left rows stay in the second cache.
+/// Most rows of a block, a multiple of [`ROWS`] and of [`TILED_ROWS`], whose packed left rows stay in the second cache.
 const BLOCK_ROWS: usize = 96;
+/// Rows of the result that tiles compute together.
+const TILED_ROWS: usize = 32;
+/// Chunks of a block that are packed together: they stay in the second cache while all panels pass by.
+const CHUNKS: usize = 6;
 /// Columns that are finished together: the most values of a part.
 pub(crate) const FINISHED_COLUMNS: usize = 8 * WIDTH;
 /// Products for which another piece of work is worth handing out.
@@ -147,28 +152,51 @@ pub(crate) fn multiply(
 /// The product with a packed right matrix, cut into blocks for all threads.
 fn multiply_panels(cpu: &Cpu, c: &mut [f32], whole: Whole<'_>) {
     let Size { m, n, .. } = whole.size;
-    let (rows, columns) = block_of(whole.size, cpu.threads());
-    let across = n.div_ceil(columns);
+    let group = if in_tiles(cpu, whole.b.precision) { TILED_ROWS } else { ROWS };
+    let (groups, columns) = (m.div_ceil(group), columns_of(whole.size, cpu.threads()));
+    let (down, across) = (blocks_down(groups, BLOCK_ROWS / group, cpu.threads()), n.div_ceil(columns));
     let result = Disjoint::new(c);
-    cpu.parallel(m.div_ceil(rows) * across, |i| {
-        let (row, column) = (i / across * rows, i % across * columns);
-        let block = Block { row, rows: rows.min(m - row), column, columns: columns.min(n - column) };
+    cpu.parallel(down * across, |i| {
+        // As many groups of rows in one block as in another, or one more.
+        let first_row = |block: usize| (block * groups / down * group).min(m);
+        let (row, column) = (first_row(i / across), i % across * columns);
+        let rows = first_row(i / across + 1) - row;
+        let block = Block { row, rows, column, columns: columns.min(n - column) };
         // SAFETY: blocks do not overlap, and the lengths were checked against the whole size.
         unsafe { compute(cpu, result, whole, block) };
     });
 }
 
-/// Rows and columns of a block: all columns, so that left rows are packed once, unless that leaves threads idle. What a
-/// value is does not depend on the block it lies in.
-fn block_of(size: Size, threads: usize) -> (usize, usize) {
+/// Whether products of this precision are computed in tiles.
+fn in_tiles(cpu: &Cpu, precision: Precision) -> bool {
+    cpu.isa() == Isa::Amx && precision != Precision::F32
+}
+
+/// Blocks of at most so many groups of rows: an equal number for each thread, if there are enough groups. What a value is
+/// does not depend on the block it lies in.
+fn blocks_down(groups: usize, most: usize, threads: usize) -> usize {
+    let blocks = groups.div_ceil(most);
+    if blocks > 1 { blocks.next_multiple_of(threads).min(groups) } else { 1 }
+}
+
+/// Columns of a block: all of them, so that left rows are packed once, unless that leaves threads idle.
+fn columns_of(size: Size, threads: usize) -> usize {
     let Size { m, n, k } = size;
     let down = m.div_ceil(BLOCK_ROWS);
-    let rows = m.div_ceil(down).next_multiple_of(if down > 1 { ROWS } else { 1 });
-    let down = m.div_ceil(rows);
-    let wanted = if threads == 1 { 1 } else { 4 * threads };
-    let affordable = (m * n * k / PIECE).max(1);
-    let across = wanted.div_ceil(down).min(affordable.div_ceil(down)).min(n.div_ceil(2 * WIDTH)).max(1);
-    (rows, n.div_ceil(across).next_multiple_of(WIDTH))
+    if down >= threads {
+        return n;
+    }
+    let affordable = (m * n * k / PIECE).max(1).div_ceil(down);
+    let across = (4 * threads).div_ceil(down).min(affordable).min(n.div_ceil(2 * WIDTH));
+    n.div_ceil(across).next_multiple_of(WIDTH)
+}
+
+/// Some chunks of the sums of a block, with the left rows packed: first word, number of words, and where they lie.
+#[derive(Clone, Copy)]
+struct Packed {
+    depth: usize,
+    count: usize,
+    a: (*const f32, [usize; 3]),
 }
 
 /// Computes a block on one thread.
@@ -177,78 +205,79 @@ fn block_of(size: Size, threads: usize) -> (usize, usize) {
 /// Nobody else reads or writes its part of the result meanwhile; the operands hold the whole size.
 unsafe fn compute(cpu: &Cpu, c: Disjoint<'_>, whole: Whole<'_>, block: Block) {
     let Size { m, k, .. } = whole.size;
-    let precision = whole.b.precision;
+    let (isa, precision) = (cpu.isa(), whole.b.precision);
     let (mut scales, mut reciprocals) = ([0.0; BLOCK_ROWS], [0.0; BLOCK_ROWS]);
     if precision == Precision::Int8 {
-        row_scales(cpu.isa(), (&mut scales[..block.rows], &mut reciprocals), whole.a, k, block.row);
+        row_scales(isa, (&mut scales[..block.rows], &mut reciprocals), whole.a, k, block.row);
     }
-    let tiles = cpu.isa() == Isa::Amx && precision != Precision::F32;
+    let tiles = in_tiles(cpu, precision);
     let words = panel::words(precision, k);
-    with_scratch(BLOCK_ROWS * DEPTH, |memory| {
-        for depth in (0..words).step_by(DEPTH) {
-            let count = DEPTH.min(words - depth);
-            let chunk = Chunk {
-                isa: cpu.isa(),
-                precision,
-                a: whole.a,
-                whole: (m, k),
-                rows: (block.row, block.rows),
-                words: (depth, count),
-            };
-            let a = if tiles {
-                chunk.tiles(memory, &reciprocals);
-                (memory.as_ptr(), [count.div_ceil(TILE) * TILE_WORDS; 3])
-            } else {
-                chunk.streams(memory, &reciprocals)
-            };
-            let last = depth + DEPTH >= words;
+    with_scratch(CHUNKS * BLOCK_ROWS * DEPTH, |memory| {
+        for first in (0..words).step_by(CHUNKS * DEPTH) {
+            let mut packed = [Packed { depth: 0, count: 0, a: (std::ptr::null(), [0; 3]) }; CHUNKS];
+            let chunks = (words - first).div_ceil(DEPTH).min(CHUNKS);
+            for (i, memory) in memory.chunks_exact_mut(BLOCK_ROWS * DEPTH).take(chunks).enumerate() {
+                let depth = first + i * DEPTH;
+                let count = DEPTH.min(words - depth);
+                let (rows, words) = ((block.row, block.rows), (depth, count));
+                let chunk = Chunk { isa, precision, a: whole.a, whole: (m, k), rows, words };
+                let a = if tiles { chunk.tiles(memory, &reciprocals) } else { chunk.streams(memory, &reciprocals) };
+                packed[i] = Packed { depth, count, a };
+            }
+            let last = first + CHUNKS * DEPTH >= words;
             // SAFETY: as the caller grants.
-            unsafe { compute_chunk(cpu, c, (whole, block), (a, &scales), (depth, count), last) };
+            unsafe { compute_strips(cpu, c, (whole, block), (&packed[..chunks], &scales), last) };
         }
     });
 }
 
-/// Computes the strips of a chunk, and finishes them after the last one.
+/// Computes the strips of some chunks, all of one panel after the other while its part of the result is in a cache, and
+/// finishes them if these chunks are the last ones.
 ///
 /// # Safety
-/// As for [`compute`], with `a` the packed left rows of the chunk.
-unsafe fn compute_chunk(
+/// As for [`compute`], with the packed left rows of the chunks.
+unsafe fn compute_strips(
     cpu: &Cpu,
     c: Disjoint<'_>,
     (whole, block): (Whole<'_>, Block),
-    (a, row_scales): ((*const f32, [usize; 3]), &[f32; BLOCK_ROWS]),
-    (depth, count): (usize, usize),
+    (chunks, row_scales): (&[Packed], &[f32; BLOCK_ROWS]),
     last: bool,
 ) {
     let stride = whole.size.n;
     let (isa, precision) = (cpu.isa(), whole.b.precision);
-    let tiles = isa == Isa::Amx && precision != Precision::F32;
+    let tiles = in_tiles(cpu, precision);
     let _configured = tiles.then(amx::Configured::new);
     let end = block.column + block.columns;
     for column in (block.column..end).step_by(WIDTH) {
         let n = WIDTH.min(end - column);
-        let panel = whole.b.panel(column / WIDTH, depth);
-        let scales = whole.b.scales(column / WIDTH, depth / DEPTH);
-        let scales =
-            scales.map_or(Scales::NONE, |(columns, begin)| Scales { rows: row_scales.as_ptr(), columns, begin });
-        let mut bias = [0.0; WIDTH];
-        let start = start(whole.onto, depth, (column, n), &mut bias);
-        let place = (c.pointer(block.row * stride + column), stride);
-        let at = Strip { m: block.rows, n, k: count, c: place, a, panel, scales };
-        // SAFETY: the strip lies in this block, which is the caller's alone; `a` and `panel` hold `count` words of all
-        // its rows and columns.
-        unsafe { if tiles { amx::strip(isa, precision, at, start) } else { strip(isa, precision, at, start) } };
-        let finished = column + n - block.column;
-        if let Some(finish) = whole.finish.filter(|_| last)
-            && (finished.is_multiple_of(FINISHED_COLUMNS) || column + n == end)
-        {
-            let first = block.column + (finished - 1) / FINISHED_COLUMNS * FINISHED_COLUMNS;
-            for row in block.row..block.row + block.rows {
-                let place = row * stride + first;
-                // SAFETY: the part lies in this block, and no strip of it is at work.
-                finish(place, unsafe { c.slice(place..row * stride + column + n) });
-            }
+        for &Packed { depth, count, a } in chunks {
+            let scales = whole.b.scales(column / WIDTH, depth / DEPTH);
+            let scales =
+                scales.map_or(Scales::NONE, |(columns, begin)| Scales { rows: row_scales.as_ptr(), columns, begin });
+            let mut bias = [0.0; WIDTH];
+            let start = start(whole.onto, depth, (column, n), &mut bias);
+            let place = (c.pointer(block.row * stride + column), stride);
+            let panel = whole.b.panel(column / WIDTH, depth);
+            let at = Strip { m: block.rows, n, k: count, c: place, a, panel, scales };
+            // SAFETY: the strip lies in this block, which is the caller's alone; `a` and `panel` hold `count` words of
+            // all its rows and columns.
+            unsafe { if tiles { amx::strip(isa, precision, at, start) } else { strip(isa, precision, at, start) } };
         }
+        let finished = column + n - block.column;
+        if last && (finished.is_multiple_of(FINISHED_COLUMNS) || column + n == end) {
+            let first = block.column + (finished - 1) / FINISHED_COLUMNS * FINISHED_COLUMNS;
+            finish(c, whole, block, first..column + n);
+        }
+    }
+}
+
+/// Finishes some columns of a block, row by row.
+fn finish(c: Disjoint<'_>, whole: Whole<'_>, block: Block, columns: Range<usize>) {
+    let Some(finish) = whole.finish else { return };
+    for row in block.row..block.row + block.rows {
+        let place = row * whole.size.n + columns.start;
+        // SAFETY: the part lies in this block, which is this thread's alone, and no strip of it is at work.
+        finish(place, unsafe { c.slice(place..place + columns.len()) });
     }
 }
 
