@@ -50,11 +50,12 @@ fn export(folder: &Path, model: &str, settings: &str) -> PathBuf {
     folder.join("exported")
 }
 
-/// What `finetone predict` says about each text: the label, and the probabilities in the order of `labels`.
+/// What `finetone predict` says about each text in f32, which is what transformers computes in: the label, and the
+/// probabilities in the order of `labels`.
 fn predictions(folder: &Path, model: &str, texts: &[String], labels: &[&str]) -> Vec<(String, Vec<f64>)> {
     let lines: String = texts.iter().map(|text| format!("{}\n", json!({ "text": text }))).collect();
     fs::write(folder.join("in.jsonl"), lines).unwrap();
-    done(folder, &format!("predict {model} in.jsonl -o out.jsonl --quiet"));
+    done(folder, &format!("predict {model} in.jsonl -o out.jsonl --precision f32 --quiet"));
     let rows = json_lines(&folder.join("out.jsonl"));
     assert_eq!(rows.len(), texts.len());
     let number = |row: &Value, label: &&str| row[format!("probability_{label}")].as_f64().expect("a probability");
