@@ -6,7 +6,7 @@
 //!
 //! A [`sections::Section`] is a table: contenders, each a command and how its output is read. [`runner`] runs them
 //! interleaved, so that a machine that is slower for a while is slower for all of them; [`results`] holds samples and
-//! their medians; [`print`] makes the tables.
+//! their medians; [`mod@print`] makes the tables.
 
 mod contender;
 mod machine;
