@@ -7,10 +7,14 @@
 //! Prints a JSON line for each shape: the median of several executions, in 10^9 operations a second. The weight is packed
 //! before, as it is once in an optimiser step; `x` is packed each time.
 
+#[path = "../benches/ops/numbers.rs"]
+mod numbers;
+
 use std::time::Instant;
 
 use finetone_backend::{Backend, LinearShape, WeightShape};
 use finetone_backend_cpu::{Cpu, CpuOptions, Precision};
+use numbers::values;
 
 const WARM_UP: usize = 5;
 const EXECUTIONS: usize = 51;
@@ -47,14 +51,4 @@ fn median_seconds(cpu: &Cpu, shape: LinearShape) -> f64 {
     let mut seconds: Vec<f64> = (0..WARM_UP + EXECUTIONS).map(|_| execute()).skip(WARM_UP).collect();
     seconds.sort_by(f64::total_cmp);
     seconds[EXECUTIONS / 2]
-}
-
-/// Numbers between -1 and 1 without a pattern that matters.
-fn values(len: usize) -> Vec<f32> {
-    let mut state = 0x2545_F491_u32;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..len).map(|_| next()).collect()
 }

@@ -110,8 +110,7 @@ impl Cpu {
     /// # Errors
     /// An instruction set that is not there, no threads asked for, or none to be had.
     pub fn new(options: CpuOptions) -> Result<Self, CpuError> {
-        let environment = std::env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned());
-        let isa = Isa::choose(options.isa, environment.as_deref())?;
+        let isa = Isa::chosen(options.isa)?;
         let threads = match options.threads {
             Some(0) => return Err(CpuError::NoThreads),
             Some(threads) => threads,

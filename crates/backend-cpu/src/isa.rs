@@ -65,8 +65,18 @@ impl Isa {
         Isa::ALL.into_iter().filter(|isa| isa.is_available()).collect()
     }
 
+    /// The one that a [`crate::Cpu`] would use: that of the caller, else of the environment variable `FINETONE_ISA`, else
+    /// the best that is there.
+    ///
+    /// # Errors
+    /// An instruction set that is unknown or not there.
+    pub fn chosen(asked: Option<Isa>) -> Result<Isa, CpuError> {
+        let environment = std::env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned());
+        Self::choose(asked, environment.as_deref())
+    }
+
     /// The choice of the caller, else of the environment, else the best that is there.
-    pub(crate) fn choose(asked: Option<Isa>, environment: Option<&str>) -> Result<Isa, CpuError> {
+    fn choose(asked: Option<Isa>, environment: Option<&str>) -> Result<Isa, CpuError> {
         let refuse =
             |name: &str| CpuError::UnavailableIsa { name: name.to_owned(), available: names(&Isa::available()) };
         if let Some(isa) = asked {

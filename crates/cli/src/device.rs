@@ -1,7 +1,7 @@
 //! The machine that computes: the only place where a backend is chosen.
 
 use clap::ValueEnum;
-use finetone_backend_cpu::{Cpu, CpuOptions, Precision};
+use finetone_backend_cpu::{Cpu, CpuOptions, Isa, Precision};
 use finetone_train::TrainingPrecision;
 
 use crate::failure::Failure;
@@ -53,9 +53,9 @@ enum Asked {
     Int8,
 }
 
-/// The fastest precision that nothing is lost by. The instruction set decides, and one thread is enough to ask for it.
+/// The fastest precision that nothing is lost by. The instruction set decides.
 fn best() -> Result<Precision, Failure> {
-    Ok(Precision::best(Cpu::new(CpuOptions { threads: Some(1), ..CpuOptions::default() })?.isa()))
+    Ok(Precision::best(Isa::chosen(None)?))
 }
 
 /// The precision of a run: what the user asked for, or this machine's best.

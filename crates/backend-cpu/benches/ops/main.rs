@@ -15,6 +15,7 @@ mod case;
 mod elements;
 mod linear;
 mod memory;
+mod numbers;
 mod optimiser;
 mod peaks;
 mod table;

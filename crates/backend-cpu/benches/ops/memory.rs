@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use finetone_backend::{Backend, WeightShape};
 use finetone_backend_cpu::{Buffer, Cpu, Weight};
 
+use crate::numbers::values;
+
 /// Numbers in a shared buffer: 4,096 tokens of the widest layer.
 const LEN: usize = 4096 * 3072;
 
@@ -51,17 +53,7 @@ fn lock(buffer: &Mutex<Buffer>) -> MutexGuard<'_, Buffer> {
     buffer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Numbers between -1 and 1 without a pattern that matters.
-fn values(len: usize) -> Vec<f32> {
-    let mut state = 0x2545_F491_u32;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..len).map(|_| next()).collect()
-}
-
-/// A buffer of such numbers.
+/// A buffer of numbers between -1 and 1.
 pub fn buffer(cpu: &Cpu, len: usize) -> Buffer {
     let mut buffer = cpu.zeros(len);
     cpu.write(&mut buffer, &values(len));

@@ -85,9 +85,9 @@ impl Chunk<'_> {
         let (_, count) = self.words;
         let steps = count.div_ceil(TILE);
         let mut line = [0.0; DEPTH];
+        to[..self.rows.1.div_ceil(TILE) * steps * TILE_WORDS].fill(0.0);
         match self.a {
             Left::Rows(values) => {
-                to[..self.rows.1.div_ceil(TILE) * steps * TILE_WORDS].fill(0.0);
                 for row in 0..self.rows.1 {
                     self.pack_row(&mut line[..count], values, row, reciprocals);
                     for (step, from) in line[..count].chunks(TILE).enumerate() {
@@ -97,7 +97,6 @@ impl Chunk<'_> {
                 }
             }
             Left::Columns(values) => {
-                to[..self.rows.1.div_ceil(TILE) * steps * TILE_WORDS].fill(0.0);
                 for word in 0..count {
                     // SAFETY: the line has room for all rows of a block.
                     let runs = unsafe { Runs::new(line.as_mut_ptr(), ROWS) };

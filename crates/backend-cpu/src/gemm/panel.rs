@@ -2,6 +2,7 @@
 //! zeros where the last panel has no columns.
 
 use super::DEPTH;
+use super::left::TILE;
 use super::words::{Rows, Runs, columns, scale_of, spread_over_panels};
 use crate::buffer::Buffer;
 use crate::parallel::Disjoint;
@@ -9,19 +10,17 @@ use crate::{Cpu, Isa, Precision};
 
 /// Columns of a panel: two of the widest vectors.
 pub(crate) const WIDTH: usize = 32;
-/// Words of a sum are padded with zeros to a multiple of this: the rows of a tile.
-const TILE_ROWS: usize = 16;
 
 /// Words of a sum of `k` products, without padding.
 pub(super) fn words(precision: Precision, k: usize) -> usize {
     k.div_ceil(precision.per_word())
 }
 
-/// Rows of words in a panel.
+/// Rows of words in a panel. For tiles, those of fewer than 32 bits a number are padded with zeros to whole tiles.
 pub(super) fn panel_rows(precision: Precision, k: usize) -> usize {
     match precision {
         Precision::F32 => k,
-        _ => words(precision, k).next_multiple_of(TILE_ROWS),
+        _ => words(precision, k).next_multiple_of(TILE),
     }
 }
 
@@ -38,42 +37,27 @@ pub(crate) struct Panels {
     /// Rows and columns of the matrix.
     pub(super) k: usize,
     pub(super) n: usize,
-    /// For eight bits: the scale of each column, and what its sum over each chunk begins with.
-    scales: Buffer,
-    begins: Vec<i32>,
+    /// One for each panel of eight bits; empty for other precisions.
+    scales: Vec<PanelScales>,
+}
+
+/// What turns the whole numbers of a panel of eight bits into numbers.
+#[derive(Debug)]
+struct PanelScales {
+    /// The scale of each column.
+    columns: [f32; WIDTH],
+    /// What the sum of each column begins with, for each chunk of the sums.
+    begins: Vec<[i32; WIDTH]>,
 }
 
 impl Panels {
     /// Packs the transpose of `matrix[n, k]`: the weights of a layer with `n` outputs and `k` inputs.
     pub(crate) fn new(isa: Isa, precision: Precision, matrix: &[f32], k: usize) -> Self {
-        let mut panels = Self::empty(precision, matrix.len() / k, k);
-        let [a, b, c] = panels.sizes();
-        let Self { words, scales, begins, .. } = &mut panels;
-        let parts = words.chunks_mut(a).zip(scales.chunks_mut(b)).zip(begins.chunks_mut(c));
-        for (((words, scales), begins), rows) in parts.zip(matrix.chunks(WIDTH * k)) {
-            pack_transposed(isa, precision, words, (scales, begins), rows, k);
-        }
-        panels
-    }
-
-    fn empty(precision: Precision, n: usize, k: usize) -> Self {
-        let (columns, eight) = (n.next_multiple_of(WIDTH), usize::from(precision == Precision::Int8));
-        let chunks = words(precision, k).div_ceil(DEPTH);
-        Self {
-            precision,
-            words: Buffer::zeros(panels_len(precision, k, n)),
-            k,
-            n,
-            // At least one place for each panel, so that all arrays have as many chunks.
-            scales: Buffer::zeros(columns * eight + (columns / WIDTH) * (1 - eight)),
-            begins: vec![0; columns * chunks * eight + (columns / WIDTH) * (1 - eight)],
-        }
-    }
-
-    /// Words, scales and beginnings of one panel.
-    fn sizes(&self) -> [usize; 3] {
-        let panels = self.n.div_ceil(WIDTH);
-        [self.words.len() / panels, self.scales.len() / panels, self.begins.len() / panels]
+        let n = matrix.len() / k;
+        let mut words = Buffer::zeros(panels_len(precision, k, n));
+        let panels = words.chunks_mut(WIDTH * panel_rows(precision, k)).zip(matrix.chunks(WIDTH * k));
+        let scales = panels.filter_map(|(panel, rows)| pack_transposed(isa, precision, panel, rows, k)).collect();
+        Self { precision, words, k, n, scales }
     }
 
     /// Packs the matrix anew, on all threads.
@@ -96,7 +80,8 @@ impl Panels {
         change: impl Fn([&mut [f32]; K]) + Sync,
     ) {
         assert!(self.precision != Precision::Int8, "panels of eight bits are packed as a whole");
-        let ([words, ..], k, precision) = (self.sizes(), self.k, self.precision);
+        let (k, precision) = (self.k, self.precision);
+        let words = WIDTH * panel_rows(precision, k);
         let (len, panels) = (arrays[0].len(), Disjoint::new(&mut self.words));
         let arrays = arrays.map(Disjoint::new);
         cpu.parallel(self.n.div_ceil(WIDTH), |i| {
@@ -105,7 +90,7 @@ impl Panels {
             unsafe {
                 change(arrays.each_ref().map(|values| values.slice(rows.clone())));
                 let panel = panels.slice(i * words..(i + 1) * words);
-                pack_transposed(cpu.isa(), precision, panel, (&mut [], &mut []), arrays[0].slice(rows), k);
+                pack_transposed(cpu.isa(), precision, panel, arrays[0].slice(rows), k);
             }
         });
     }
@@ -116,7 +101,7 @@ impl Panels {
             precision: self.precision,
             words: &self.words,
             rows: panel_rows(self.precision, self.k),
-            panels: Some(self),
+            scales: &self.scales,
         }
     }
 }
@@ -129,13 +114,13 @@ pub(super) struct View<'a> {
     /// Rows of words in a panel.
     pub rows: usize,
     /// The scales of eight-bit panels.
-    panels: Option<&'a Panels>,
+    scales: &'a [PanelScales],
 }
 
 impl<'a> View<'a> {
     /// Panels without scales.
     pub fn new(precision: Precision, words: &'a [f32], k: usize) -> Self {
-        Self { precision, words, rows: panel_rows(precision, k), panels: None }
+        Self { precision, words, rows: panel_rows(precision, k), scales: &[] }
     }
 
     /// The words of a panel from row `depth` on.
@@ -145,45 +130,34 @@ impl<'a> View<'a> {
 
     /// The scales of a panel of eight bits, and where the sums of its columns begin in a chunk.
     pub fn scales(self, panel: usize, chunk: usize) -> Option<(&'a [f32; WIDTH], &'a [i32; WIDTH])> {
-        let panels = self.panels.filter(|panels| panels.precision == Precision::Int8)?;
-        let [_, _, begins] = panels.sizes();
-        let scales = panels.scales[panel * WIDTH..][..WIDTH].first_chunk()?;
-        Some((scales, panels.begins[panel * begins + chunk * WIDTH..][..WIDTH].first_chunk()?))
+        let PanelScales { columns, begins } = self.scales.get(panel)?;
+        Some((columns, &begins[chunk]))
     }
 }
 
-/// Packs at most [`WIDTH`] rows of `rows[.., k]` as the columns of a panel.
-fn pack_transposed(
-    isa: Isa,
-    precision: Precision,
-    panel: &mut [f32],
-    (scales, begins): (&mut [f32], &mut [i32]),
-    rows: &[f32],
-    k: usize,
-) {
-    let mut reciprocals = [1.0; WIDTH];
-    if precision == Precision::Int8 {
+/// Packs at most [`WIDTH`] rows of `rows[.., k]` as the columns of a panel; gives the scales of eight bits.
+fn pack_transposed(isa: Isa, precision: Precision, panel: &mut [f32], rows: &[f32], k: usize) -> Option<PanelScales> {
+    let (mut scales, mut reciprocals) = ([0.0; WIDTH], [1.0; WIDTH]);
+    let eight = precision == Precision::Int8;
+    if eight {
         for (column, row) in rows.chunks_exact(k).enumerate() {
             (scales[column], reciprocals[column]) = scale_of(isa, row);
         }
     }
     columns(isa, panel, rows, k, precision, &reciprocals);
-    if precision == Precision::Int8 {
-        count_begins(begins, panel);
-    }
+    eight.then(|| PanelScales { columns: scales, begins: panel.chunks(DEPTH * WIDTH).map(begin_of).collect() })
 }
 
-/// Left numbers are stored with 128 added, so the sum of every column and chunk begins at -128 times its numbers.
-fn count_begins(begins: &mut [i32], panel: &[f32]) {
-    for (begins, chunk) in begins.chunks_exact_mut(WIDTH).zip(panel.chunks(DEPTH * WIDTH)) {
-        begins.fill(0);
-        for row in chunk.chunks_exact(WIDTH) {
-            for (begin, word) in begins.iter_mut().zip(row) {
-                let sum: i32 = word.to_bits().to_le_bytes().into_iter().map(|byte| i32::from(byte as i8)).sum();
-                *begin -= 128 * sum;
-            }
+/// Left numbers are stored with 128 added, so the sum of every column of a chunk begins at -128 times its numbers.
+fn begin_of(chunk: &[f32]) -> [i32; WIDTH] {
+    let mut begin = [0; WIDTH];
+    for row in chunk.chunks_exact(WIDTH) {
+        for (begin, word) in begin.iter_mut().zip(row) {
+            let sum: i32 = word.to_bits().to_le_bytes().into_iter().map(|byte| i32::from(byte as i8)).sum();
+            *begin -= 128 * sum;
         }
     }
+    begin
 }
 
 /// Rows of words that a piece of work packs.

@@ -19,8 +19,11 @@ pub(super) trait Product {
     }
     /// `sum + left · right`, with the same left word for every lane.
     fn step(left: f32, right: Self::Vector, sum: Self::Vector) -> Self::Vector;
-    /// The numbers that the sums of the first row stand for.
-    fn finish(sum: Self::Vector, scales: Scales<'_>, column: usize) -> Self::Vector;
+    /// The numbers that the sums of the first row stand for: themselves, unless there are scales.
+    #[inline(always)]
+    fn finish(sum: Self::Vector, _: Scales<'_>, _: usize) -> Self::Vector {
+        sum
+    }
 }
 
 /// A number in f32.
@@ -31,10 +34,6 @@ impl<V: Vector> Product for Singles<V> {
     #[inline(always)]
     fn step(left: f32, right: V, sum: V) -> V {
         V::splat(left).fma(right, sum)
-    }
-    #[inline(always)]
-    fn finish(sum: V, _: Scales<'_>, _: usize) -> V {
-        sum
     }
 }
 
@@ -48,10 +47,6 @@ impl<V: Vector> Product for Pairs<V> {
         let word = left.to_bits();
         let (low, high) = (f32::from_bits(word << 16), f32::from_bits(word & 0xFFFF_0000));
         V::splat(low).fma(right.low_half(), V::splat(high).fma(right.high_half(), sum))
-    }
-    #[inline(always)]
-    fn finish(sum: V, _: Scales<'_>, _: usize) -> V {
-        sum
     }
 }
 
@@ -109,10 +104,6 @@ mod x86 {
                 let pairs = |v: Avx512| std::mem::transmute::<__m512, __m512bh>(v.register());
                 Avx512::of(_mm512_dpbf16_ps(sum.register(), pairs(right), pairs(Avx512::splat(left))))
             }
-        }
-        #[inline(always)]
-        fn finish(sum: Avx512, _: Scales<'_>, _: usize) -> Avx512 {
-            sum
         }
     }
 

@@ -182,30 +182,24 @@ kernel!(
 #[inline(always)]
 fn line<V: Vector>(precision: Precision, row: &[f32], first: usize, per_scale: f32) -> [f32; MAX_LANES] {
     let per_word = precision.per_word();
-    let start = (first * per_word).min(row.len());
-    // Whole lines have lengths that the compiler knows.
-    match (precision, &row[start..]) {
-        (Precision::F32, rest) if let Some(whole) = rest.first_chunk() => *whole,
-        (Precision::Bf16, rest) if let Some(whole) = rest.first_chunk::<{ 2 * MAX_LANES }>() => {
-            let mut line = [0.0; MAX_LANES];
-            pairs_body::<V>(&mut line, whole);
-            line
-        }
-        (Precision::Int8, rest) if let Some(whole) = rest.first_chunk::<{ 4 * MAX_LANES }>() => {
-            let mut line = [0.0; MAX_LANES];
-            quads_body::<V>(&mut line, whole, per_scale, 0);
-            line
-        }
-        (_, rest) => {
-            let mut line = [0.0; MAX_LANES];
-            match precision {
-                Precision::F32 => line[..rest.len()].copy_from_slice(rest),
-                Precision::Bf16 => pairs_body::<V>(&mut line, rest),
-                Precision::Int8 => quads_body::<V>(&mut line, rest, per_scale, 0),
-            }
-            line
-        }
+    let values = &row[(first * per_word).min(row.len())..];
+    let mut line = [0.0; MAX_LANES];
+    // Whole lines have a length that the compiler knows.
+    match precision {
+        Precision::F32 => match values.first_chunk() {
+            Some(whole) => line = *whole,
+            None => line[..values.len()].copy_from_slice(values),
+        },
+        Precision::Bf16 => match values.first_chunk::<{ 2 * MAX_LANES }>() {
+            Some(whole) => pairs_body::<V>(&mut line, whole),
+            None => pairs_body::<V>(&mut line, values),
+        },
+        Precision::Int8 => match values.first_chunk::<{ 4 * MAX_LANES }>() {
+            Some(whole) => quads_body::<V>(&mut line, whole, per_scale, 0),
+            None => quads_body::<V>(&mut line, values, per_scale, 0),
+        },
     }
+    line
 }
 
 /// The columns of `words`, as many as there is room for, each as a row of a panel.
@@ -258,6 +252,7 @@ kernel!(
     /// Quadruples of neighbours, each `value · per_scale + offset`, and `offset` behind them.
     pub(super) quads(words: &mut [f32], values: &[f32], per_scale: f32, offset: u8) = quads_body
 );
+
 #[cfg(test)]
 mod tests {
     use super::*;
