@@ -3,7 +3,7 @@
 use finetone_model::{ParamSpec, ParamTable, Part};
 
 use crate::error::TrainError;
-use crate::run_file::RunConfig;
+use crate::run_config::RunConfig;
 
 /// Marks what `freeze` names as not trained.
 ///

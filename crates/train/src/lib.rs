@@ -3,6 +3,7 @@
 //! [`RunFile`] is what was written, [`RunConfig`] what is used; [`train`] goes from files to a finished run folder and tells
 //! its listeners what happens by [`TrainEvent`]s; [`resume`] goes on with a run that was stopped, with the same bits.
 
+mod choices;
 pub mod error;
 pub mod events;
 mod groups;
@@ -12,6 +13,7 @@ mod memory;
 mod objective;
 mod report;
 mod run;
+mod run_config;
 mod run_file;
 mod schedule;
 mod setup;
@@ -19,11 +21,11 @@ mod store;
 mod tensor_file;
 mod trainer;
 
+pub use choices::{ClassWeights, MemoryUse, OutputKind, Schedule, TrainingPrecision, Truncation, WeightRule};
 pub use error::TrainError;
 pub use events::{Listener, Listeners, TrainEvent};
 pub use measure::evaluate_file;
 pub use run::{Outcome, Summary, Surroundings, is_finished, resume, resume_point, saved_config, train};
-pub use run_file::{
-    ClassWeights, MemoryUse, OutputKind, RunConfig, RunFile, Schedule, TrainingPrecision, Truncation, WeightRule,
-};
+pub use run_config::RunConfig;
+pub use run_file::RunFile;
 pub use trainer::Control;

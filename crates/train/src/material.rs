@@ -6,9 +6,10 @@ use finetone_data::doctor::{self, DoctorOptions, Severity};
 use finetone_data::tokenizer::{Keep, Limit, Tokenizer};
 use finetone_data::{Checkup, Dataset, Example, LabelSet, ReadOptions, Target, stratified_split};
 
+use crate::choices::Truncation;
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
-use crate::run_file::{RunConfig, Truncation};
+use crate::run_config::RunConfig;
 
 /// The examples of a run before they are encoded.
 pub struct Texts {

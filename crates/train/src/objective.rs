@@ -4,8 +4,9 @@ use finetone_backend::{Loss, Targets};
 use finetone_data::{LabelSet, Target};
 use finetone_model::Output;
 
+use crate::choices::{ClassWeights, WeightRule};
 use crate::error::TrainError;
-use crate::run_file::{ClassWeights, RunConfig, WeightRule};
+use crate::run_config::RunConfig;
 
 /// The loss of a run, and the targets of its batches.
 pub struct Objective {

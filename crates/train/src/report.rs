@@ -12,7 +12,7 @@ use crate::events::{Listener, TrainEvent};
 use crate::material::{Rows, Texts};
 use crate::measure;
 use crate::run::Measured;
-use crate::run_file::RunConfig;
+use crate::run_config::RunConfig;
 use crate::trainer::Trainer;
 
 /// Keeps the points of the curves while events pass on to the listener behind it.

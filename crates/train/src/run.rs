@@ -19,7 +19,7 @@ use crate::measure;
 use crate::memory;
 use crate::objective::Objective;
 use crate::report::{self, CurveRecorder};
-use crate::run_file::RunConfig;
+use crate::run_config::RunConfig;
 use crate::schedule::Plan;
 use crate::setup::{Setup, setup};
 use crate::store::{Store, persist};

@@ -2,7 +2,16 @@
 
 use std::f64::consts::PI;
 
-use crate::run_file::{RunConfig, Schedule, usual_epochs};
+use crate::choices::Schedule;
+use crate::run_config::RunConfig;
+
+/// Fewer steps than this leave a fresh head half-trained.
+const ENOUGH_STEPS: f64 = 400.0;
+
+/// Epochs of a pretrained model unless written: three, and on small files as many as give 400 steps, at most ten.
+fn usual_epochs(steps_per_epoch: u64) -> f64 {
+    (ENOUGH_STEPS / steps_per_epoch as f64).ceil().clamp(3.0, 10.0)
+}
 
 /// How many steps a run has and what happens after which.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -12,11 +12,12 @@ use finetone_model::families::{from_scratch, read_config};
 use finetone_model::{Family, HeadPooling, Model, ModelConfig, Output};
 use serde_json::{Map, Value};
 
+use crate::choices::OutputKind;
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
 use crate::groups;
 use crate::material::{Texts, text_limit};
-use crate::run_file::{OutputKind, RunConfig};
+use crate::run_config::RunConfig;
 
 /// A model ready to be trained, its tokenizer, and how texts are cut.
 pub struct Setup<B: Backend> {

@@ -20,7 +20,7 @@ use crate::groups::rate_and_decay;
 use crate::material::Rows;
 use crate::measure;
 use crate::objective::Objective;
-use crate::run_file::RunConfig;
+use crate::run_config::RunConfig;
 use crate::schedule::Plan;
 use crate::store::{Best, Progress, Store};
 

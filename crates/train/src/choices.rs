@@ -1,0 +1,111 @@
+//! Settings that are one of several words.
+
+use std::collections::BTreeMap;
+
+use finetone_model::Memory;
+use serde::{Deserialize, Serialize};
+
+/// Which part of a text over the limit is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Truncation {
+    /// The start.
+    #[default]
+    #[serde(rename = "head")]
+    Head,
+    /// The end.
+    #[serde(rename = "tail")]
+    Tail,
+    /// A quarter from the start, the rest from the end.
+    #[serde(rename = "head+tail")]
+    HeadTail,
+}
+
+/// How the learning rate runs over the steps, after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// In a straight line to zero.
+    Linear,
+    /// Along half a cosine to zero.
+    #[default]
+    Cosine,
+    /// Not at all.
+    Constant,
+}
+
+/// How much memory a step may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MemoryUse {
+    /// As much as is fastest.
+    #[default]
+    Normal,
+    /// The inputs of the model's blocks alone; the rest is computed again.
+    Low,
+}
+
+impl From<MemoryUse> for Memory {
+    fn from(setting: MemoryUse) -> Self {
+        match setting {
+            MemoryUse::Normal => Self::Normal,
+            MemoryUse::Low => Self::Low,
+        }
+    }
+}
+
+/// The numbers that matrix products multiply; sums, norms, losses and the weights themselves are f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrainingPrecision {
+    /// The fastest that training loses nothing by on this machine. Whoever chooses the backend decides, and writes the
+    /// decision in its place before the run begins.
+    #[default]
+    Auto,
+    /// 32 bits.
+    F32,
+    /// 16 bits with the exponent of f32.
+    Bf16,
+}
+
+impl TrainingPrecision {
+    /// The name that a user types.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
+/// What the logits mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputKind {
+    /// Softmax, or independent sigmoids where `multi_label` is given.
+    #[default]
+    Auto,
+    /// Two classes with one logit.
+    OneLogit,
+}
+
+/// Weights of the classes in the loss.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ClassWeights {
+    /// `none`, or `balanced`: inversely to the classes' frequencies, `n / (C · n_c)`.
+    Named(WeightRule),
+    /// A weight for each label by its name.
+    Given(BTreeMap<String, f64>),
+}
+
+/// A rule for class weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WeightRule {
+    /// All ones.
+    #[default]
+    None,
+    /// `n / (C · n_c)`, as scikit-learn's `balanced`.
+    Balanced,
+}

@@ -1,0 +1,202 @@
+//! Every setting of a run: complete, checked, and saved with the run as `run.toml`.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::choices::{ClassWeights, MemoryUse, OutputKind, Schedule, TrainingPrecision, Truncation, WeightRule};
+use crate::error::TrainError;
+
+/// The model that is trained when none is named.
+pub(crate) const DEFAULT_MODEL: &str = "tiny";
+
+/// Every setting of a run, with its default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    /// The file to learn from.
+    pub train: PathBuf,
+    /// The file to measure on at the end; without it, `test_fraction` of the rows is held out.
+    pub test: Option<PathBuf>,
+    /// The file that chooses the best checkpoint; without it, `validation_fraction` of the training rows is held out.
+    pub validation: Option<PathBuf>,
+    /// Share of the rows held out for the test when no test file is given.
+    pub test_fraction: f64,
+    /// Share of the training rows held out for validation when no file is given; 0 trains on all and keeps the last weights.
+    pub validation_fraction: f64,
+    /// The column with the texts; found by its name if not given.
+    pub text_column: Option<String>,
+    /// The column with the labels; found by its name if not given.
+    pub label_column: Option<String>,
+    /// Several labels in one cell, separated by this character.
+    pub multi_label: Option<char>,
+    /// The most tokens of a text; the tokenizer's or the model's limit if not given, at most 512.
+    pub max_tokens: Option<usize>,
+    /// Which part of a longer text is kept.
+    pub truncation: Truncation,
+
+    /// A Hugging Face id, a folder, a run, or the name of a built-in model from scratch.
+    pub model: String,
+    /// A folder with a tokenizer for a model from scratch; without it one is trained on the training texts.
+    pub tokenizer: Option<PathBuf>,
+    /// `first`, `last`, `mean` or `attention:N`; the family's own if not given.
+    pub pooling: Option<String>,
+    /// What the logits mean.
+    pub output: OutputKind,
+    /// Dropout of the backbone, instead of the model's own.
+    pub dropout: Option<f64>,
+    /// Dropout of the head, instead of the model's own.
+    pub head_dropout: Option<f64>,
+
+    /// Times every training text is seen; from 3 for many texts to 10 for few if not given, so that there are about 400 steps.
+    pub epochs: Option<f64>,
+    /// Ends the run after this many steps.
+    pub max_steps: Option<u64>,
+    /// Texts in a batch.
+    pub batch_size: usize,
+    /// Batches whose gradients add up to one optimiser step.
+    pub accumulate: usize,
+    /// The most tokens computed at a time; a batch is split to fit, with the same result.
+    pub token_budget: usize,
+    /// `low` computes the blocks of the model once more in the backward pass instead of keeping what they save; the
+    /// result is the same to the last bit.
+    pub memory: MemoryUse,
+    /// Whether texts of like length are put into one batch.
+    pub group_by_length: bool,
+    /// Rate of the backbone.
+    pub learning_rate: f64,
+    /// The head's rate is this many times the backbone's.
+    pub head_rate: f64,
+    /// Each block's rate is this many times that of the block above it; 1 for all the same.
+    pub layer_decay: f64,
+    /// How the rate runs over the steps.
+    pub schedule: Schedule,
+    /// Share of the steps in which the rate rises from zero.
+    pub warmup: f64,
+    /// Decoupled weight decay of matrices.
+    pub weight_decay: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// ε of AdamW.
+    pub epsilon: f64,
+    /// Gradients with a greater norm are scaled down to it; 0 for no clipping.
+    pub max_grad_norm: f64,
+    /// Share of the target spread over all classes.
+    pub label_smoothing: f64,
+    /// Weights of the classes in the loss.
+    pub class_weights: ClassWeights,
+    /// Focal exponent; 0 for the plain loss.
+    pub focal_gamma: f64,
+    /// What is not trained: `embeddings`, a number of blocks from the input (`4`), or patterns of parameter names with `*`.
+    pub freeze: Vec<String>,
+    /// Steps between evaluations; once an epoch if not given.
+    pub eval_every: Option<u64>,
+    /// Ends the run after this many evaluations without a better one.
+    pub early_stopping: Option<u64>,
+    /// The metric that chooses the best checkpoint.
+    pub metric: String,
+    /// The numbers that matrix products multiply.
+    pub precision: TrainingPrecision,
+    /// Of everything random: split, fresh weights, order, dropout.
+    pub seed: u64,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            train: PathBuf::new(),
+            test: None,
+            validation: None,
+            test_fraction: 0.1,
+            validation_fraction: 0.1,
+            text_column: None,
+            label_column: None,
+            multi_label: None,
+            max_tokens: None,
+            truncation: Truncation::default(),
+            model: DEFAULT_MODEL.into(),
+            tokenizer: None,
+            pooling: None,
+            output: OutputKind::default(),
+            dropout: None,
+            head_dropout: None,
+            epochs: None,
+            max_steps: None,
+            batch_size: 16,
+            accumulate: 1,
+            token_budget: 4096,
+            memory: MemoryUse::default(),
+            group_by_length: true,
+            learning_rate: 5e-5,
+            head_rate: 1.0,
+            layer_decay: 1.0,
+            schedule: Schedule::default(),
+            warmup: 0.06,
+            weight_decay: 0.01,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            max_grad_norm: 1.0,
+            label_smoothing: 0.0,
+            class_weights: ClassWeights::Named(WeightRule::None),
+            focal_gamma: 0.0,
+            freeze: Vec::new(),
+            eval_every: None,
+            early_stopping: None,
+            metric: "f1_macro".into(),
+            precision: TrainingPrecision::default(),
+            seed: 0,
+        }
+    }
+}
+
+impl RunConfig {
+    /// Texts of one optimiser step.
+    pub fn step_size(&self) -> usize {
+        self.batch_size * self.accumulate
+    }
+
+    /// The file as it is saved with the run.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("every setting has a TOML form")
+    }
+
+    pub(crate) fn check(&self) -> Result<(), TrainError> {
+        let share = |value: f64| (0.0..1.0).contains(&value);
+        let checks = [
+            (!self.train.as_os_str().is_empty(), "train", "a file"),
+            (share(self.test_fraction), "test_fraction", "a share from 0 to below 1"),
+            (share(self.validation_fraction), "validation_fraction", "a share from 0 to below 1"),
+            (self.max_tokens.is_none_or(|n| n >= 3), "max_tokens", "at least 3"),
+            (self.dropout.is_none_or(share), "dropout", "a share from 0 to below 1"),
+            (self.head_dropout.is_none_or(share), "head_dropout", "a share from 0 to below 1"),
+            (self.epochs.is_none_or(|n| n > 0.0 && n.is_finite()), "epochs", "more than 0"),
+            (self.max_steps != Some(0), "max_steps", "at least 1"),
+            (self.batch_size > 0, "batch_size", "at least 1"),
+            (self.accumulate > 0, "accumulate", "at least 1"),
+            (self.token_budget > 0, "token_budget", "at least 1"),
+            (self.learning_rate >= 0.0 && self.learning_rate.is_finite(), "learning_rate", "a number from 0"),
+            (self.head_rate >= 0.0 && self.head_rate.is_finite(), "head_rate", "a number from 0"),
+            (self.layer_decay > 0.0 && self.layer_decay <= 1.0, "layer_decay", "above 0 and at most 1"),
+            (share(self.warmup), "warmup", "a share from 0 to below 1"),
+            (self.weight_decay >= 0.0, "weight_decay", "a number from 0"),
+            (share(self.beta1), "beta1", "from 0 to below 1"),
+            (share(self.beta2), "beta2", "from 0 to below 1"),
+            (self.epsilon > 0.0, "epsilon", "more than 0"),
+            (self.max_grad_norm >= 0.0, "max_grad_norm", "a number from 0"),
+            (share(self.label_smoothing), "label_smoothing", "a share from 0 to below 1"),
+            (self.focal_gamma >= 0.0, "focal_gamma", "a number from 0"),
+            (self.eval_every != Some(0), "eval_every", "at least 1"),
+            (self.early_stopping != Some(0), "early_stopping", "at least 1"),
+        ];
+        match checks.into_iter().find(|(fine, ..)| !fine) {
+            Some((_, key, wanted)) => Err(TrainError::Setting {
+                problem: format!("setting `{key}` is out of range"),
+                hint: format!("`{key}` must be {wanted}"),
+            }),
+            None => Ok(()),
+        }
+    }
+}
