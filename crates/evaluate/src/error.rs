@@ -85,6 +85,22 @@ pub enum EvaluateError {
         /// Why it has no value.
         reason: String,
     },
+    /// Two models that are to be compared know different classes.
+    #[error("the models know different classes: {}, and {}", quoted(first), quoted(second))]
+    DifferentClasses {
+        /// Classes of the first model.
+        first: Vec<String>,
+        /// Classes of the second model.
+        second: Vec<String>,
+    },
+    /// Two sets of predictions that are to be compared are about different rows.
+    #[error("the predictions are about different rows: {first} of the first model, {second} of the second")]
+    DifferentRows {
+        /// Rows of the first model.
+        first: usize,
+        /// Rows of the second model.
+        second: usize,
+    },
     /// An option of the evaluation is out of range.
     #[error("{0}")]
     Option(String),
@@ -112,6 +128,10 @@ impl EvaluateError {
                 Some(format!("known metrics: {}", quoted(crate::Metric::NAMES)))
             }
             Self::UnknownClass { known, .. } => Some(format!("known labels: {}", quoted(known))),
+            Self::DifferentClasses { .. } => {
+                Some("only models of the same task can be compared: train both on the same labels".into())
+            }
+            Self::DifferentRows { .. } => Some("let both models predict the same file".into()),
             Self::Undefined { .. } => Some("choose `f1_macro` or `accuracy`, which always have a value".into()),
             _ => None,
         }

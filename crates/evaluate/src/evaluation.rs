@@ -33,6 +33,31 @@ impl Default for EvaluationOptions {
     }
 }
 
+impl EvaluationOptions {
+    /// How often so many rows are drawn anew.
+    pub(crate) fn resamples_of(&self, rows: usize) -> usize {
+        self.resamples.min(MOST_DRAWS / rows).max(LEAST_RESAMPLES)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), EvaluateError> {
+        if self.resamples < LEAST_RESAMPLES {
+            let found = self.resamples;
+            return Err(EvaluateError::Option(format!(
+                "{found} resamples are too few, at least {LEAST_RESAMPLES} are needed"
+            )));
+        }
+        check_confidence(self.confidence)
+    }
+}
+
+/// Refuses what is no share of intervals.
+pub(crate) fn check_confidence(confidence: f64) -> Result<(), EvaluateError> {
+    if confidence > 0.0 && confidence < 1.0 {
+        return Ok(());
+    }
+    Err(EvaluateError::Option(format!("a confidence of {confidence} is not between 0 and 1")))
+}
+
 /// Every metric of one set of predictions, with its interval.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
@@ -57,9 +82,9 @@ impl Evaluation {
     /// # Errors
     /// [`EvaluateError::Option`] if an option is out of range.
     pub fn new(predictions: &Predictions, options: &EvaluationOptions) -> Result<Self, EvaluateError> {
-        check(options)?;
+        options.check()?;
         let n = predictions.rows();
-        let resamples = options.resamples.min(MOST_DRAWS / n).max(LEAST_RESAMPLES);
+        let resamples = options.resamples_of(n);
         let metrics = Metric::reported(predictions)
             .into_iter()
             .map(|metric| metric.class_index(predictions.labels()).map(|class| (metric, class)))
@@ -237,18 +262,4 @@ impl Serialize for Evaluation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.to_json().serialize(serializer)
     }
-}
-
-fn check(options: &EvaluationOptions) -> Result<(), EvaluateError> {
-    if options.resamples < LEAST_RESAMPLES {
-        let found = options.resamples;
-        return Err(EvaluateError::Option(format!(
-            "{found} resamples are too few, at least {LEAST_RESAMPLES} are needed"
-        )));
-    }
-    if !(options.confidence > 0.0 && options.confidence < 1.0) {
-        let found = options.confidence;
-        return Err(EvaluateError::Option(format!("a confidence of {found} is not between 0 and 1")));
-    }
-    Ok(())
 }

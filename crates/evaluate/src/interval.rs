@@ -62,31 +62,42 @@ pub(crate) struct Replicates(Vec<Vec<f64>>);
 impl Replicates {
     /// Draws `resamples` times as many rows as there are; `metrics` come with the number of their class.
     pub(crate) fn draw(facts: &Facts, metrics: &[(Metric, usize)], rows: usize, resamples: usize, seed: u64) -> Self {
-        let mut random = SplitMix64::new(seed);
-        let mut weights = vec![0_u32; rows];
         let mut replicates = vec![Vec::with_capacity(resamples); metrics.len()];
-        for _ in 0..resamples {
-            weights.fill(0);
-            (0..rows).for_each(|_| weights[random.below(rows)] += 1);
-            let measures: Measures = facts.measure(&weights);
+        resample(rows, resamples, seed, |weights| {
+            let measures: Measures = facts.measure(weights);
             for ((metric, class), values) in metrics.iter().zip(&mut replicates) {
                 values.extend(measures.replicate(metric, *class));
             }
-        }
+        });
         replicates.iter_mut().for_each(|values| values.sort_by(f64::total_cmp));
         Self(replicates)
     }
 
     /// The interval of the metric with number `index` around its estimate.
     pub(crate) fn interval(&self, index: usize, value: f64, method: IntervalMethod, confidence: f64) -> Estimate {
-        let values = &self.0[index];
-        let tail = (1.0 - confidence) / 2.0;
-        let (mut low, mut high) = (quantile(values, tail), quantile(values, 1.0 - tail));
+        let (mut low, mut high) = middle(&self.0[index], confidence);
         if method == IntervalMethod::BasicBootstrap {
             (low, high) = ((2.0 * value - high).max(0.0), 2.0 * value - low);
         }
         Estimate { value, low: low.min(value), high: high.max(value) }
     }
+}
+
+/// Draws as many rows as there are with replacement, `resamples` times, and hands over how often each was drawn.
+pub(crate) fn resample(rows: usize, resamples: usize, seed: u64, mut measure: impl FnMut(&[u32])) {
+    let mut random = SplitMix64::new(seed);
+    let mut weights = vec![0_u32; rows];
+    for _ in 0..resamples {
+        weights.fill(0);
+        (0..rows).for_each(|_| weights[random.below(rows)] += 1);
+        measure(&weights);
+    }
+}
+
+/// The ends of the middle share `confidence` of ascending replicates.
+pub(crate) fn middle(replicates: &[f64], confidence: f64) -> (f64, f64) {
+    let tail = (1.0 - confidence) / 2.0;
+    (quantile(replicates, tail), quantile(replicates, 1.0 - tail))
 }
 
 /// The value below which the share `q` of ascending values lies, NumPy's default interpolation. Not a number if there is none.

@@ -2,7 +2,9 @@
 //!
 //! Numbers go in, a report comes out: this crate knows no model and no data file. [`Predictions`] holds what a model said
 //! about texts whose labels are known; [`Evaluation`] measures it, every number with an interval; [`Metric`] is one of those
-//! numbers by its name, for choosing a checkpoint; and a [`Report`] shows evaluations to a person as HTML, Markdown or JSON.
+//! numbers by its name, for choosing a checkpoint; a [`Comparison`] says which of two models is better and whether that is more
+//! than chance, a [`Spread`] what several seeds or folds say together; and a [`Report`] shows evaluations to a person as HTML,
+//! Markdown or JSON.
 //!
 //! ```
 //! use finetone_evaluate::{Evaluation, EvaluationOptions, Metric, Predictions, Truth};
@@ -20,6 +22,7 @@
 //! # Ok::<(), finetone_evaluate::EvaluateError>(())
 //! ```
 
+mod comparison;
 mod error;
 mod evaluation;
 mod interval;
@@ -28,7 +31,9 @@ mod metrics;
 mod predictions;
 mod random;
 mod report;
+mod spread;
 
+pub use comparison::{Comparison, Difference, mcnemar};
 pub use error::EvaluateError;
 pub use evaluation::{Evaluation, EvaluationOptions};
 pub use interval::{Estimate, IntervalMethod};
@@ -38,3 +43,4 @@ pub use metrics::confusion::Confusion;
 pub use metrics::curves::BinaryCurves;
 pub use predictions::{MULTI_LABEL_THRESHOLD, Predictions, Truth};
 pub use report::{Baseline, Curve, NamedEvaluation, Report, Section, Verdict, WorstError, verdict};
+pub use spread::Spread;
