@@ -41,9 +41,12 @@ fn recipes_say_what_their_names_promise() {
     let fine_tune = &recipes["fine-tune.toml"];
     assert_eq!((fine_tune.learning_rate, fine_tune.step_size(), fine_tune.warmup), (5e-5, 16, 0.06));
     assert_eq!(recipes["rare-class.toml"].class_weights, ClassWeights::Named(WeightRule::Balanced));
-    let attention = &recipes["attention-head.toml"];
-    assert_eq!(attention.pooling.as_deref(), Some("attention:100"));
-    assert_eq!((attention.step_size(), attention.truncation), (480, Truncation::Tail));
+    let study = &recipes["conversation-finetune.toml"];
+    assert_eq!(study.pooling.as_deref(), Some("attention:100"));
+    assert_eq!((study.step_size(), study.max_steps, study.truncation), (480, Some(2000), Truncation::Tail));
+    for reviews in ["gpt2", "bert", "roberta"] {
+        assert_eq!(recipes[&format!("reviews-{reviews}.toml")].test_fraction, 0.2);
+    }
 }
 
 #[test]
