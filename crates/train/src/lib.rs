@@ -6,6 +6,7 @@
 mod choices;
 pub mod error;
 pub mod events;
+mod fit;
 mod groups;
 mod material;
 mod measure;

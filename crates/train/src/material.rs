@@ -5,10 +5,12 @@ use std::path::Path;
 use finetone_data::doctor::{self, DoctorOptions, Severity};
 use finetone_data::tokenizer::{Keep, Limit, Tokenizer};
 use finetone_data::{Checkup, Dataset, Example, LabelSet, ReadOptions, Target, stratified_split};
+use finetone_evaluate::Predictions;
 
 use crate::choices::Truncation;
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
+use crate::measure;
 use crate::run_config::RunConfig;
 
 /// The examples of a run before they are encoded.
@@ -21,6 +23,8 @@ pub struct Texts {
     pub validation: Vec<Example>,
     /// What is measured at the end; may be empty.
     pub test: Vec<Example>,
+    /// Whether a text may have several of the classes.
+    pub multi_label: bool,
     /// Where the text column was found.
     pub text_column: String,
     /// Where the label column was found.
@@ -70,7 +74,34 @@ impl Texts {
             Some(path) => (train, read_one(path, &known, listener)?.examples),
             None => hold_out(train, config.validation_fraction, config.seed.wrapping_add(1)),
         };
-        Ok(Self { labels, train, validation, test, text_column, label_column })
+        let multi_label = config.multi_label.is_some();
+        Ok(Self { labels, train, validation, test, multi_label, text_column, label_column })
+    }
+
+    /// The examples of a set by its name: `test`, `validation`, and otherwise what is learnt from.
+    pub fn set(&self, name: &str) -> &[Example] {
+        match name {
+            "test" => &self.test,
+            "validation" => &self.validation,
+            _ => &self.train,
+        }
+    }
+
+    /// What a model said about a set, with the truth beside it.
+    ///
+    /// # Errors
+    /// Numbers that are no probabilities.
+    pub fn predictions(&self, set: &str, probabilities: Vec<f32>) -> Result<Predictions, TrainError> {
+        let targets: Vec<Target> = self.set(set).iter().filter_map(|example| example.target.clone()).collect();
+        measure::predictions((self.labels.names(), self.multi_label), &targets, probabilities)
+    }
+
+    /// How many training texts each class has; a text with several counts for each.
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.labels.len()];
+        let targets = self.train.iter().filter_map(|example| example.target.as_ref());
+        targets.flat_map(Target::classes).for_each(|&class| counts[class] += 1);
+        counts
     }
 }
 
@@ -146,13 +177,6 @@ impl Rows {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
-    }
-
-    /// How many texts each of `classes` classes has; a text with several counts for each.
-    pub fn class_counts(&self, classes: usize) -> Vec<usize> {
-        let mut counts = vec![0; classes];
-        self.targets.iter().flat_map(Target::classes).for_each(|&class| counts[class] += 1);
-        counts
     }
 
     /// A number that changes when a text, its encoding or a label does: FNV-1a over ids and classes. A checkpoint keeps it,

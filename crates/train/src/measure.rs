@@ -8,7 +8,6 @@ use finetone_data::{Dataset, Example, LabelSet, ReadOptions, Target};
 use finetone_evaluate::{
     Evaluation, EvaluationOptions, Metric, NamedEvaluation, Predictions, Report, Section, Truth, WorstError,
 };
-use finetone_model::{HeadConfig, Output};
 
 use crate::error::TrainError;
 
@@ -19,9 +18,12 @@ const WORST_ERRORS: usize = 20;
 const WINDOW: usize = 4096;
 
 /// Probabilities and truth, put together.
-pub fn predictions(head: &HeadConfig, targets: &[Target], probabilities: Vec<f32>) -> Result<Predictions, TrainError> {
-    let truth = truth(targets, head.output == Output::MultiLabel);
-    Ok(Predictions::new(head.labels.clone(), truth, probabilities)?)
+pub fn predictions(
+    (labels, multi_label): (&[String], bool),
+    targets: &[Target],
+    probabilities: Vec<f32>,
+) -> Result<Predictions, TrainError> {
+    Ok(Predictions::new(labels.to_vec(), truth(targets, multi_label), probabilities)?)
 }
 
 fn truth(targets: &[Target], multi_label: bool) -> Truth {
@@ -95,7 +97,7 @@ pub fn evaluate_file(
         all.extend(classified.probabilities);
         truncated += classified.truncated;
     }
-    let predictions = Predictions::new(classifier.labels().to_vec(), truth(&targets, multi_label), all)?;
+    let predictions = predictions((classifier.labels(), multi_label), &targets, all)?;
     let named = evaluate("test", &predictions)?;
     let rows = dataset.examples.len();
     let evaluation = named.evaluation.clone();

@@ -9,9 +9,10 @@ use finetone_evaluate::{Curve, Report, Section};
 use serde_json::Value;
 
 use crate::events::{Listener, TrainEvent};
-use crate::material::{Rows, Texts};
+use crate::fit::{Fitted, Measured};
+use crate::material::Texts;
 use crate::measure;
-use crate::run::Measured;
+
 use crate::run_config::RunConfig;
 use crate::trainer::Trainer;
 
@@ -86,28 +87,16 @@ impl Listener for CurveRecorder<'_> {
 }
 
 /// The report of a finished run.
-pub fn build<B: Backend>(
-    config: &RunConfig,
-    trainer: &Trainer<'_, B>,
-    texts: &Texts,
-    (train, test): (&Rows, &Rows),
-    measured: Measured,
-    (curves, notices): (Vec<Curve>, Vec<String>),
-) -> Report {
-    let examples = match measured.name {
-        "test" => &texts.test,
-        "validation" => &texts.validation,
-        _ => &texts.train,
-    };
+pub fn build(config: &RunConfig, texts: &Texts, fitted: Fitted, measured: Measured) -> Report {
     let file = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Report {
         title: format!("{} on {}", model_name(&config.model), file(&config.train)),
-        worst_errors: measure::worst_errors(&measured.predictions, examples),
+        worst_errors: measure::worst_errors(&measured.predictions, texts.set(&measured.name)),
         evaluations: measured.all,
-        notices,
-        curves,
-        data: data_sections(config, texts, (train, test)),
-        run: run_sections(config, trainer),
+        data: data_sections(config, texts, fitted.truncated),
+        notices: fitted.notices,
+        curves: fitted.curves,
+        run: fitted.facts,
     }
 }
 
@@ -115,7 +104,7 @@ fn model_name(model: &str) -> String {
     Path::new(model).file_name().map_or_else(|| model.to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-fn data_sections(config: &RunConfig, texts: &Texts, (train, test): (&Rows, &Rows)) -> Vec<Section> {
+fn data_sections(config: &RunConfig, texts: &Texts, truncated: usize) -> Vec<Section> {
     let mut files = Section::new("Data").fact("training file", config.train.display());
     files = files.fact("text column", &texts.text_column);
     if let Some(column) = &texts.label_column {
@@ -126,18 +115,19 @@ fn data_sections(config: &RunConfig, texts: &Texts, (train, test): (&Rows, &Rows
         None => "held out from the training file".to_owned(),
     };
     files = files
-        .fact("training texts", train.len())
+        .fact("training texts", texts.train.len())
         .fact("validation texts", format!("{} ({})", texts.validation.len(), source(&config.validation)))
-        .fact("test texts", format!("{} ({})", test.len(), source(&config.test)))
-        .fact("texts cut at the limit", measure::share(train.truncated + test.truncated, train.len() + test.len()));
+        .fact("test texts", format!("{} ({})", texts.test.len(), source(&config.test)))
+        .fact("texts cut at the limit", measure::share(truncated, texts.train.len() + texts.test.len()));
     let mut classes = Section::new("Classes in the training texts");
-    for (name, count) in texts.labels.names().iter().zip(train.class_counts(texts.labels.len())) {
-        classes = classes.fact(name, measure::share(count, train.len()));
+    for (name, count) in texts.labels.names().iter().zip(texts.class_counts()) {
+        classes = classes.fact(name, measure::share(count, texts.train.len()));
     }
     vec![files, classes]
 }
 
-fn run_sections<B: Backend>(config: &RunConfig, trainer: &Trainer<'_, B>) -> Vec<Section> {
+/// Facts about model and training.
+pub fn run_sections<B: Backend>(config: &RunConfig, trainer: &Trainer<'_, B>) -> Vec<Section> {
     let (model, progress) = (&trainer.model, &trainer.progress);
     let best = progress.best.map_or("the last step".to_owned(), |best| {
         format!("step {} ({} {:.4} on the validation texts)", best.step, config.metric, best.value)

@@ -2,34 +2,27 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use finetone_backend::Backend;
-use finetone_classify::ClassifyError;
 use finetone_classify::hub::{HubConfig, HubProgress};
 use finetone_data::Checkup;
-use finetone_data::tokenizer::Tokenizer;
-use finetone_evaluate::{Evaluation, Metric, NamedEvaluation, Predictions, Report};
-use finetone_model::checkpoint;
+use finetone_evaluate::{Evaluation, Report};
 
 use crate::error::TrainError;
-use crate::events::{Listener, TrainEvent};
-use crate::material::{Rows, Texts};
-use crate::measure;
-use crate::memory;
-use crate::objective::Objective;
-use crate::report::{self, CurveRecorder};
+use crate::events::Listener;
+use crate::fit::{Fit, Place, fit};
+use crate::material::Texts;
+use crate::report;
 use crate::run_config::RunConfig;
 use crate::schedule::Plan;
-use crate::setup::{Setup, setup};
-use crate::store::{Store, persist};
-use crate::trainer::{Control, End, Trainer, largest_group, measured_tokens};
+use crate::store::{Store, write_whole};
+use crate::trainer::Control;
 
 /// How a run ended.
 #[derive(Debug, Clone)]
-pub enum Outcome {
-    /// The run folder is complete.
-    Finished(Box<Summary>),
+pub enum Outcome<T = Box<Summary>> {
+    /// It is complete.
+    Finished(T),
     /// The user stopped it; `resume` goes on.
     Interrupted {
         /// After this step.
@@ -146,184 +139,22 @@ fn execute<B: Backend>(
     backend: &B,
     config: &RunConfig,
     folder: &Path,
-    surroundings: Surroundings<'_>,
+    mut surroundings: Surroundings<'_>,
 ) -> Result<Outcome, TrainError> {
-    let start = Instant::now();
-    let Surroundings { hub, download, control, listener, checkup } = surroundings;
-    let metric: Metric = config.metric.parse()?;
-    let texts = Texts::read(config, checkup, listener)?;
-    metric.check(texts.labels.names())?;
-    let Setup { model, tokenizer, limit } = setup(backend, config, &texts, (hub, download), listener)?;
-    let encode = |examples| Rows::encode(examples, &tokenizer, &limit);
-    let (train, validation, test) = (encode(&texts.train), encode(&texts.validation), encode(&texts.test));
-    check_size(&train)?;
-    tell_truncation(&train, limit.max_tokens, listener);
-    check_memory::<B>(config, &model, &train, listener)?;
-    let plan = Plan::new(config, train.len());
-    let config = &RunConfig { epochs: Some(plan.epochs), ..config.clone() };
-    let objective =
-        Objective::new(config, model.config.head.output, &texts.labels, &train.class_counts(texts.labels.len()))?;
-    let mut recorder = CurveRecorder::open(folder, listener);
-    let store = Store::new(folder);
-    fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
-    write(&folder.join("run.toml"), &config.to_toml())?;
-    let mut trainer = Trainer::new(backend, config, model, (plan, metric, objective), &train);
-    trainer.restore(&store)?;
-    recorder.on(&TrainEvent::Started {
-        run: folder.to_owned(),
-        model: config.model.clone(),
-        backend: backend.name(),
-        parameters: trainer.model.table.numbers(),
-        trainable: trainer.model.table.gradient_len(),
-        labels: texts.labels.names().to_vec(),
-        train_rows: train.len(),
-        validation_rows: validation.len(),
-        test_rows: test.len(),
-        steps: plan.steps,
-        epochs: plan.epoch(plan.steps),
-        resumed_from: trainer.progress.step,
-    });
-    let first_step = trainer.progress.step;
-    if trainer.train((&train, &validation), &store, control, &mut recorder)? == End::Interrupted {
-        return Ok(Outcome::Interrupted { step: trainer.progress.step });
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    trainer.release();
-    if let Some(best) = trainer.progress.best {
-        store.load_best(backend, &mut trainer.model, best.step)?;
-    }
-    let measured = Measured::new(&trainer, [("test", &test), ("validation", &validation), ("training", &train)])?;
-    save_model(backend, &trainer, &tokenizer, folder)?;
-    let finished = finished_event(&trainer, &measured, first_step, (seconds, train.len()));
-    recorder.on(&finished);
-    let report = report::build(config, &trainer, &texts, (&train, &test), measured, recorder.curves());
-    let summary = finish(folder, report, best_step(&trainer))?;
-    store.clear()?;
+    let texts = Texts::read(config, surroundings.checkup, surroundings.listener)?;
+    // A resumed run keeps the number of epochs, whatever is usual by then.
+    let epochs = Plan::new(config, texts.train.len()).epochs;
+    let config = &RunConfig { epochs: Some(epochs), ..config.clone() };
+    let settings = (folder.join("run.toml"), config.to_toml());
+    let place = Place { folder: folder.to_owned(), settings, keeps_model: true };
+    let Fit { fitted, measured } = match fit(backend, config, &texts, &place, &mut surroundings)? {
+        Outcome::Finished(fit) => fit,
+        Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
+    };
+    let best_step = fitted.best_step();
+    let summary = finish(folder, report::build(config, &texts, fitted, measured), best_step)?;
+    Store::new(folder).clear()?;
     Ok(Outcome::Finished(Box::new(summary)))
-}
-
-/// The final predictions: on the test texts, or on what else there is.
-pub(crate) struct Measured {
-    pub name: &'static str,
-    pub predictions: Predictions,
-    pub all: Vec<NamedEvaluation>,
-}
-
-impl Measured {
-    fn new<B: Backend>(trainer: &Trainer<'_, B>, sets: [(&'static str, &Rows); 3]) -> Result<Self, TrainError> {
-        let mut measured: Option<Self> = None;
-        for (name, rows) in sets {
-            // The training texts say nothing about new ones; they are measured only where there is nothing else.
-            if rows.is_empty() || (name == "training" && measured.is_some()) {
-                continue;
-            }
-            let predictions = trainer.predict(rows, &mut trainer.forward(rows))?;
-            let evaluation = measure::evaluate(name, &predictions)?;
-            match &mut measured {
-                Some(measured) => measured.all.push(evaluation),
-                None => measured = Some(Self { name, predictions, all: vec![evaluation] }),
-            }
-        }
-        measured.ok_or_else(|| TrainError::TooFew {
-            problem: "there are no texts to measure the model on".into(),
-            hint: "the training file needs rows".into(),
-        })
-    }
-}
-
-fn best_step<B: Backend>(trainer: &Trainer<'_, B>) -> u64 {
-    trainer.progress.best.map_or(trainer.progress.step, |best| best.step)
-}
-
-fn check_size(train: &Rows) -> Result<(), TrainError> {
-    if train.len() < 2 {
-        return Err(TrainError::TooFew {
-            problem: format!("{} rows are left to train on", train.len()),
-            hint: "a model needs at least some dozens of labelled rows; give more, or hold out less \
-                   (`--set test_fraction=0 --set validation_fraction=0`)"
-                .into(),
-        });
-    }
-    Ok(())
-}
-
-fn tell_truncation(train: &Rows, limit: usize, listener: &mut dyn Listener) {
-    if train.truncated > 0 {
-        let share = measure::share(train.truncated, train.len());
-        let message = format!(
-            "{share} of the training texts are longer than {limit} tokens and are cut (`truncation`, `max_tokens`)"
-        );
-        listener.on(&TrainEvent::Notice { message });
-    }
-}
-
-fn check_memory<B: Backend>(
-    config: &RunConfig,
-    model: &finetone_model::Model<B>,
-    train: &Rows,
-    listener: &mut dyn Listener,
-) -> Result<(), TrainError> {
-    let training = largest_group(config, train);
-    // The texts that are held out are about as long.
-    let longest = train.lengths.iter().copied().max().unwrap_or(1);
-    let measured = measured_tokens(config).max(longest);
-    let batches = memory::Batches { training, measuring: (measured, measured), memory: config.memory.into() };
-    let needed = memory::estimate(&model.config, &model.table, &batches);
-    let free = memory::available().map_or_else(|| "unknown".to_owned(), memory::mib);
-    let message = format!("training needs about {} of memory ({free} free)", memory::mib(needed));
-    listener.on(&TrainEvent::Notice { message });
-    memory::check(needed)
-}
-
-/// Writes a file whole or not at all.
-fn write(path: &Path, text: &str) -> Result<(), TrainError> {
-    let unfinished = path.with_extension("unfinished");
-    fs::write(&unfinished, text).and_then(|()| persist(&unfinished, path)).map_err(|error| {
-        // The first error is the one to report.
-        let _ = fs::remove_file(&unfinished);
-        TrainError::io(path)(error)
-    })
-}
-
-fn save_model<B: Backend>(
-    backend: &B,
-    trainer: &Trainer<'_, B>,
-    tokenizer: &Tokenizer,
-    folder: &Path,
-) -> Result<(), TrainError> {
-    let (unfinished, model) = (folder.join("model.unfinished"), folder.join("model"));
-    for old in [&unfinished, &model] {
-        if old.exists() {
-            fs::remove_dir_all(old).map_err(TrainError::io(old))?;
-        }
-    }
-    fs::create_dir_all(&unfinished).map_err(TrainError::io(&unfinished))?;
-    tokenizer.save(&unfinished).map_err(ClassifyError::from)?;
-    checkpoint::save(backend, &trainer.model, &unfinished).map_err(ClassifyError::from)?;
-    let weights = unfinished.join("model.safetensors");
-    fs::File::open(&weights).and_then(|file| file.sync_all()).map_err(TrainError::io(&weights))?;
-    fs::rename(&unfinished, &model).map_err(TrainError::io(&model))
-}
-
-fn finished_event<B: Backend>(
-    trainer: &Trainer<'_, B>,
-    measured: &Measured,
-    first_step: u64,
-    (seconds, rows): (f64, usize),
-) -> TrainEvent {
-    let step = trainer.progress.step;
-    let taken = (step - first_step) as f64;
-    let per_step = rows as f64 / trainer.plan.steps_per_epoch as f64;
-    TrainEvent::Finished {
-        step,
-        best_step: best_step(trainer),
-        train_runtime: seconds,
-        train_samples_per_second: taken * per_step / seconds,
-        train_steps_per_second: taken / seconds,
-        train_loss: trainer.progress.loss_sum / step.max(1) as f64,
-        metrics: measure::final_metrics(&measured.all[0].evaluation),
-        measured_on: measured.name.to_owned(),
-    }
 }
 
 /// Writes the reports, the machine-readable one last: it marks the run as finished.
@@ -332,9 +163,9 @@ fn finish(folder: &Path, report: Report, best_step: u64) -> Result<Summary, Trai
         problem: "there is nothing to report".into(),
         hint: "the test file needs rows".into(),
     })?;
-    write(&folder.join("report.html"), &report.to_html()?)?;
-    write(&folder.join("report.md"), &report.to_markdown())?;
-    write(&folder.join("report.json"), &report.to_json()?)?;
+    write_whole(&folder.join("report.html"), &report.to_html()?)?;
+    write_whole(&folder.join("report.md"), &report.to_markdown())?;
+    write_whole(&folder.join("report.json"), &report.to_json()?)?;
     let (measured_on, evaluation) = (headline.name, headline.evaluation);
     Ok(Summary { run: folder.to_owned(), best_step, measured_on, evaluation, report })
 }

@@ -218,6 +218,16 @@ pub(crate) fn persist(unfinished: &Path, path: &Path) -> std::io::Result<()> {
     }
 }
 
+/// Writes a file whole or not at all.
+pub(crate) fn write_whole(path: &Path, text: &str) -> Result<(), TrainError> {
+    let unfinished = path.with_extension("unfinished");
+    std::fs::write(&unfinished, text).and_then(|()| persist(&unfinished, path)).map_err(|error| {
+        // The first error is the one to report.
+        let _ = std::fs::remove_file(&unfinished);
+        TrainError::io(path)(error)
+    })
+}
+
 /// What a tensor of a checkpoint is read from.
 enum Source<'a, B: Backend> {
     Weight(&'a B::Weight),

@@ -11,8 +11,8 @@ use std::time::Instant;
 use finetone_backend::{AdamW, Backend, Real};
 use finetone_classify::{Forward, probabilities};
 use finetone_data::batching::{epoch_order, micro_batches};
-use finetone_evaluate::{Metric, Predictions};
-use finetone_model::{DropoutKey, Gradients, Model, Moments, PackedBatch, Workspace};
+use finetone_evaluate::Metric;
+use finetone_model::{DropoutKey, Gradients, Model, Moments, Output, PackedBatch, Workspace};
 
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
@@ -248,10 +248,9 @@ impl<'a, B: Backend> Trainer<'a, B> {
         Forward::new(self.backend, &self.model, measured_tokens(self.config).min(total), longest)
     }
 
-    /// What the model says about `rows`.
-    pub fn predict(&self, rows: &Rows, forward: &mut Forward<B>) -> Result<Predictions, TrainError> {
-        let probabilities = probabilities(self.backend, &self.model, forward, &rows.ids);
-        measure::predictions(&self.model.config.head, &rows.targets, probabilities)
+    /// What the model says about `rows`: probabilities `[n, C]`, row-major.
+    pub fn probabilities(&self, rows: &Rows, forward: &mut Forward<B>) -> Vec<f32> {
+        probabilities(self.backend, &self.model, forward, &rows.ids)
     }
 
     fn evaluate(
@@ -262,7 +261,9 @@ impl<'a, B: Backend> Trainer<'a, B> {
         listener: &mut dyn Listener,
     ) -> Result<(), TrainError> {
         let start = Instant::now();
-        let predictions = self.predict(validation, forward)?;
+        let head = &self.model.config.head;
+        let kind = (head.labels.as_slice(), head.output == Output::MultiLabel);
+        let predictions = measure::predictions(kind, &validation.targets, self.probabilities(validation, forward))?;
         let value = self.metric.compute(&predictions)?;
         let metrics = measure::summary(&predictions)?;
         let (step, loss) = (self.progress.step, metrics["eval_loss"]);

@@ -10,7 +10,7 @@ mod markdown;
 mod verdict;
 mod words;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Average, EvaluateError, Evaluation, Metric, Predictions, Truth};
 
@@ -100,7 +100,7 @@ impl Baseline {
 }
 
 /// A number that was recorded again and again during training.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Curve {
     /// What it is, such as `training loss`.
     pub name: String,
@@ -111,7 +111,7 @@ pub struct Curve {
 }
 
 /// Facts that belong together.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Section {
     /// What they are about.
     pub title: String,

@@ -1,0 +1,331 @@
+//! From texts to a fitted model: the part of a run that can be done again and again, for folds, seeds and studies.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use finetone_backend::Backend;
+use finetone_classify::ClassifyError;
+use finetone_data::tokenizer::{Limit, Tokenizer};
+use finetone_evaluate::{Curve, Metric, NamedEvaluation, Predictions, Section};
+use finetone_model::{Model, checkpoint};
+use serde::{Deserialize, Serialize};
+
+use crate::error::TrainError;
+use crate::events::{Listener, TrainEvent};
+use crate::material::{Rows, Texts};
+use crate::measure;
+use crate::memory;
+use crate::objective::Objective;
+use crate::report::{CurveRecorder, run_sections};
+use crate::run::{Outcome, Surroundings};
+use crate::run_config::RunConfig;
+use crate::schedule::Plan;
+use crate::setup::{Setup, setup};
+use crate::store::{Best, Store, write_whole};
+use crate::trainer::{End, Trainer, largest_group, measured_tokens};
+
+/// Where a fit leaves its files.
+pub(crate) struct Place {
+    /// The folder of checkpoints, events and the model.
+    pub folder: PathBuf,
+    /// A file with the settings of the whole, written before anything else.
+    pub settings: (PathBuf, String),
+    /// Whether the model is kept, as `model` in the folder.
+    pub keeps_model: bool,
+}
+
+/// What is known of a model once it is fitted, beside the model itself.
+pub(crate) struct Fit {
+    pub fitted: Fitted,
+    pub measured: Measured,
+}
+
+/// What there is to say about a fitted model without loading it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Fitted {
+    /// Of everything random but the split.
+    pub seed: u64,
+    /// What the model says about the test texts, the validation texts, or the training texts where there are no others:
+    /// name of the set and probabilities, row-major.
+    pub sets: Vec<(String, Vec<f32>)>,
+    /// The evaluation that chose the weights; none where the last ones are kept.
+    pub best: Option<Best>,
+    /// Steps taken.
+    pub steps: u64,
+    /// Tokens trained on.
+    pub tokens: u64,
+    /// Seconds of training and measuring, in the process that finished it.
+    pub seconds: f64,
+    /// Tokens trained on in each of these seconds.
+    pub tokens_per_second: f64,
+    /// Numbers in the model.
+    pub parameters: usize,
+    /// How many training and test texts were cut at the limit.
+    pub truncated: usize,
+    pub curves: Vec<Curve>,
+    pub notices: Vec<String>,
+    /// Facts about model and training for the report.
+    pub facts: Vec<Section>,
+}
+
+impl Fitted {
+    /// The step whose weights are the model.
+    pub fn best_step(&self) -> u64 {
+        self.best.map_or(self.steps, |best| best.step)
+    }
+}
+
+/// The final predictions: on the test texts, or on what else there is.
+pub(crate) struct Measured {
+    pub name: String,
+    pub predictions: Predictions,
+    pub all: Vec<NamedEvaluation>,
+}
+
+impl Measured {
+    /// Measures what a model said about the sets of `texts`.
+    pub fn new(texts: &Texts, sets: &[(String, Vec<f32>)]) -> Result<Self, TrainError> {
+        let mut measured: Option<Self> = None;
+        for (name, probabilities) in sets {
+            let predictions = texts.predictions(name, probabilities.clone())?;
+            let evaluation = measure::evaluate(name, &predictions)?;
+            match &mut measured {
+                Some(measured) => measured.all.push(evaluation),
+                None => measured = Some(Self { name: name.clone(), predictions, all: vec![evaluation] }),
+            }
+        }
+        measured.ok_or_else(|| TrainError::TooFew {
+            problem: "there are no texts to measure the model on".into(),
+            hint: "the training file needs rows".into(),
+        })
+    }
+}
+
+/// The texts of a fit, encoded.
+struct Encoded {
+    train: Rows,
+    validation: Rows,
+    test: Rows,
+}
+
+impl Encoded {
+    fn new(texts: &Texts, tokenizer: &Tokenizer, limit: &Limit) -> Self {
+        let encode = |examples| Rows::encode(examples, tokenizer, limit);
+        Self { train: encode(&texts.train), validation: encode(&texts.validation), test: encode(&texts.test) }
+    }
+
+    /// The sets to measure. The training texts say nothing about new ones; they are measured only where there is nothing
+    /// else.
+    fn measured(&self) -> Vec<(&'static str, &Rows)> {
+        let held_out = [("test", &self.test), ("validation", &self.validation)];
+        let held_out: Vec<_> = held_out.into_iter().filter(|(_, rows)| !rows.is_empty()).collect();
+        if held_out.is_empty() { vec![("training", &self.train)] } else { held_out }
+    }
+}
+
+/// Everything that a trainer is made of.
+struct Prepared<B: Backend> {
+    model: Model<B>,
+    tokenizer: Tokenizer,
+    rows: Encoded,
+    plan: Plan,
+    metric: Metric,
+    objective: Objective,
+}
+
+/// Trains a model on `texts`, or goes on with it from its newest checkpoint in `place`, and measures it.
+///
+/// # Errors
+/// See [`TrainError`]. Nothing is written before data, model and memory were found to be fine.
+pub(crate) fn fit<B: Backend>(
+    backend: &B,
+    config: &RunConfig,
+    texts: &Texts,
+    place: &Place,
+    surroundings: &mut Surroundings<'_>,
+) -> Result<Outcome<Fit>, TrainError> {
+    let start = Instant::now();
+    let Prepared { model, tokenizer, rows, plan, metric, objective } = prepare(backend, config, texts, surroundings)?;
+    let mut recorder = CurveRecorder::open(&place.folder, surroundings.listener);
+    place.make()?;
+    let store = Store::new(&place.folder);
+    let mut trainer = Trainer::new(backend, config, model, (plan, metric, objective), &rows.train);
+    trainer.restore(&store)?;
+    recorder.on(&started_event(&trainer, texts, &rows, place));
+    let from = (trainer.progress.step, trainer.progress.num_tokens);
+    if trainer.train((&rows.train, &rows.validation), &store, surroundings.control, &mut recorder)? == End::Interrupted
+    {
+        return Ok(Outcome::Interrupted { step: trainer.progress.step });
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    trainer.release();
+    if let Some(best) = trainer.progress.best {
+        store.load_best(backend, &mut trainer.model, best.step)?;
+    }
+    let said = |rows: &Rows| trainer.probabilities(rows, &mut trainer.forward(rows));
+    let sets: Vec<_> = rows.measured().into_iter().map(|(name, rows)| (name.to_owned(), said(rows))).collect();
+    let measured = Measured::new(texts, &sets)?;
+    if place.keeps_model {
+        save_model(backend, &trainer.model, &tokenizer, &place.folder)?;
+    }
+    recorder.on(&finished_event(&trainer, &measured, from.0, (seconds, rows.train.len())));
+    let tokens_per_second = (trainer.progress.num_tokens - from.1) as f64 / seconds;
+    let fitted = Fitted::new(&trainer, sets, (seconds, tokens_per_second), recorder.curves());
+    Ok(Outcome::Finished(Fit {
+        fitted: Fitted { truncated: rows.train.truncated + rows.test.truncated, ..fitted },
+        measured,
+    }))
+}
+
+/// Finds the model, encodes the texts, and sees to it that they fit each other, the settings and the machine.
+fn prepare<B: Backend>(
+    backend: &B,
+    config: &RunConfig,
+    texts: &Texts,
+    surroundings: &mut Surroundings<'_>,
+) -> Result<Prepared<B>, TrainError> {
+    let Surroundings { hub, download, listener, .. } = surroundings;
+    let metric: Metric = config.metric.parse()?;
+    metric.check(texts.labels.names())?;
+    let Setup { model, tokenizer, limit } = setup(backend, config, texts, (hub, *download), *listener)?;
+    let rows = Encoded::new(texts, &tokenizer, &limit);
+    check_size(&rows.train)?;
+    tell_truncation(&rows.train, limit.max_tokens, *listener);
+    check_memory::<B>(config, &model, &rows.train, *listener)?;
+    let plan = Plan::new(config, rows.train.len());
+    let objective = Objective::new(config, model.config.head.output, &texts.labels, &texts.class_counts())?;
+    Ok(Prepared { model, tokenizer, rows, plan, metric, objective })
+}
+
+impl Place {
+    /// Makes the folder and writes the settings of the whole, unless they are there already.
+    fn make(&self) -> Result<(), TrainError> {
+        fs::create_dir_all(&self.folder).map_err(TrainError::io(&self.folder))?;
+        let (path, text) = &self.settings;
+        if fs::read_to_string(path).is_ok_and(|written| written == *text) { Ok(()) } else { write_whole(path, text) }
+    }
+}
+
+impl Fitted {
+    fn new<B: Backend>(
+        trainer: &Trainer<'_, B>,
+        sets: Vec<(String, Vec<f32>)>,
+        (seconds, tokens_per_second): (f64, f64),
+        (curves, notices): (Vec<Curve>, Vec<String>),
+    ) -> Self {
+        Self {
+            seed: trainer.config.seed,
+            sets,
+            best: trainer.progress.best,
+            steps: trainer.progress.step,
+            tokens: trainer.progress.num_tokens,
+            seconds,
+            tokens_per_second,
+            parameters: trainer.model.table.numbers(),
+            truncated: 0,
+            curves,
+            notices,
+            facts: run_sections(trainer.config, trainer),
+        }
+    }
+}
+
+fn started_event<B: Backend>(trainer: &Trainer<'_, B>, texts: &Texts, rows: &Encoded, place: &Place) -> TrainEvent {
+    let (table, plan) = (&trainer.model.table, &trainer.plan);
+    TrainEvent::Started {
+        run: place.folder.clone(),
+        model: trainer.config.model.clone(),
+        backend: trainer.backend.name(),
+        parameters: table.numbers(),
+        trainable: table.gradient_len(),
+        labels: texts.labels.names().to_vec(),
+        train_rows: rows.train.len(),
+        validation_rows: rows.validation.len(),
+        test_rows: rows.test.len(),
+        steps: plan.steps,
+        epochs: plan.epoch(plan.steps),
+        resumed_from: trainer.progress.step,
+    }
+}
+
+fn check_size(train: &Rows) -> Result<(), TrainError> {
+    if train.len() < 2 {
+        return Err(TrainError::TooFew {
+            problem: format!("{} rows are left to train on", train.len()),
+            hint: "a model needs at least some dozens of labelled rows; give more, or hold out less \
+                   (`--set test_fraction=0 --set validation_fraction=0`)"
+                .into(),
+        });
+    }
+    Ok(())
+}
+
+fn tell_truncation(train: &Rows, limit: usize, listener: &mut dyn Listener) {
+    if train.truncated > 0 {
+        let share = measure::share(train.truncated, train.len());
+        let message = format!(
+            "{share} of the training texts are longer than {limit} tokens and are cut (`truncation`, `max_tokens`)"
+        );
+        listener.on(&TrainEvent::Notice { message });
+    }
+}
+
+fn check_memory<B: Backend>(
+    config: &RunConfig,
+    model: &Model<B>,
+    train: &Rows,
+    listener: &mut dyn Listener,
+) -> Result<(), TrainError> {
+    let training = largest_group(config, train);
+    // The texts that are held out are about as long.
+    let longest = train.lengths.iter().copied().max().unwrap_or(1);
+    let measured = measured_tokens(config).max(longest);
+    let batches = memory::Batches { training, measuring: (measured, measured), memory: config.memory.into() };
+    let needed = memory::estimate(&model.config, &model.table, &batches);
+    let free = memory::available().map_or_else(|| "unknown".to_owned(), memory::mib);
+    let message = format!("training needs about {} of memory ({free} free)", memory::mib(needed));
+    listener.on(&TrainEvent::Notice { message });
+    memory::check(needed)
+}
+
+fn save_model<B: Backend>(
+    backend: &B,
+    model: &Model<B>,
+    tokenizer: &Tokenizer,
+    folder: &Path,
+) -> Result<(), TrainError> {
+    let (unfinished, finished) = (folder.join("model.unfinished"), folder.join("model"));
+    for old in [&unfinished, &finished] {
+        if old.exists() {
+            fs::remove_dir_all(old).map_err(TrainError::io(old))?;
+        }
+    }
+    fs::create_dir_all(&unfinished).map_err(TrainError::io(&unfinished))?;
+    tokenizer.save(&unfinished).map_err(ClassifyError::from)?;
+    checkpoint::save(backend, model, &unfinished).map_err(ClassifyError::from)?;
+    let weights = unfinished.join("model.safetensors");
+    fs::File::open(&weights).and_then(|file| file.sync_all()).map_err(TrainError::io(&weights))?;
+    fs::rename(&unfinished, &finished).map_err(TrainError::io(&finished))
+}
+
+fn finished_event<B: Backend>(
+    trainer: &Trainer<'_, B>,
+    measured: &Measured,
+    first_step: u64,
+    (seconds, rows): (f64, usize),
+) -> TrainEvent {
+    let step = trainer.progress.step;
+    let taken = (step - first_step) as f64;
+    let per_step = rows as f64 / trainer.plan.steps_per_epoch as f64;
+    TrainEvent::Finished {
+        step,
+        best_step: trainer.progress.best.map_or(step, |best| best.step),
+        train_runtime: seconds,
+        train_samples_per_second: taken * per_step / seconds,
+        train_steps_per_second: taken / seconds,
+        train_loss: trainer.progress.loss_sum / step.max(1) as f64,
+        metrics: measure::final_metrics(&measured.all[0].evaluation),
+        measured_on: measured.name.clone(),
+    }
+}
