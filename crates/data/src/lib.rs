@@ -2,6 +2,7 @@
 
 pub mod batching;
 pub mod columns;
+pub mod conversation;
 pub mod dataset;
 pub mod doctor;
 pub mod error;
