@@ -93,19 +93,24 @@ pub enum OutputKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ClassWeights {
-    /// `none`, or `balanced`: inversely to the classes' frequencies, `n / (C · n_c)`.
+    /// By a rule from the classes' frequencies.
     Named(WeightRule),
     /// A weight for each label by its name.
     Given(BTreeMap<String, f64>),
 }
 
-/// A rule for class weights.
+/// A rule for the weight `w_c` of a class with `n_c` of `n` rows. Every rule gives a mean weight of 1 over the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum WeightRule {
     /// All ones.
     #[default]
     None,
-    /// `n / (C · n_c)`, as scikit-learn's `balanced`.
+    /// `w_c ∝ 1 / n_c`, which is `n / (C · n_c)`, as scikit-learn's `balanced`.
     Balanced,
+    /// `w_c ∝ 1 / √n_c`: half way, on a logarithmic scale, between no weights and balanced ones.
+    RootInverse,
+    /// `w_c ∝ (1 − β) / (1 − β^n_c)`: the inverse of the effective number of rows by
+    /// [Cui et al. 2019](https://arxiv.org/abs/1901.05555), with `effective_beta` for β.
+    EffectiveNumber,
 }

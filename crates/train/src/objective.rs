@@ -77,11 +77,7 @@ impl Objective {
 
 fn class_weights(config: &RunConfig, labels: &LabelSet, counts: &[usize]) -> Result<Option<Vec<f64>>, TrainError> {
     match &config.class_weights {
-        ClassWeights::Named(WeightRule::None) => Ok(None),
-        ClassWeights::Named(WeightRule::Balanced) => {
-            let (total, classes) = (counts.iter().sum::<usize>() as f64, counts.len() as f64);
-            Ok(Some(counts.iter().map(|&n| total / (classes * n.max(1) as f64)).collect()))
-        }
+        ClassWeights::Named(rule) => Ok(by_rule(*rule, config.effective_beta, counts)),
         ClassWeights::Given(weights) => {
             if let Some(unknown) = weights.keys().find(|name| labels.class(name).is_none()) {
                 return Err(TrainError::Setting {
@@ -95,6 +91,21 @@ fn class_weights(config: &RunConfig, labels: &LabelSet, counts: &[usize]) -> Res
     }
 }
 
+/// Weights by how many rows each class has, with a mean of 1 over the rows; `None` for a plain loss. A class without rows
+/// has the weight of a class with one.
+fn by_rule(rule: WeightRule, beta: f64, counts: &[usize]) -> Option<Vec<f64>> {
+    let relative = |n: f64| match rule {
+        WeightRule::None => 1.0,
+        WeightRule::Balanced => 1.0 / n,
+        WeightRule::RootInverse => 1.0 / n.sqrt(),
+        WeightRule::EffectiveNumber => (1.0 - beta) / (1.0 - beta.powf(n)),
+    };
+    let weights: Vec<f64> = counts.iter().map(|&n| relative(n.max(1) as f64)).collect();
+    let rows: f64 = counts.iter().sum::<usize>() as f64;
+    let sum: f64 = counts.iter().zip(&weights).map(|(&n, weight)| n as f64 * weight).sum();
+    (rule != WeightRule::None).then(|| weights.iter().map(|weight| weight * rows / sum).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,12 +114,48 @@ mod tests {
         LabelSet::from_names(["negative", "neutral", "positive"])
     }
 
+    fn weights(rule: WeightRule, effective_beta: f64, counts: &[usize]) -> Vec<f64> {
+        let config = RunConfig { class_weights: ClassWeights::Named(rule), effective_beta, ..Default::default() };
+        class_weights(&config, &labels(), counts).unwrap().unwrap()
+    }
+
+    fn close(weights: &[f64], expected: [f64; 3]) {
+        for (weight, expected) in weights.iter().zip(expected) {
+            assert!((weight - expected).abs() < 1e-12, "{weights:?}, expected {expected}");
+        }
+    }
+
     #[test]
     fn balanced_weights_are_those_of_scikit_learn() {
-        let config = RunConfig { class_weights: ClassWeights::Named(WeightRule::Balanced), ..Default::default() };
-        let weights = class_weights(&config, &labels(), &[50, 30, 20]).unwrap().unwrap();
-        for (weight, expected) in weights.iter().zip([100.0 / 150.0, 100.0 / 90.0, 100.0 / 60.0]) {
-            assert!((weight - expected).abs() < 1e-12);
+        let balanced = weights(WeightRule::Balanced, 0.999, &[50, 30, 20]);
+        close(&balanced, [100.0 / 150.0, 100.0 / 90.0, 100.0 / 60.0]);
+    }
+
+    #[test]
+    fn roots_and_effective_numbers_by_hand() {
+        // Relative weights 1/8, 1/4, 1 over 64, 16 and 1 rows: their sum over the rows is 8 + 4 + 1.
+        close(&weights(WeightRule::RootInverse, 0.0, &[64, 16, 1]), [81.0 / 104.0, 81.0 / 52.0, 81.0 / 13.0]);
+        // With β = 1/2 the effective numbers of 3, 2 and 1 rows are 7/4, 3/2 and 1.
+        let sum = 3.0 * 4.0 / 7.0 + 2.0 * 2.0 / 3.0 + 1.0;
+        let effective = weights(WeightRule::EffectiveNumber, 0.5, &[3, 2, 1]);
+        close(&effective, [6.0 / sum * 4.0 / 7.0, 6.0 / sum * 2.0 / 3.0, 6.0 / sum]);
+    }
+
+    #[test]
+    fn effective_numbers_lie_between_no_weights_and_balanced_ones() {
+        let counts = [542, 411, 17];
+        close(&weights(WeightRule::EffectiveNumber, 0.0, &counts), [1.0; 3]);
+        let (near, balanced) =
+            (weights(WeightRule::EffectiveNumber, 1.0 - 1e-9, &counts), weights(WeightRule::Balanced, 0.0, &counts));
+        near.iter().zip(balanced).for_each(|(near, balanced)| assert!((near / balanced - 1.0).abs() < 1e-4));
+    }
+
+    #[test]
+    fn every_rule_has_a_mean_of_one_over_the_rows_and_survives_an_empty_class() {
+        for rule in [WeightRule::Balanced, WeightRule::RootInverse, WeightRule::EffectiveNumber] {
+            let weights = weights(rule, 0.999, &[500, 20, 0]);
+            assert!(((500.0 * weights[0] + 20.0 * weights[1]) / 520.0 - 1.0).abs() < 1e-12, "{rule:?}");
+            assert!(weights[0] < weights[1] && weights[1] < weights[2] && weights[2].is_finite(), "{rule:?}");
         }
     }
 

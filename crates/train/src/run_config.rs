@@ -87,6 +87,8 @@ pub struct RunConfig {
     pub label_smoothing: f64,
     /// Weights of the classes in the loss.
     pub class_weights: ClassWeights,
+    /// β of `class_weights = "effective-number"`: the nearer to 1, the nearer to balanced weights.
+    pub effective_beta: f64,
     /// Focal exponent; 0 for the plain loss.
     pub focal_gamma: f64,
     /// What is not trained: `embeddings`, a number of blocks from the input (`4`), or patterns of parameter names with `*`.
@@ -141,6 +143,7 @@ impl Default for RunConfig {
             max_grad_norm: 1.0,
             label_smoothing: 0.0,
             class_weights: ClassWeights::Named(WeightRule::None),
+            effective_beta: 0.999,
             focal_gamma: 0.0,
             freeze: Vec::new(),
             eval_every: None,
@@ -187,6 +190,7 @@ impl RunConfig {
             (self.epsilon > 0.0, "epsilon", "more than 0"),
             (self.max_grad_norm >= 0.0, "max_grad_norm", "a number from 0"),
             (share(self.label_smoothing), "label_smoothing", "a share from 0 to below 1"),
+            (share(self.effective_beta), "effective_beta", "a share from 0 to below 1"),
             (self.focal_gamma >= 0.0, "focal_gamma", "a number from 0"),
             (self.eval_every != Some(0), "eval_every", "at least 1"),
             (self.early_stopping != Some(0), "early_stopping", "at least 1"),
