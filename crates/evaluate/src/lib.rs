@@ -23,6 +23,7 @@
 //! ```
 
 mod comparison;
+mod decision;
 mod error;
 mod evaluation;
 mod interval;
@@ -34,6 +35,7 @@ mod report;
 mod spread;
 
 pub use comparison::{Comparison, Difference, mcnemar};
+pub use decision::{DecisionRule, estimate_prior};
 pub use error::EvaluateError;
 pub use evaluation::{Evaluation, EvaluationOptions};
 pub use interval::{Estimate, IntervalMethod};

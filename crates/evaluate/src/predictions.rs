@@ -87,6 +87,11 @@ impl Predictions {
         self
     }
 
+    /// The same texts with other probabilities, of the same shape and as valid.
+    pub(crate) fn with_probabilities(&self, probabilities: Vec<f32>) -> Self {
+        Self { labels: self.labels.clone(), truth: self.truth.clone(), probabilities, loss: None }
+    }
+
     /// Number of texts, `n`.
     pub fn rows(&self) -> usize {
         self.truth.len()
@@ -115,6 +120,11 @@ impl Predictions {
     /// Whether a text can have several labels.
     pub fn is_multi_label(&self) -> bool {
         matches!(self.truth, Truth::Multi(_))
+    }
+
+    /// Probabilities of all texts, row-major `[n, C]`.
+    pub fn probabilities(&self) -> &[f32] {
+        &self.probabilities
     }
 
     /// Probabilities of one text, `[C]`.
