@@ -1,5 +1,7 @@
 //! How many tokens of a text are kept, and which.
 
+use std::ops::Range;
+
 /// Which part of a text that is too long is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Keep {
@@ -11,12 +13,19 @@ pub enum Keep {
     /// A quarter from the start and three quarters from the end, the split (128 + 382 tokens) that did best in
     /// [Sun et al. 2019](https://arxiv.org/abs/1905.05583).
     HeadTail,
+    /// Everything, in several sequences of `max_tokens` at most, as even as they can be: the fewest that hold the text.
+    /// Up to 32 of them; what a still longer text has behind them is left out.
+    Windows {
+        /// How many tokens of the text a sequence repeats from the end of the one before it.
+        overlap: usize,
+    },
 }
 
-/// The greatest number of tokens of an encoding, and what is kept of longer texts.
+/// The greatest number of tokens of a sequence, and what is kept of longer texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
-    /// The greatest number of tokens, special tokens included. Special tokens stay even when it is less than their number.
+    /// The greatest number of tokens of a sequence, special tokens included. Special tokens stay even when it is less than
+    /// their number.
     pub max_tokens: usize,
     /// Which part of a longer text is kept.
     pub keep: Keep,
@@ -27,7 +36,19 @@ impl Limit {
     pub fn head(max_tokens: usize) -> Self {
         Self { max_tokens, keep: Keep::Head }
     }
+
+    /// The sequences that the ids of an encoding are: one, or the windows of a text one after the other.
+    pub fn sequences<'i>(&self, ids: &'i [u32]) -> impl ExactSizeIterator<Item = &'i [u32]> + use<'i> {
+        let count = match self.keep {
+            Keep::Head | Keep::Tail | Keep::HeadTail => 1,
+            Keep::Windows { .. } => ids.len().div_ceil(self.max_tokens.max(1)).max(1),
+        };
+        even_parts(ids.len(), count).map(|part| &ids[part])
+    }
 }
+
+/// The most windows of a text: they are computed together, so their number bounds the memory for a log file in one cell.
+pub const MOST_WINDOWS: usize = 32;
 
 /// Texts up to this many bytes are always encoded whole.
 const WHOLE_TEXT: usize = 1 << 16;
@@ -44,10 +65,14 @@ const MARGIN: usize = 256;
 /// A very long text (a log file in one cell) is not encoded whole for its first 512 tokens: a window at its start or end
 /// is, and the window grows until it surely holds all that is wanted.
 pub(super) fn content(text: &str, room: usize, keep: Keep, encode: impl Fn(&str) -> Vec<u32>) -> (Vec<u32>, bool) {
-    let head = match keep {
-        Keep::Head => room,
-        Keep::Tail => 0,
-        Keep::HeadTail => room / 4,
+    let (head, room) = match keep {
+        Keep::Head => (room, room),
+        Keep::Tail => (0, room),
+        Keep::HeadTail => (room / 4, room),
+        Keep::Windows { overlap } => {
+            let all = windows_hold(room, overlap);
+            (all, all)
+        }
     };
     let mut window = room.saturating_mul(BYTES_PER_TOKEN).max(WHOLE_TEXT);
     while window < text.len() / 2 {
@@ -66,6 +91,37 @@ pub(super) fn content(text: &str, room: usize, keep: Keep, encode: impl Fn(&str)
     (join(&ids, &ids, head, room), true)
 }
 
+/// The parts of `len` content ids that are encoded each by itself: all of them, or windows of at most `room`.
+pub(super) fn windows(len: usize, room: usize, keep: Keep) -> impl Iterator<Item = Range<usize>> {
+    let (count, overlap) = match keep {
+        Keep::Windows { overlap } if len > room.max(1) => {
+            let step = step(room, overlap);
+            let overlap = room.max(1) - step;
+            ((len - overlap).div_ceil(step), overlap)
+        }
+        _ => (1, 0),
+    };
+    // What is repeated counts as if the text were so much longer; then each window begins earlier by what is repeated so far.
+    even_parts(len + (count - 1) * overlap, count)
+        .enumerate()
+        .map(move |(i, part)| part.start - i * overlap..part.end - i * overlap)
+}
+
+/// How far it is from the start of a full window to that of the next: at least one token.
+fn step(room: usize, overlap: usize) -> usize {
+    room.saturating_sub(overlap).max(1)
+}
+
+/// The most content ids that the windows of a text hold.
+fn windows_hold(room: usize, overlap: usize) -> usize {
+    room.max(1).saturating_add((MOST_WINDOWS - 1) * step(room, overlap))
+}
+
+/// `count` ranges one after the other that make up `0..len`, whose lengths differ by one at most.
+fn even_parts(len: usize, count: usize) -> impl ExactSizeIterator<Item = Range<usize>> {
+    (0..count).map(move |i| len * i / count..len * (i + 1) / count)
+}
+
 /// The first `head` ids of `start` and the last `room - head` of `end`.
 fn join(start: &[u32], end: &[u32], head: usize, room: usize) -> Vec<u32> {
     let mut ids = start[..head].to_vec();
@@ -75,6 +131,8 @@ fn join(start: &[u32], end: &[u32], head: usize, room: usize) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// One id per word: its length.
@@ -105,11 +163,46 @@ mod tests {
                 let head = match keep {
                     Keep::Head => room,
                     Keep::Tail => 0,
-                    Keep::HeadTail => room / 4,
+                    _ => room / 4,
                 };
                 assert_eq!(ids, join(&whole, &whole, head, room));
                 assert!(truncated);
             }
+        }
+    }
+
+    #[test]
+    fn windows_are_even_and_as_few_as_can_be() {
+        let parts = |len, room, overlap| windows(len, room, Keep::Windows { overlap }).collect::<Vec<_>>();
+        assert_eq!(parts(10, 10, 0), [0..10]);
+        assert_eq!(parts(11, 10, 0), [0..5, 5..11]);
+        assert_eq!(parts(20, 10, 2), [0..8, 6..14, 12..20]);
+        assert_eq!(parts(0, 10, 2), [0..0]);
+        assert_eq!(windows(11, 10, Keep::Tail).collect::<Vec<_>>(), [0..11]);
+    }
+
+    proptest! {
+        #[test]
+        fn windows_hold_everything_and_are_found_again(
+            len in 0_usize..3000,
+            room in 0_usize..300,
+            overlap in 0_usize..320,
+            special in 0_usize..4,
+        ) {
+            let keep = Keep::Windows { overlap };
+            let len = len.min(windows_hold(room, overlap));
+            let parts: Vec<Range<usize>> = windows(len, room, keep).collect();
+            prop_assert!(parts.len() <= MOST_WINDOWS && (parts[0].start, parts[parts.len() - 1].end) == (0, len));
+            let repeated = if overlap < room { overlap } else { room.saturating_sub(1) };
+            for pair in parts.windows(2) {
+                prop_assert_eq!(pair[0].end - pair[1].start, repeated);
+                prop_assert!(pair[0].start < pair[1].start && pair[0].end < pair[1].end);
+            }
+            prop_assert!(parts.iter().all(|part| part.len() <= room.max(1)));
+            // With special tokens around each, the sequences are found again from the number of their ids alone.
+            let lengths: Vec<usize> = parts.iter().map(|part| part.len() + special).collect();
+            let (ids, limit) = (vec![0; lengths.iter().sum()], Limit { max_tokens: room.max(1) + special, keep });
+            prop_assert_eq!(limit.sequences(&ids).map(<[u32]>::len).collect::<Vec<_>>(), lengths);
         }
     }
 

@@ -22,7 +22,7 @@ use rayon::prelude::*;
 use tokenizers::{Encoding as LibraryEncoding, Token};
 
 pub use error::TokenizerError;
-pub use limit::{Keep, Limit};
+pub use limit::{Keep, Limit, MOST_WINDOWS};
 pub use train::{TrainKind, TrainOptions};
 
 use files::Companion;
@@ -31,7 +31,8 @@ use settings::Settings;
 /// The token ids of one text, special tokens included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoding {
-    /// Token ids, never empty; at most `Limit::max_tokens` unless the special tokens alone are more.
+    /// Token ids, never empty; at most `Limit::max_tokens` unless the special tokens alone are more. With
+    /// [`Keep::Windows`] the ids of all windows, each with special tokens of its own, which [`Limit::sequences`] tells apart.
     pub ids: Vec<u32>,
     /// Whether some of the text's tokens were left out to respect the limit.
     pub truncated: bool,
@@ -108,9 +109,11 @@ impl Tokenizer {
         let room = limit.max_tokens.saturating_sub(self.prefix.len() + self.suffix.len());
         let (content, truncated) = limit::content(text, room, limit.keep, |part| self.content_ids(part));
         let mut ids = Vec::with_capacity(self.prefix.len() + content.len() + self.suffix.len());
-        ids.extend_from_slice(&self.prefix);
-        ids.extend_from_slice(&content);
-        ids.extend_from_slice(&self.suffix);
+        for part in limit::windows(content.len(), room, limit.keep) {
+            ids.extend_from_slice(&self.prefix);
+            ids.extend_from_slice(&content[part]);
+            ids.extend_from_slice(&self.suffix);
+        }
         if ids.is_empty() {
             ids.push(self.fallback);
         }
