@@ -200,6 +200,16 @@ pub enum DataError {
         /// The other columns of the file.
         others: Vec<String>,
     },
+    /// A class that cannot be in every fold.
+    #[error("label `{class}` has {texts} different texts, too few for {folds} folds")]
+    FewerThanFolds {
+        /// The class.
+        class: String,
+        /// How many different texts it has.
+        texts: usize,
+        /// How many folds were asked for.
+        folds: usize,
+    },
     /// A list of labels where one label is expected.
     #[error("{}:{line}: column `{column}` holds a list or an object, not one label", path.display())]
     LabelIsList {
@@ -294,6 +304,12 @@ impl DataError {
             DataError::NotAnObject { .. } => "each line must be an object such as `{\"text\": \"…\"}`".to_owned(),
             DataError::MissingLabel { .. } => "fill in the label or remove the row".to_owned(),
             DataError::UnknownLabel { label, known, .. } => unknown_label_hint(label, known),
+            DataError::FewerThanFolds { texts: 0 | 1, .. } => {
+                "add texts of this label or merge it with another".to_owned()
+            }
+            DataError::FewerThanFolds { texts, .. } => {
+                format!("ask for at most {texts} folds, add texts of this label, or merge it with another")
+            }
             DataError::LabelIsList { .. } => "ask for multi-label classification with `--multi-label`".to_owned(),
             DataError::ExtraKey { .. } => "write to a `.jsonl` file, or rename the key in the input".to_owned(),
             DataError::NeedsQuotes { .. } => "write to a `.jsonl` file instead".to_owned(),

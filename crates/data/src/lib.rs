@@ -17,5 +17,5 @@ pub use doctor::{Checkup, DoctorOptions, Fault, Severity};
 pub use error::{DataError, Role};
 pub use labels::{LabelSet, Target};
 pub use reader::{Format, OpenOptions, Reader, Row};
-pub use split::{Split, stratified_split};
+pub use split::{Split, stratified_folds, stratified_split};
 pub use writer::{NewColumn, Value, Writer};

@@ -1,10 +1,12 @@
 //! Training and held-out rows from one file.
 
+mod folds;
 pub mod random;
 
 use std::collections::BTreeMap;
 
 use crate::dataset::Example;
+pub use folds::stratified_folds;
 use random::Random;
 
 /// A division of examples, as ascending indices.
