@@ -16,7 +16,7 @@ use std::time::Instant;
 use finetone_backend::Backend;
 use finetone_backend_cpu::{Cpu, CpuOptions, Precision};
 use finetone_classify::{
-    Classifier, Forward, TOKEN_BUDGET, TextLimit, TransformerClassifier, probabilities, with_text_limit,
+    Classifier, Encoded, Forward, TOKEN_BUDGET, TextLimit, TransformerClassifier, probabilities, with_text_limit,
 };
 use finetone_data::reader::OpenOptions;
 use finetone_data::tokenizer::{Encoding, Keep, Tokenizer};
@@ -121,8 +121,9 @@ fn measure(cpu: &Cpu, args: &Args) -> Result<Value, Fault> {
     let middle = middle[ids.len() / 2];
     let model = classifier.model();
     let mut forward = Forward::new(cpu, model, args.token_budget, limit.max_tokens);
-    let all_s = median(ROUNDS, || drop(probabilities(cpu, model, &mut forward, &ids)));
-    let single_s = median(SINGLES, || drop(probabilities(cpu, model, &mut forward, &ids[middle..=middle])));
+    let encoded = |ids| Encoded { ids, limit };
+    let all_s = median(ROUNDS, || drop(probabilities(cpu, model, &mut forward, &encoded(&ids))));
+    let single_s = median(SINGLES, || drop(probabilities(cpu, model, &mut forward, &encoded(&ids[middle..=middle]))));
     let mut fault = None;
     let mut classify = |texts: &[&str]| fault = classifier.classify(texts).err();
     let whole_s = median(ROUNDS, || classify(&texts));

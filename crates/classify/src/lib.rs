@@ -3,12 +3,14 @@
 //! [`Classifier`] is what everything above works with, whatever stands behind it; [`TransformerClassifier`] is a model
 //! folder on a backend. [`source`] finds the folder that a user means by `--model`, and [`hub`] downloads it if need be.
 
+mod encoded;
 pub mod error;
 pub mod hub;
 mod probabilities;
 pub mod source;
 mod transformer;
 
+pub use encoded::Encoded;
 pub use error::ClassifyError;
 pub use probabilities::{Forward, TOKEN_BUDGET, probabilities};
 pub use transformer::{TextLimit, TransformerClassifier, check_vocabulary, with_text_limit};

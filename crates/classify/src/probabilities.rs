@@ -4,10 +4,12 @@ use finetone_backend::{Backend, Real};
 use finetone_data::batching::inference_batches;
 use finetone_model::{Model, Output, PackedBatch, Workspace};
 
+use crate::Encoded;
+
 /// Tokens computed at a time where nothing asks for another number.
 pub const TOKEN_BUDGET: usize = 4096;
 
-/// Memory to run texts through a model: planned once, used for every batch.
+/// Memory to run texts through a model: planned once, and anew only for a text that is longer than any before it.
 pub struct Forward<B: Backend> {
     workspace: Workspace<B>,
     batch: PackedBatch,
@@ -20,30 +22,39 @@ impl<B: Backend> Forward<B> {
     pub fn new(backend: &B, model: &Model<B>, token_budget: usize, max_tokens: usize) -> Self {
         let tokens = token_budget.max(max_tokens);
         // A sequence has at least one token, so a batch never has more sequences than tokens; far fewer are the rule.
-        let sequences = tokens.min(MAX_SEQUENCES);
+        let sequences = tokens.min(MAX_TEXTS);
         let workspace = Workspace::for_inference(backend, &model.config, tokens, sequences);
         Self { workspace, batch: PackedBatch::default(), logits: Vec::new(), token_budget }
     }
+
+    /// Makes room for the batch: a text of many windows may be longer than what was planned for.
+    fn make_room(&mut self, backend: &B, model: &Model<B>) {
+        let (tokens, sequences) = (self.batch.tokens(), self.batch.sequences());
+        let (most_tokens, most_sequences) = (self.workspace.max_tokens(), self.workspace.max_sequences());
+        if tokens > most_tokens || sequences > most_sequences {
+            let (tokens, sequences) = (tokens.max(most_tokens), sequences.max(most_sequences));
+            self.workspace = Workspace::for_inference(backend, &model.config, tokens, sequences);
+        }
+    }
 }
 
-/// The most sequences of one batch; bounds the head's memory.
-const MAX_SEQUENCES: usize = 1024;
+/// The most texts of one batch; bounds the head's memory.
+const MAX_TEXTS: usize = 1024;
 
 /// The logits' probabilities of each encoded text, row-major `[n, C]` over the classes, in the order given.
 pub fn probabilities<B: Backend>(
     backend: &B,
     model: &Model<B>,
     forward: &mut Forward<B>,
-    texts: &[impl AsRef<[u32]>],
+    texts: &Encoded<'_, impl AsRef<[u32]>>,
 ) -> Vec<f32> {
     let classes = model.config.head.labels.len();
     let width = model.config.head.logits();
-    let mut all = vec![0.0; texts.len() * classes];
-    let lengths: Vec<usize> = texts.iter().map(|ids| ids.as_ref().len()).collect();
-    for group in inference_batches(&lengths, forward.token_budget) {
-        for part in group.chunks(MAX_SEQUENCES) {
-            let offset = model.config.position_offset;
-            forward.batch.repack(part.iter().map(|&i| texts[i].as_ref()), offset);
+    let mut all = vec![0.0; texts.ids.len() * classes];
+    for group in inference_batches(&texts.lengths(), forward.token_budget) {
+        for part in group.chunks(MAX_TEXTS) {
+            texts.pack(part, model.config.position_offset, &mut forward.batch);
+            forward.make_room(backend, model);
             let pass = model.pass(backend, &forward.batch, None);
             model.transformer.forward(&pass, &mut forward.workspace);
             forward.logits.resize(part.len() * width, B::Real::default());

@@ -8,7 +8,7 @@ use finetone_model::checkpoint::{HeadImport, ModelFolder};
 use finetone_model::{Model, ModelConfig, Output};
 use serde_json::{Value, json};
 
-use crate::{Classified, Classifier, ClassifyError, Forward, probabilities};
+use crate::{Classified, Classifier, ClassifyError, Encoded, Forward, probabilities};
 
 /// How many tokens of a text the model was trained on, and which; kept in the model's `config.json`.
 pub type TextLimit = Limit;
@@ -22,18 +22,24 @@ pub fn with_text_limit(config: &mut ModelConfig, limit: TextLimit) {
         Keep::Head => "head",
         Keep::Tail => "tail",
         Keep::HeadTail => "head+tail",
+        Keep::Windows { .. } => "windows",
     };
     let ours = config.raw.entry(OURS).or_insert_with(|| json!({}));
     ours["max_tokens"] = json!(limit.max_tokens);
     ours["keep"] = json!(keep);
+    if let Keep::Windows { overlap } = limit.keep {
+        ours["window_overlap"] = json!(overlap);
+    }
 }
 
 fn text_limit(config: &ModelConfig, tokenizer: &Tokenizer) -> TextLimit {
     let ours = config.raw.get(OURS);
-    let noted = ours.and_then(|o| o.get("max_tokens")).and_then(Value::as_u64).map(|n| n as usize);
+    let number = |name: &str| ours.and_then(|o| o.get(name)).and_then(Value::as_u64).map(|n| n as usize);
+    let noted = number("max_tokens");
     let keep = match ours.and_then(|o| o.get("keep")).and_then(Value::as_str) {
         Some("tail") => Keep::Tail,
         Some("head+tail") => Keep::HeadTail,
+        Some("windows") => Keep::Windows { overlap: number("window_overlap").unwrap_or(0) },
         _ => Keep::Head,
     };
     let most = config.max_tokens();
@@ -116,7 +122,8 @@ impl<B: Backend> Classifier for TransformerClassifier<B> {
         let encodings = self.tokenizer.encode_batch(texts, &self.limit);
         let truncated = encodings.iter().filter(|encoding| encoding.truncated).count();
         let ids: Vec<&[u32]> = encodings.iter().map(|encoding| encoding.ids.as_slice()).collect();
-        let probabilities = probabilities(&self.backend, &self.model, &mut self.forward, &ids);
+        let texts = Encoded { ids: &ids, limit: self.limit };
+        let probabilities = probabilities(&self.backend, &self.model, &mut self.forward, &texts);
         self.backend.synchronize()?;
         Ok(Classified { probabilities, truncated })
     }

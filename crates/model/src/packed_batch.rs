@@ -1,6 +1,7 @@
 //! Sequences laid end to end, never padded.
 
-/// A batch for the transformer: N tokens of S sequences, one after the other.
+/// A batch for the transformer: N tokens of S sequences, one after the other, which are T texts. A text is one sequence,
+/// or several in a row where it is longer than the model can read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PackedBatch {
     /// N token ids.
@@ -13,10 +14,12 @@ pub struct PackedBatch {
     pub starts: Vec<u32>,
     /// The offsets 0, 1, …, S of S sequences of one token each.
     pub ones: Vec<u32>,
+    /// T + 1 offsets: text `t` is the sequences `texts[t]..texts[t + 1]`. Empty where each text is one sequence.
+    pub texts: Vec<u32>,
 }
 
 impl PackedBatch {
-    /// Packs sequences; the first position of each is `position_offset`.
+    /// Packs texts of one sequence each; the first position of each is `position_offset`.
     ///
     /// # Panics
     /// When a sequence is empty: pooling has nothing to take from it.
@@ -31,21 +34,43 @@ impl PackedBatch {
     /// # Panics
     /// When a sequence is empty.
     pub fn repack<'a>(&mut self, sequences: impl IntoIterator<Item = &'a [u32]>, position_offset: usize) {
+        self.repack_texts(sequences.into_iter().map(std::iter::once), position_offset);
+    }
+
+    /// Packs texts of one sequence or more, into the memory of this batch.
+    ///
+    /// # Panics
+    /// When a sequence is empty, or a text has none.
+    pub fn repack_texts<'a, T>(&mut self, texts: impl IntoIterator<Item = T>, position_offset: usize)
+    where
+        T: IntoIterator<Item = &'a [u32]>,
+    {
+        for offsets in [&mut self.starts, &mut self.texts] {
+            offsets.clear();
+            offsets.push(0);
+        }
         self.ids.clear();
         self.positions.clear();
-        self.starts.clear();
-        self.starts.push(0);
-        let offset = position_offset as u32;
-        for sequence in sequences {
-            assert!(!sequence.is_empty(), "an empty sequence cannot be packed");
-            self.ids.extend_from_slice(sequence);
-            self.positions.extend(offset..offset + sequence.len() as u32);
-            self.starts.push(self.ids.len() as u32);
+        for text in texts {
+            let before = self.sequences();
+            text.into_iter().for_each(|sequence| self.append(sequence, position_offset as u32));
+            assert!(self.sequences() > before, "a text without a sequence cannot be packed");
+            self.texts.push(self.sequences() as u32);
+        }
+        if self.texts.len() == self.starts.len() {
+            self.texts.clear();
         }
         self.ones.clear();
         self.ones.extend(0..self.starts.len() as u32);
         self.types.clear();
         self.types.resize(self.ids.len(), 0);
+    }
+
+    fn append(&mut self, sequence: &[u32], position_offset: u32) {
+        assert!(!sequence.is_empty(), "an empty sequence cannot be packed");
+        self.ids.extend_from_slice(sequence);
+        self.positions.extend(position_offset..position_offset + sequence.len() as u32);
+        self.starts.push(self.ids.len() as u32);
     }
 
     /// Number of tokens N.
@@ -56,6 +81,11 @@ impl PackedBatch {
     /// Number of sequences S.
     pub fn sequences(&self) -> usize {
         self.starts.len().saturating_sub(1)
+    }
+
+    /// Number of texts T.
+    pub fn texts(&self) -> usize {
+        if self.texts.is_empty() { self.sequences() } else { self.texts.len() - 1 }
     }
 }
 
@@ -70,6 +100,17 @@ mod tests {
         assert_eq!(batch.positions, [2, 3, 4, 2]);
         assert_eq!(batch.starts, [0, 3, 4]);
         assert_eq!(batch.ones, [0, 1, 2]);
-        assert_eq!((batch.tokens(), batch.sequences()), (4, 2));
+        assert_eq!((batch.tokens(), batch.sequences(), batch.texts()), (4, 2, 2));
+    }
+
+    #[test]
+    fn only_texts_of_several_sequences_need_offsets() {
+        let texts: [&[&[u32]]; 2] = [&[&[5, 6], &[7]], &[&[8]]];
+        let mut batch = PackedBatch::default();
+        batch.repack_texts(texts.iter().map(|text| text.iter().copied()), 0);
+        assert_eq!((&batch.starts[..], &batch.texts[..]), (&[0, 2, 3, 4][..], &[0, 2, 3][..]));
+        assert_eq!((batch.sequences(), batch.texts()), (3, 2));
+        batch.repack([&[5, 6][..], &[7][..]], 0);
+        assert_eq!((batch.texts.len(), batch.texts()), (0, 2));
     }
 }

@@ -112,7 +112,7 @@ impl Transformer {
         self.head.forward(pass, head, hidden);
     }
 
-    /// The loss of each sequence of the last forward, into `losses[S]` (not divided by the normaliser); keeps the
+    /// The loss of each text of the last forward, into `losses[T]` (not divided by the normaliser); keeps the
     /// gradient of the logits for [`Transformer::backward`].
     ///
     /// # Panics
@@ -128,7 +128,7 @@ impl Transformer {
         let memory = workspace.training.as_mut().expect("the loss needs a workspace for training");
         let logits = &workspace.head.logits;
         pass.backend.cross_entropy(&mut memory.losses, &mut memory.dlogits, logits, targets, loss);
-        pass.backend.read(losses, &memory.losses, 0..pass.batch.sequences());
+        pass.backend.read(losses, &memory.losses, 0..pass.batch.texts());
     }
 
     /// Accumulates the gradients of the last loss, down to the lowest part that is trained.

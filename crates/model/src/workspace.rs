@@ -71,9 +71,9 @@ pub struct Workspace<B: Backend> {
 
 /// What only backward needs.
 pub(crate) struct TrainingMemory<B: Backend> {
-    /// `[S, C]`.
+    /// `[T, C]`.
     pub dlogits: B::Buffer,
-    /// `[S]`.
+    /// `[T]`.
     pub losses: B::Buffer,
     pub head: HeadScratch<B>,
     /// `[N, D]` each: the gradient of a block's output and of its input, which swap from block to block.
@@ -141,7 +141,7 @@ impl<B: Backend> Workspace<B> {
         self.max_sequences
     }
 
-    /// The logits `[S, C]` of the last forward.
+    /// The logits `[T, C]` of the last forward.
     pub fn logits(&self) -> &B::Buffer {
         &self.head.logits
     }
@@ -178,9 +178,9 @@ pub fn workspace_values(config: &ModelConfig, (tokens, sequences): (usize, usize
     let blocks = rows(outputs) * d + sets * tokens * 3 * d + rows(sets) * (3 * d + h + f + 2) + normed * (d + 2);
     let embedding = tokens * (d + if config.embedding_norm { d + 2 } else { 0 });
     let last = sequences * d + if pre { asked * (d + 2) } else { 0 };
-    let head = sequences * (d * if config.head.dense.is_some() { 3 } else { 1 } + config.head.logits())
+    let head = sequences * (d * if config.head.dense.is_some() { 4 } else { 2 } + config.head.logits())
         + if matches!(config.head.pooling, HeadPooling::Attention { .. }) { tokens } else { 0 };
-    let backward = tokens * (5 * d + f.max(3 * d)) + sequences * (config.head.logits() + 1 + 3 * d);
+    let backward = tokens * (5 * d + f.max(3 * d)) + sequences * (config.head.logits() + 1 + 4 * d);
     embedding + blocks + tokens * f.max(d) + last + head + if training.is_some() { backward } else { 0 }
 }
 

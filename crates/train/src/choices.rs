@@ -18,6 +18,9 @@ pub enum Truncation {
     /// A quarter from the start, the rest from the end.
     #[serde(rename = "head+tail")]
     HeadTail,
+    /// Everything, in several sequences whose pooled vectors are averaged.
+    #[serde(rename = "windows")]
+    Windows,
 }
 
 /// How the learning rate runs over the steps, after the warm-up.

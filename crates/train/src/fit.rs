@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use finetone_backend::Backend;
 use finetone_classify::ClassifyError;
-use finetone_data::tokenizer::{Limit, Tokenizer};
+use finetone_data::tokenizer::{Limit, MOST_WINDOWS, Tokenizer};
 use finetone_evaluate::{Curve, Metric, NamedEvaluation, Predictions, Section};
 use finetone_model::{Model, checkpoint};
 use serde::{Deserialize, Serialize};
@@ -191,7 +191,7 @@ fn prepare<B: Backend>(
     let Setup { model, tokenizer, limit } = setup(backend, config, texts, (hub, *download), *listener)?;
     let rows = Encoded::new(texts, &tokenizer, &limit);
     check_size(&rows.train)?;
-    tell_truncation(&rows.train, limit.max_tokens, *listener);
+    tell_truncation(&rows.train, *listener);
     check_memory::<B>(config, &model, &rows.train, *listener)?;
     let plan = Plan::new(config, rows.train.len());
     let objective = Objective::new(config, model.config.head.output, &texts.labels, &texts.class_counts())?;
@@ -261,12 +261,15 @@ fn check_size(train: &Rows) -> Result<(), TrainError> {
     Ok(())
 }
 
-fn tell_truncation(train: &Rows, limit: usize, listener: &mut dyn Listener) {
-    if train.truncated > 0 {
-        let share = measure::share(train.truncated, train.len());
-        let message = format!(
-            "{share} of the training texts are longer than {limit} tokens and are cut (`truncation`, `max_tokens`)"
-        );
+fn tell_truncation(train: &Rows, listener: &mut dyn Listener) {
+    let limit = train.limit.max_tokens;
+    let in_windows = train.sequences().filter(|&sequences| sequences > 1).count();
+    let windows = (in_windows, format!("{limit} tokens and are read in several windows (`truncation`, `max_tokens`)"));
+    let most = if in_windows > 0 { format!("{MOST_WINDOWS} windows of {limit}") } else { limit.to_string() };
+    let cut = (train.truncated, format!("{most} tokens and are cut (`truncation`, `max_tokens`)"));
+    for (texts, than) in [windows, cut].into_iter().filter(|(texts, _)| *texts > 0) {
+        let share = measure::share(texts, train.len());
+        let message = format!("{share} of the training texts are longer than {than}");
         listener.on(&TrainEvent::Notice { message });
     }
 }

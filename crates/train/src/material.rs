@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use finetone_classify::Encoded;
 use finetone_data::doctor::{self, DoctorOptions, Severity};
 use finetone_data::tokenizer::{Keep, Limit, Tokenizer};
 use finetone_data::{Checkup, Dataset, Example, LabelSet, ReadOptions, Target, stratified_split};
@@ -43,6 +44,8 @@ pub struct Rows {
     pub lines: Vec<u64>,
     /// How many were cut.
     pub truncated: usize,
+    /// How they were cut, which says what sequences a text is.
+    pub limit: Limit,
 }
 
 impl Texts {
@@ -166,7 +169,18 @@ impl Rows {
             targets: labelled().filter_map(|example| example.target.clone()).collect(),
             lines: labelled().map(|example| example.line).collect(),
             truncated,
+            limit: *limit,
         }
+    }
+
+    /// The texts as the model reads them.
+    pub fn encoded(&self) -> Encoded<'_, Vec<u32>> {
+        Encoded { ids: &self.ids, limit: self.limit }
+    }
+
+    /// Number of sequences of each text.
+    pub fn sequences(&self) -> impl Iterator<Item = usize> {
+        self.ids.iter().map(|ids| self.limit.sequences(ids).len())
     }
 
     /// Number of texts.
@@ -192,6 +206,7 @@ impl Rows {
 pub fn text_limit(config: &RunConfig, tokenizer: &Tokenizer, model_max: usize) -> Limit {
     let usual = tokenizer.max_tokens_hint().unwrap_or(model_max).min(512);
     let keep = match config.truncation {
+        Truncation::Windows => Keep::Windows { overlap: config.window_overlap },
         Truncation::Head => Keep::Head,
         Truncation::Tail => Keep::Tail,
         Truncation::HeadTail => Keep::HeadTail,

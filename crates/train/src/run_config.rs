@@ -34,6 +34,8 @@ pub struct RunConfig {
     pub max_tokens: Option<usize>,
     /// Which part of a longer text is kept.
     pub truncation: Truncation,
+    /// With `truncation = "windows"`, how many tokens a window repeats from the end of the one before it.
+    pub window_overlap: usize,
 
     /// A Hugging Face id, a folder, a run, or the name of a built-in model from scratch.
     pub model: String,
@@ -118,6 +120,7 @@ impl Default for RunConfig {
             multi_label: None,
             max_tokens: None,
             truncation: Truncation::default(),
+            window_overlap: 0,
             model: DEFAULT_MODEL.into(),
             tokenizer: None,
             pooling: None,
@@ -173,6 +176,16 @@ impl RunConfig {
             (share(self.test_fraction), "test_fraction", "a share from 0 to below 1"),
             (share(self.validation_fraction), "validation_fraction", "a share from 0 to below 1"),
             (self.max_tokens.is_none_or(|n| n >= 3), "max_tokens", "at least 3"),
+            (
+                self.window_overlap <= self.max_tokens.unwrap_or(usize::MAX) / 2,
+                "window_overlap",
+                "at most half of `max_tokens`",
+            ),
+            (
+                self.window_overlap == 0 || self.truncation == Truncation::Windows,
+                "window_overlap",
+                "0 unless `truncation` is `windows`",
+            ),
             (self.dropout.is_none_or(share), "dropout", "a share from 0 to below 1"),
             (self.head_dropout.is_none_or(share), "head_dropout", "a share from 0 to below 1"),
             (self.epochs.is_none_or(|n| n > 0.0 && n.is_finite()), "epochs", "more than 0"),

@@ -194,7 +194,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
 
     /// Forward and backward over one group; returns the sum of its losses.
     fn accumulate(&mut self, train: &Rows, group: &[usize], weight: f64) -> f64 {
-        self.batch.repack(group.iter().map(|&i| train.ids[i].as_slice()), self.model.config.position_offset);
+        train.encoded().pack(group, self.model.config.position_offset, &mut self.batch);
         let dropout = Some(DropoutKey { seed: self.config.seed, step: self.progress.passes });
         self.progress.passes += 1;
         let pass = self.model.pass(self.backend, &self.batch, dropout);
@@ -250,7 +250,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
 
     /// What the model says about `rows`: probabilities `[n, C]`, row-major.
     pub fn probabilities(&self, rows: &Rows, forward: &mut Forward<B>) -> Vec<f32> {
-        probabilities(self.backend, &self.model, forward, &rows.ids)
+        probabilities(self.backend, &self.model, forward, &rows.encoded())
     }
 
     fn evaluate(
@@ -307,13 +307,14 @@ pub fn measured_tokens(config: &RunConfig) -> usize {
     config.token_budget.min(1024)
 }
 
-/// The most tokens that are computed at a time, and the most texts: the budget, or less where no batch has as many, or
+/// The most tokens that are computed at a time, and the most sequences: the budget, or less where no batch has as many, or
 /// more for a text that alone is longer.
 pub fn largest_group(config: &RunConfig, train: &Rows) -> (usize, usize) {
     let longest = train.lengths.iter().copied().max().unwrap_or(1);
-    let mut lengths = train.lengths.clone();
-    lengths.sort_unstable_by(|a, b| b.cmp(a));
-    let largest_batch: usize = lengths.iter().take(config.step_size()).sum();
-    let tokens = config.token_budget.min(largest_batch).max(longest);
-    (tokens, config.step_size().min(train.len()).min(tokens))
+    let largest_batch = |mut numbers: Vec<usize>| -> usize {
+        numbers.sort_unstable_by(|a, b| b.cmp(a));
+        numbers.iter().take(config.step_size()).sum()
+    };
+    let tokens = config.token_budget.min(largest_batch(train.lengths.clone())).max(longest);
+    (tokens, largest_batch(train.sequences().collect()).min(tokens))
 }

@@ -1,6 +1,7 @@
 //! `logits = W drop(v) + b`, with `v = pool(x)` or `v = f(dense(drop(pool(x))))`
 //!
-//! Pooling by attention: `p = softmax(x · q / √D)` over the last tokens, `v = Σ p x`, with a learned query `q`.
+//! Pooling by attention: `p = softmax(x · q / √D)` over the last tokens, `v = Σ p x`, with a learned query `q`. Where a
+//! text is several sequences, `pool(x)` is the mean of what pooling gives for each of them.
 
 use finetone_backend::{Activation, AttentionPoolShape, Backend, PoolShape, Pooling};
 
@@ -11,7 +12,7 @@ use crate::params::{Init, ParamId};
 use crate::transformer::Pass;
 use crate::workspace::Plan;
 
-/// Hidden states to one row of logits for each sequence.
+/// Hidden states to one row of logits for each text.
 #[derive(Debug, Clone)]
 pub struct Head {
     pool: Pool,
@@ -32,11 +33,13 @@ enum Pool {
 pub struct HeadSaved<B: Backend> {
     /// `[N]`, attention pooling only (empty otherwise).
     probabilities: B::Buffer,
-    /// `[S, D]`.
+    /// `[S, D]`, where a text is several sequences.
+    windows: B::Buffer,
+    /// `[T, D]`.
     pooled: B::Buffer,
-    /// `[S, D]` before and after the activation, where there is a dense layer.
+    /// `[T, D]` before and after the activation, where there is a dense layer.
     dense: Option<(B::Buffer, B::Buffer)>,
-    /// `[S, C]`.
+    /// `[T, C]`.
     pub logits: B::Buffer,
 }
 
@@ -47,6 +50,7 @@ impl<B: Backend> HeadSaved<B> {
         let attended = matches!(head.pooling, HeadPooling::Attention { .. });
         Self {
             probabilities: plan.zeros(if attended { plan.tokens } else { 0 }),
+            windows: rows(),
             pooled: rows(),
             dense: head.dense.map(|_| (rows(), rows())),
             logits: plan.zeros(plan.sequences * head.logits()),
@@ -54,17 +58,18 @@ impl<B: Backend> HeadSaved<B> {
     }
 }
 
-/// Memory of the head's backward: `[S, D]` each.
+/// Memory of the head's backward: `[T, D]` each, and `[S, D]` where a text is several sequences.
 pub struct HeadScratch<B: Backend> {
     features: B::Buffer,
     inner: B::Buffer,
     pooled: B::Buffer,
+    windows: B::Buffer,
 }
 
 impl<B: Backend> HeadScratch<B> {
     pub(crate) fn new(plan: &Plan<'_, B>) -> Self {
         let rows = || plan.zeros(plan.sequences * plan.config.hidden_size);
-        Self { features: rows(), inner: rows(), pooled: rows() }
+        Self { features: rows(), inner: rows(), pooled: rows(), windows: rows() }
     }
 }
 
@@ -92,20 +97,66 @@ impl Head {
         AttentionPoolShape { starts: pass.starts(), width: self.width, last }
     }
 
-    /// Writes `saved.logits[S, C]` from `x[rows, D]`, the rows asked for.
-    pub fn forward<B: Backend>(&self, pass: &Pass<'_, B>, saved: &mut HeadSaved<B>, x: &B::Buffer) {
-        let rows = pass.batch.sequences();
-        let len = rows * self.width;
+    /// The sequences of each text, where a text may have several.
+    fn windows<'a, B: Backend>(&self, pass: &Pass<'a, B>) -> Option<PoolShape<'a>> {
+        let starts = &pass.batch.texts;
+        (!starts.is_empty()).then_some(PoolShape { starts, width: self.width })
+    }
+
+    /// Writes `saved.pooled[T, D]`.
+    fn pool_forward<B: Backend>(&self, pass: &Pass<'_, B>, saved: &mut HeadSaved<B>, x: &B::Buffer) {
+        let windows = self.windows(pass);
+        let HeadSaved { windows: of_windows, pooled, probabilities, .. } = saved;
+        let of_sequences = if windows.is_some() { &mut *of_windows } else { &mut *pooled };
         match self.pool {
             Pool::Plain(pooling) => {
                 let shape = PoolShape { starts: pass.starts(), width: self.width };
-                pass.backend.pool_forward(&mut saved.pooled, x, pooling, shape);
+                pass.backend.pool_forward(of_sequences, x, pooling, shape);
             }
             Pool::Attention { query, last } => {
                 let (query, shape) = (pass.parameters.get(query), self.attention_shape(pass, last));
-                pass.backend.attention_pool_forward(&mut saved.pooled, &mut saved.probabilities, x, query, shape);
+                pass.backend.attention_pool_forward(of_sequences, probabilities, x, query, shape);
             }
         }
+        if let Some(shape) = windows {
+            pass.backend.pool_forward(pooled, of_windows, Pooling::Mean, shape);
+        }
+    }
+
+    /// Writes `dx[rows, D]` from `dpooled[T, D]`; `dwindows` is scratch.
+    fn pool_backward<B: Backend>(
+        &self,
+        pass: &Pass<'_, B>,
+        dx: &mut B::Buffer,
+        grads: &mut Gradients<B>,
+        (dpooled, dwindows): (&B::Buffer, &mut B::Buffer),
+        (saved, x): (&HeadSaved<B>, &B::Buffer),
+    ) {
+        let dsequences = match self.windows(pass) {
+            Some(shape) => {
+                pass.backend.pool_backward(dwindows, dpooled, Pooling::Mean, shape);
+                dwindows
+            }
+            None => dpooled,
+        };
+        match self.pool {
+            Pool::Plain(pooling) => {
+                let shape = PoolShape { starts: pass.starts(), width: self.width };
+                pass.backend.pool_backward(dx, dsequences, pooling, shape);
+            }
+            Pool::Attention { query, last } => {
+                let grads = (&mut grads.buffer, pass.table.span(query));
+                let (kept, shape) = ((x, &saved.probabilities), self.attention_shape(pass, last));
+                pass.backend.attention_pool_backward(dx, grads, dsequences, kept, pass.parameters.get(query), shape);
+            }
+        }
+    }
+
+    /// Writes `saved.logits[T, C]` from `x[rows, D]`, the rows asked for.
+    pub fn forward<B: Backend>(&self, pass: &Pass<'_, B>, saved: &mut HeadSaved<B>, x: &B::Buffer) {
+        let rows = pass.batch.texts();
+        let len = rows * self.width;
+        self.pool_forward(pass, saved, x);
         let features = match (&self.dense, &mut saved.dense) {
             (Some((dense, activation)), Some((inner, activated))) => {
                 self.pooled_dropout.apply(pass, &mut saved.pooled, len);
@@ -129,9 +180,9 @@ impl Head {
         dlogits: &B::Buffer,
         (saved, x): (&HeadSaved<B>, &B::Buffer),
     ) {
-        let rows = pass.batch.sequences();
+        let rows = pass.batch.texts();
         let len = rows * self.width;
-        let HeadScratch { features: dfeatures, inner: dinner, pooled: dpooled } = scratch;
+        let HeadScratch { features: dfeatures, inner: dinner, pooled: dpooled, windows: dwindows } = scratch;
         let dpooled = match (&self.dense, &saved.dense) {
             (Some((dense, activation)), Some((inner, activated))) => {
                 self.classifier.backward(pass, dfeatures, grads, dlogits, activated, rows);
@@ -147,16 +198,6 @@ impl Head {
                 dfeatures
             }
         };
-        match self.pool {
-            Pool::Plain(pooling) => {
-                let shape = PoolShape { starts: pass.starts(), width: self.width };
-                pass.backend.pool_backward(dx, dpooled, pooling, shape);
-            }
-            Pool::Attention { query, last } => {
-                let grads = (&mut grads.buffer, pass.table.span(query));
-                let (kept, shape) = ((x, &saved.probabilities), self.attention_shape(pass, last));
-                pass.backend.attention_pool_backward(dx, grads, dpooled, kept, pass.parameters.get(query), shape);
-            }
-        }
+        self.pool_backward(pass, dx, grads, (dpooled, dwindows), (saved, x));
     }
 }
