@@ -20,6 +20,14 @@ impl Speaker {
             Speaker::Customer => "Customer",
         }
     }
+
+    /// The token that stands before a turn of this side in what a model reads.
+    pub fn token(self) -> &'static str {
+        match self {
+            Speaker::Agent => "[AGENT]",
+            Speaker::Customer => "[CUSTOMER]",
+        }
+    }
 }
 
 /// Names of the agent's side. Longer ones win, so that `Customer Support` is no customer.
@@ -109,7 +117,20 @@ fn label(line: &str) -> Option<&str> {
     };
     let (count, last) = (words(label).count(), words(label).last()?);
     let fits = count == 1 || words(label).all(|word| named(word) || word == last && count <= MOST_WORDS);
-    (label.chars().all(sound) && count <= MOST_WORDS && fits).then_some(label)
+    (label.chars().all(sound) && closes_its_brackets(label) && count <= MOST_WORDS && fits).then_some(label)
+}
+
+fn closes_its_brackets(label: &str) -> bool {
+    let mut open = 0;
+    let step = |character| match character {
+        '(' => 1,
+        ')' => -1,
+        _ => 0,
+    };
+    label.chars().all(|character| {
+        open += step(character);
+        open >= 0
+    }) && open == 0
 }
 
 /// The words of a label without brackets around them.
@@ -147,6 +168,8 @@ mod tests {
         for label in ["Customer", "CLIENT", "Customer (Ann)", "caller #2"] {
             assert_eq!(speakers.side(label), Some(Speaker::Customer), "{label}");
         }
+        assert_eq!(speakers.at_start("Agent (Tom): (waits)"), Some((Speaker::Agent, 12)));
+        assert_eq!((speakers.at_start("(Agent: waits)"), speakers.at_start("Agent) (Tom: waits")), (None, None));
         for label in ["Step 1", "agents", "", "Supportive"] {
             assert_eq!(speakers.side(label), None, "{label}");
         }
