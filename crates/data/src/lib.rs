@@ -1,6 +1,7 @@
 //! From files of labelled text to batches of token ids.
 
 pub mod batching;
+pub mod cleaning;
 pub mod columns;
 pub mod conversation;
 pub mod dataset;
