@@ -6,7 +6,7 @@ use crate::error::{DataError, Role};
 use crate::reader::Source;
 
 /// Names of text columns, the surest first.
-const TEXT_NAMES: [&str; 30] = [
+const TEXT_NAMES: [&str; 32] = [
     "text",
     "review",
     "reviewtext",
@@ -33,6 +33,8 @@ const TEXT_NAMES: [&str; 30] = [
     "phrase",
     "transcript",
     "dialogue",
+    "dialog",
+    "chat",
     "input",
     "prompt",
     "summary",
@@ -84,6 +86,21 @@ pub fn find(source: &Source, role: Role, wanted: Option<&str>) -> Result<usize, 
     })
 }
 
+/// Finds columns by the names that features ask for.
+///
+/// # Errors
+/// [`DataError::NoFeatureColumn`] for the first name that the file does not have.
+pub fn find_all(source: &Source, names: &[String]) -> Result<Vec<usize>, DataError> {
+    let find = |name: &String| {
+        position(&source.header, name).ok_or_else(|| DataError::NoFeatureColumn {
+            path: source.path.clone(),
+            column: name.clone(),
+            columns: source.header.clone(),
+        })
+    };
+    names.iter().map(find).collect()
+}
+
 /// The position of a column that was asked for: by its exact name first, then by its folded name.
 fn position(header: &[String], name: &str) -> Option<usize> {
     header
@@ -107,7 +124,18 @@ fn usual(header: &[String], role: Role) -> Option<usize> {
 /// Names such as `user_review` or `airline_sentiment`, tried when no usual name fits exactly.
 fn ends_like(column: &str, role: Role) -> bool {
     let endings: &[&str] = match role {
-        Role::Text => &["text", "review", "comment", "message", "sentence", "conversation", "feedback", "tweet"],
+        Role::Text => &[
+            "text",
+            "review",
+            "comment",
+            "message",
+            "sentence",
+            "conversation",
+            "transcript",
+            "dialogue",
+            "feedback",
+            "tweet",
+        ],
         Role::Label => &["label", "sentiment", "class", "rating"],
     };
     endings.iter().any(|ending| column.ends_with(ending))
@@ -133,6 +161,9 @@ mod tests {
         assert_eq!(usual(&columns, Role::Label), Some(2));
         assert_eq!(usual(&header(&["airline_sentiment", "user_tweet"]), Role::Label), Some(0));
         assert_eq!(usual(&header(&["airline_sentiment", "user_tweet"]), Role::Text), Some(1));
+        for name in ["Conversation", "dialogue", "chat_transcript", "Dialog", "call-dialogue"] {
+            assert_eq!(usual(&header(&["id", name]), Role::Text), Some(1), "{name}");
+        }
         assert_eq!(usual(&header(&["id", "when"]), Role::Text), None);
     }
 

@@ -1,5 +1,6 @@
 //! A whole file of examples, checked.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,7 @@ pub const NAMED_LINES: usize = 10;
 const ENOUGH_ROWS: usize = 20;
 
 /// One text and what it is labelled with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Example {
     /// The text, as in the file without surrounding white space.
     pub text: String,
@@ -25,6 +26,25 @@ pub struct Example {
     pub target: Option<Target>,
     /// The line on which its row starts, counting from 1; for Parquet the number of the row.
     pub line: u64,
+    /// The values of the columns that [`ReadOptions::columns`] asks for, in that order; `None` where the file has a null.
+    pub columns: Vec<Option<String>>,
+}
+
+impl Example {
+    /// A text alone, from no file.
+    pub fn from_text(text: &str) -> Example {
+        Example { text: text.trim().to_owned(), ..Example::default() }
+    }
+
+    /// The text of a row with the columns of these indices, and without its label.
+    ///
+    /// # Errors
+    /// A Parquet column whose type has no plain text form.
+    pub fn from_row(row: &Row, text: usize, columns: &[usize]) -> Result<Example, DataError> {
+        let values = columns.iter().map(|&column| Ok(row.cell(column)?.map(Cow::into_owned)));
+        let columns = values.collect::<Result<_, DataError>>()?;
+        Ok(Example { text: row.text(text)?.trim().to_owned(), target: None, line: row.line, columns })
+    }
 }
 
 /// Something that was done to the data and that the user should know.
@@ -45,6 +65,13 @@ pub enum Notice {
         /// The first lines.
         lines: Vec<u64>,
     },
+    /// Texts are conversations, and in some of them no speaker is known.
+    WithoutSpeakers {
+        /// How many rows.
+        rows: usize,
+        /// The first lines.
+        lines: Vec<u64>,
+    },
 }
 
 impl std::fmt::Display for Notice {
@@ -57,6 +84,10 @@ impl std::fmt::Display for Notice {
             }
             Notice::EmptyTexts { rows, lines } => {
                 write!(formatter, "{} skipped for an empty text ({})", counted(*rows, "row"), line_list(lines, *rows))
+            }
+            Notice::WithoutSpeakers { rows, lines } => {
+                let (rows, lines) = (counted(*rows, "row"), line_list(lines, *rows));
+                write!(formatter, "{rows} without a known speaker, used as one text ({lines})")
             }
         }
     }
@@ -91,6 +122,8 @@ pub struct ReadOptions {
     pub multi_label: Option<char>,
     /// Whether a file without label column, or a row without label, is refused.
     pub labels_required: bool,
+    /// Other columns whose values are wanted with each text.
+    pub columns: Vec<String>,
 }
 
 impl Default for ReadOptions {
@@ -102,6 +135,7 @@ impl Default for ReadOptions {
             known: None,
             multi_label: None,
             labels_required: true,
+            columns: Vec::new(),
         }
     }
 }
@@ -157,10 +191,11 @@ impl Dataset {
 }
 
 /// The columns in use, as indices into the header.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Columns {
     pub text: usize,
     pub label: Option<usize>,
+    pub others: Vec<usize>,
 }
 
 impl Columns {
@@ -172,7 +207,11 @@ impl Columns {
             Err(_) if !options.labels_required && options.label_column.is_none() => None,
             Err(fault) => return Err(fault),
         };
-        Ok(Columns { text, label })
+        let others = columns::find_all(source, &options.columns)?;
+        if let Some(column) = label.filter(|label| others.contains(label)) {
+            return Err(DataError::LabelAsFeature { path: source.path.clone(), column: source.header[column].clone() });
+        }
+        Ok(Columns { text, label, others })
     }
 }
 
@@ -206,7 +245,7 @@ type Spellings = BTreeMap<String, (usize, u64)>;
 /// Rows read so far. Labels stay spellings until all of them are known.
 #[derive(Default)]
 struct Gathered {
-    texts: Vec<(String, u64, Option<Vec<String>>)>,
+    texts: Vec<(Example, Option<Vec<String>>)>,
     spellings: Spellings,
     empty: usize,
     empty_lines: Vec<u64>,
@@ -229,15 +268,14 @@ impl Gathered {
         for spelling in label.iter().flatten() {
             self.spellings.entry(spelling.clone()).or_insert((0, row.line)).0 += 1;
         }
-        let text = row.text(columns.text)?;
-        let text = text.trim();
-        if text.is_empty() {
+        let example = Example::from_row(row, columns.text, &columns.others)?;
+        if example.text.is_empty() {
             self.empty += 1;
             if self.empty_lines.len() < NAMED_LINES {
                 self.empty_lines.push(row.line);
             }
         } else {
-            self.texts.push((text.to_owned(), row.line, label));
+            self.texts.push((example, label));
         }
         Ok(())
     }
@@ -247,7 +285,7 @@ impl Gathered {
         if self.texts.is_empty() {
             return Err(DataError::NoRows { path: source.path.clone() });
         }
-        let labelled = self.texts.iter().filter(|(_, _, label)| label.is_some()).count();
+        let labelled = self.texts.iter().filter(|(_, label)| label.is_some()).count();
         if let (Some(column), None) = (columns.label, &options.known) {
             refuse_non_labels(reader, &columns, column, &self.spellings, labelled)?;
         }
@@ -257,9 +295,9 @@ impl Gathered {
             notices.push(Notice::EmptyTexts { rows: self.empty, lines: self.empty_lines });
         }
         let multiple = options.multi_label.is_some();
-        let examples = self.texts.into_iter().map(|(text, line, spellings)| {
+        let examples = self.texts.into_iter().map(|(example, spellings)| {
             let target = spellings.map(|spellings| target(&spellings, &classes, multiple));
-            Example { text, target, line }
+            Example { target, ..example }
         });
         Ok(Dataset {
             examples: examples.collect(),

@@ -220,6 +220,42 @@ pub enum DataError {
         /// The label column.
         column: String,
     },
+    /// A feature is neither measured on the text nor a column of the file.
+    #[error("{}: there is no column `{column}`, which is asked for as a feature", path.display())]
+    NoFeatureColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column asked for.
+        column: String,
+        /// The columns the file has.
+        columns: Vec<String>,
+    },
+    /// The column of labels is asked for as a feature.
+    #[error("{}: column `{column}` holds the labels and cannot be a feature", path.display())]
+    LabelAsFeature {
+        /// The file.
+        path: PathBuf,
+        /// The label column.
+        column: String,
+    },
+    /// A column of words with too many different values to be a feature.
+    #[error("column `{column}` has more than {most} different values, too many for a feature")]
+    TooManyCategories {
+        /// The column.
+        column: String,
+        /// The most that a feature may have.
+        most: usize,
+    },
+    /// Texts are to be taken apart as conversations, and no text has a known speaker.
+    #[error("{}:{line}: no speaker is known in this text, nor in any other of the file", path.display())]
+    NoSpeakers {
+        /// The file.
+        path: PathBuf,
+        /// The first row.
+        line: u64,
+        /// Names that stand where a speaker's would, the commonest first.
+        candidates: Vec<String>,
+    },
     /// A key that the output's fixed columns have no place for.
     #[error("{}:{line}: key `{key}` {problem}", path.display())]
     ExtraKey {
@@ -335,6 +371,12 @@ impl DataError {
                 "convert the column to text or whole numbers, or name another".to_owned()
             }
             DataError::ColumnNotFound { role, wanted, columns, .. } => column_hint(*role, wanted.as_deref(), columns),
+            DataError::NoFeatureColumn { column, columns, .. } => feature_hint(column, columns),
+            DataError::LabelAsFeature { .. } => {
+                "take it out of `features`: a model that is told the answer learns nothing else".to_owned()
+            }
+            DataError::TooManyCategories { .. } => "take the column out of `features`, or group its values".to_owned(),
+            DataError::NoSpeakers { candidates, .. } => speakers_hint(candidates),
             DataError::FloatLabels { others, .. } => format!(
                 "this looks like a regression target: turn it into classes first, or name the label column with \
                  `--label-column`{}",
@@ -375,6 +417,7 @@ impl DataError {
             | DataError::UnknownLabel { line, .. }
             | DataError::FloatLabels { line, .. }
             | DataError::LabelIsList { line, .. }
+            | DataError::NoSpeakers { line, .. }
             | DataError::ExtraKey { line, .. } => Some(*line),
             _ => None,
         }
@@ -451,6 +494,25 @@ fn column_hint(role: Role, wanted: Option<&str>, columns: &[String]) -> String {
         .map(|name| format!("did you mean `{name}`? "))
         .unwrap_or_default();
     format!("{near}name it with `--{}-column`; columns: {}", role.word(), backticked(columns))
+}
+
+fn feature_hint(column: &str, columns: &[String]) -> String {
+    let known: Vec<String> = columns.iter().cloned().chain(crate::features::MEASURED.map(str::to_owned)).collect();
+    let near = nearest(column, &known).map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+    format!("{near}columns: {}; measured on the text: {}", backticked(columns), backticked(&known[columns.len()..]))
+}
+
+fn speakers_hint(candidates: &[String]) -> String {
+    if candidates.is_empty() {
+        return "a speaker's name stands at the start of a line with a colon behind it, such as `Agent:`; for texts that are no \
+                conversations leave `conversation` off"
+            .to_owned();
+    }
+    format!(
+        "say who is who by `speakers`, such as `--set 'speakers={{ agent = [\"{}\"] }}'`; names that look like speakers: {}",
+        candidates[0],
+        backticked(candidates)
+    )
 }
 
 fn other_columns(others: &[String]) -> String {

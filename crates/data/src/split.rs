@@ -89,6 +89,7 @@ mod tests {
             text: (*text).to_owned(),
             target: Some(Target::Class(*class)),
             line: line as u64 + 2,
+            columns: Vec::new(),
         };
         rows.iter().enumerate().map(example).collect()
     }
