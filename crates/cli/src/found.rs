@@ -1,6 +1,7 @@
 //! What RUN stands for: a run folder, a model folder or a model of the Hub.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use finetone_backend_cpu::Cpu;
 
@@ -8,8 +9,8 @@ use finetone_classify::hub::HubConfig;
 use finetone_classify::source::{FolderKind, ModelSource, ResolvedModel};
 use finetone_classify::{TOKEN_BUDGET, TransformerClassifier};
 use finetone_data::columns;
-use finetone_data::reader::Source;
-use finetone_data::{ReadOptions, Role};
+use finetone_data::reader::{OpenOptions, Source};
+use finetone_data::{ReadOptions, Reader, Role};
 use finetone_train::{RunConfig, RunFile};
 
 use crate::failure::Failure;
@@ -71,6 +72,14 @@ impl Found {
             ..ReadOptions::default()
         }
     }
+}
+
+/// What is known of a file before it is read for a model: nothing of standard input, which can be read only once.
+pub fn source(file: &Path) -> Result<Option<Arc<Source>>, Failure> {
+    if file == Path::new("-") {
+        return Ok(None);
+    }
+    Ok(Some(Reader::open(file, &OpenOptions::default())?.source().clone()))
 }
 
 /// The columns of a file.

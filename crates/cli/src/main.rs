@@ -7,6 +7,7 @@ mod found;
 mod interrupt;
 mod output;
 mod progress;
+mod report_file;
 mod tables;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ Examples:
   finetone doctor reviews.csv                            what is wrong with the file
   finetone train reviews.csv                             a model in runs/reviews-1
   finetone eval runs/reviews-1 fresh.csv                 how good it is on other texts
+  finetone compare runs/reviews-1 runs/reviews-2 fresh.csv   which of two is better
   finetone predict runs/reviews-1 new.csv -o labelled.csv
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.";

@@ -1,7 +1,10 @@
 //! Evaluations as tables of plain text.
 
 use comfy_table::{CellAlignment, Table, presets};
-use finetone_evaluate::{Average, ClassMetric, Estimate, Evaluation, Metric, NamedEvaluation, WorstError, verdict};
+use finetone_evaluate::{
+    Average, ClassMetric, Disagreement, Estimate, Evaluation, Metric, NamedComparison, NamedEvaluation, WorstError,
+    verdict,
+};
 use finetone_train::TrainError;
 
 /// How many characters of a text are shown.
@@ -80,6 +83,34 @@ pub fn evaluation(named: &NamedEvaluation) -> String {
     let verdict = verdict(named);
     let remarks: String = verdict.remarks.iter().map(|remark| format!("{remark}\n")).collect();
     format!("{}\n{remarks}\n{}\n{}", verdict.headline, metrics(named), classes(&named.evaluation))
+}
+
+/// The overall metrics of two models and how far they are apart, each with its interval.
+pub fn comparison(named: &NamedComparison, evaluations: &[NamedEvaluation]) -> String {
+    let shown = [
+        ("accuracy", Metric::Accuracy),
+        ("macro F1", Metric::F1(Average::Macro)),
+        ("weighted F1", Metric::F1(Average::Weighted)),
+    ];
+    let rows = shown.iter().filter_map(|(name, metric)| {
+        let of_both = evaluations.iter().filter_map(|named| named.evaluation.get(metric));
+        let Estimate { value, low, high } = named.comparison.of(metric)?.difference;
+        let mut row = vec![(*name).to_owned()];
+        row.extend(of_both.flat_map(|estimate| [number(estimate.value), interval(estimate)]));
+        row.extend([format!("{value:+.4}"), format!("{low:+.4} to {high:+.4}")]);
+        Some(row)
+    });
+    let confidence = format!("{:.0} % interval", 100.0 * named.comparison.confidence);
+    plain(&["", "A", "interval", "B", "interval", "B - A", &confidence], rows)
+}
+
+/// The first texts that only one of two models has right.
+pub fn disagreements(disagreements: &[Disagreement], most: usize) -> String {
+    let one = |found: &Disagreement| {
+        let Disagreement { line, truth, first, second, text } = found;
+        format!("line {line}: {truth}; A says {first}, B says {second}\n  {}\n", shortened(text))
+    };
+    disagreements.iter().take(most).map(one).collect()
 }
 
 /// The wrong answers that cost most.

@@ -6,11 +6,12 @@ use std::path::Path;
 
 use workbench::{BINARY, done, names};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "",
     "doctor",
     "train",
     "eval",
+    "compare",
     "predict",
     "model",
     "model list",

@@ -68,6 +68,7 @@ fn main() -> Result<(), finetone_evaluate::EvaluateError> {
         curves: curves(),
         data: vec![Section::new("Data").fact("training texts", 2_400).fact("duplicates removed", 3)],
         run: vec![Section::new("Run").fact("model", "bert, 4 layers of 128").fact("seed", 1)],
+        ..Report::default()
     };
     println!("{}", report.to_html()?);
     Ok(())

@@ -33,7 +33,8 @@ pub struct Comparison {
     pub both_wrong: usize,
     /// The chance of discordant rows as uneven as these, or more so, if both were equally good: McNemar's exact test.
     pub p_value: f64,
-    /// Every metric that has a value for both, in the order of an evaluation.
+    /// Every metric that has a value for both, in the order of an evaluation; written as an object by their names.
+    #[serde(serialize_with = "by_name")]
     pub differences: Vec<Difference>,
     /// Share of such intervals that hold the true difference.
     pub confidence: f64,
@@ -47,6 +48,7 @@ pub struct Comparison {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
     /// The metric.
+    #[serde(skip)]
     pub metric: Metric,
     /// Its value for the first model.
     pub first: f64,
@@ -63,6 +65,10 @@ impl Difference {
     }
 }
 
+fn by_name<S: serde::Serializer>(differences: &[Difference], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(differences.iter().map(|difference| (difference.metric.to_string(), difference)))
+}
+
 fn count<S: serde::Serializer>(rows: &[usize], serializer: S) -> Result<S::Ok, S::Error> {
     rows.len().serialize(serializer)
 }
@@ -71,10 +77,13 @@ impl Comparison {
     /// Compares the predictions of two models, which must be about the same rows and the same classes in the same order.
     ///
     /// # Errors
-    /// [`EvaluateError::DifferentClasses`], [`EvaluateError::DifferentRows`], [`EvaluateError::Option`].
+    /// [`EvaluateError::DifferentTasks`], [`EvaluateError::DifferentClasses`], [`EvaluateError::DifferentRows`], [`EvaluateError::Option`].
     pub fn new(first: &Predictions, second: &Predictions, options: &EvaluationOptions) -> Result<Self, EvaluateError> {
         options.check()?;
-        if first.labels() != second.labels() || first.is_multi_label() != second.is_multi_label() {
+        if first.is_multi_label() != second.is_multi_label() {
+            return Err(EvaluateError::DifferentTasks);
+        }
+        if first.labels() != second.labels() {
             let [first, second] = [first, second].map(|predictions| predictions.labels().to_vec());
             return Err(EvaluateError::DifferentClasses { first, second });
         }

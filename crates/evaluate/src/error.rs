@@ -93,6 +93,9 @@ pub enum EvaluateError {
         /// Classes of the second model.
         second: Vec<String>,
     },
+    /// Of two models that are to be compared, one gives every text one label and the other any number.
+    #[error("one model gives a text one label, the other any number of labels")]
+    DifferentTasks,
     /// Two sets of predictions that are to be compared are about different rows.
     #[error("the predictions are about different rows: {first} of the first model, {second} of the second")]
     DifferentRows {
@@ -128,7 +131,7 @@ impl EvaluateError {
                 Some(format!("known metrics: {}", quoted(crate::Metric::NAMES)))
             }
             Self::UnknownClass { known, .. } => Some(format!("known labels: {}", quoted(known))),
-            Self::DifferentClasses { .. } => {
+            Self::DifferentClasses { .. } | Self::DifferentTasks => {
                 Some("only models of the same task can be compared: train both on the same labels".into())
             }
             Self::DifferentRows { .. } => Some("let both models predict the same file".into()),

@@ -44,5 +44,7 @@ pub use metrics::calibration::{CALIBRATION_BINS, ReliabilityBin};
 pub use metrics::confusion::Confusion;
 pub use metrics::curves::BinaryCurves;
 pub use predictions::{MULTI_LABEL_THRESHOLD, Predictions, Truth};
-pub use report::{Baseline, Curve, NamedEvaluation, Report, Section, Verdict, WorstError, verdict};
+pub use report::{
+    Baseline, Curve, Disagreement, NamedComparison, NamedEvaluation, Report, Section, Verdict, WorstError, verdict,
+};
 pub use spread::Spread;

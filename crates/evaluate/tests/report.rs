@@ -1,7 +1,8 @@
 //! The report of a small fixed case, in its three forms.
 
 use finetone_evaluate::{
-    Curve, Evaluation, EvaluationOptions, NamedEvaluation, Predictions, Report, Section, Truth, WorstError, verdict,
+    Comparison, Curve, Disagreement, Evaluation, EvaluationOptions, NamedComparison, NamedEvaluation, Predictions,
+    Report, Section, Truth, WorstError, verdict,
 };
 use serde_json::Value;
 
@@ -35,6 +36,7 @@ fn report(labels: [&str; 2]) -> Report {
         curves: vec![curve("training loss", "nats"), curve("learning rate", "")],
         data: vec![Section::new("Data").fact("rows", 10)],
         run: vec![Section::new("Run").fact("seed", 7)],
+        ..Report::default()
     }
 }
 
@@ -165,4 +167,78 @@ fn no_mistake_is_not_called_certainty() {
 #[test]
 fn an_empty_report_is_still_a_page() {
     assert!(Report::default().to_html().expect("renders").ends_with("</html>\n"));
+}
+
+/// Two models whose names would be markup, the second of which is right where the first is not.
+fn compared(first_right: &[bool], second_right: &[bool]) -> Report {
+    let truth: Vec<usize> = (0..first_right.len()).map(|row| row % 2).collect();
+    let predictions = [first_right, second_right].map(|right| {
+        let said = right.iter().zip(&truth).map(|(right, truth)| if *right { *truth } else { 1 - truth });
+        let probabilities = said.flat_map(|class| if class == 0 { [0.8, 0.2] } else { [0.2, 0.8] }).collect();
+        let labels = ["bad", "<i>good"].map(str::to_owned).to_vec();
+        Predictions::new(labels, Truth::Single(truth.clone()), probabilities).expect("valid")
+    });
+    let options = EvaluationOptions { resamples: 200, ..EvaluationOptions::default() };
+    let comparison = Comparison::new(&predictions[0], &predictions[1], &options).expect("comparable");
+    let source = |row: usize| (row as u64 + 2, TEXTS[row % 4].to_owned());
+    let disagreements = Disagreement::list(&comparison, predictions.each_ref(), 3, source);
+    let (first, second) = ("<b>one".to_owned(), "two".to_owned());
+    Report {
+        title: "comparison".into(),
+        evaluations: vec![evaluated(&first, &predictions[0]), evaluated(&second, &predictions[1])],
+        comparison: Some(NamedComparison { first, second, comparison, disagreements }),
+        ..Report::default()
+    }
+}
+
+#[test]
+fn one_sentence_says_which_model_is_better_and_whether_that_is_chance() {
+    let said = |first: &[bool], second: &[bool]| compared(first, second).verdict().expect("a verdict");
+    let (mut first, second) = (vec![true; 30], vec![true; 30]);
+    first[..3].fill(false);
+    let chance = said(&first, &second);
+    assert_eq!(chance.headline, "two is 10.0 points better than <b>one on 30 rows: could be chance, p = 0.25.");
+    assert!(chance.remarks.join(" ").contains("on so few rows that no difference could be told"), "{chance:?}");
+    first[..12].fill(false);
+    let clear = said(&second, &first);
+    assert_eq!(clear.headline, "<b>one is 40.0 points better than two on 30 rows: more than chance, p < 0.001.");
+    assert_eq!(clear.remarks, ["Only <b>one is right on 12, only two on 0; both on 18, neither on 0."]);
+    assert!(said(&second, &second).headline.starts_with("No difference: <b>one and two are right on the same"));
+}
+
+#[test]
+fn macro_f1_speaks_up_where_the_accuracy_hides_a_rare_class() {
+    // Of a hundred rows the last eight are of a rare class that only the second model finds, at eight other rows' cost.
+    let truth: Vec<usize> = (0..100).map(|row| usize::from(row >= 92)).collect();
+    let said = [vec![0; 100], (0..100).map(|row| usize::from(row >= 84)).collect::<Vec<usize>>()];
+    let predictions = said.map(|said| {
+        let certain = said.iter().flat_map(|class| if *class == 0 { [1.0, 0.0] } else { [0.0, 1.0] }).collect();
+        let labels = ["usual", "rare"].map(str::to_owned).to_vec();
+        Predictions::new(labels, Truth::Single(truth.clone()), certain).expect("valid")
+    });
+    let comparison =
+        Comparison::new(&predictions[0], &predictions[1], &EvaluationOptions::default()).expect("same rows");
+    let named = NamedComparison { first: "A".into(), second: "B".into(), comparison, disagreements: Vec::new() };
+    let verdict = named.verdict();
+    assert_eq!(verdict.headline, "No difference: A and B are right on as many of 100 rows.");
+    assert!(verdict.remarks.iter().any(|remark| remark.contains("B is ahead of A")), "{verdict:?}");
+}
+
+#[test]
+fn a_comparison_has_its_page_and_its_markdown() {
+    let (mut first, second) = (vec![true; 30], vec![true; 30]);
+    first[..12].fill(false);
+    let report = compared(&first, &second);
+    let page = report.to_html().expect("renders");
+    for part in ["40.0 points better", "Side by side", "Where only one is right <small>3 of 12", "Results on two"] {
+        assert!(page.contains(part), "{part} is missing");
+    }
+    // Both evaluations are folded away.
+    assert_eq!(page.matches("<details class=\"set\">").count(), 2);
+    assert!(!page.contains("<b>one") && !page.contains("<i>good") && !page.contains("NaN"));
+    let markdown = report.to_markdown();
+    assert!(markdown.contains("| Accuracy | 0.600 | 1.000 | +0.400 |"), "{markdown}");
+    assert!(markdown.contains("| 3 | &lt;i&gt;good | bad | &lt;i&gt;good | Fine"), "{markdown}");
+    let json = report.to_json().expect("serialises");
+    assert!(json.contains("\"only_second\": 12") && json.contains("\"p_value\": 0.000488"));
 }

@@ -4,6 +4,7 @@
 //! its listeners what happens by [`TrainEvent`]s; [`resume`] goes on with a run that was stopped, with the same bits.
 
 mod choices;
+mod compare;
 pub mod error;
 pub mod events;
 mod fit;
@@ -23,6 +24,7 @@ mod tensor_file;
 mod trainer;
 
 pub use choices::{ClassWeights, MemoryUse, OutputKind, Schedule, TrainingPrecision, Truncation, WeightRule};
+pub use compare::{Contestant, compare_on_file};
 pub use error::TrainError;
 pub use events::{Listener, Listeners, TrainEvent};
 pub use measure::evaluate_file;

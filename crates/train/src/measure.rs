@@ -64,6 +64,56 @@ pub fn worst_errors(predictions: &Predictions, examples: &[Example]) -> Vec<Wors
     WorstError::rank(predictions, WORST_ERRORS, |row| (examples[row].line, examples[row].text.clone()))
 }
 
+/// A labelled file and what a classifier says about it.
+pub struct MeasuredFile {
+    /// The file.
+    pub dataset: Dataset,
+    /// Probabilities and truth, in the classifier's order of the classes.
+    pub predictions: Predictions,
+    /// How many texts were cut.
+    pub truncated: usize,
+}
+
+impl MeasuredFile {
+    /// Reads the file as `options` says, against the classifier's labels, and asks the classifier.
+    pub fn new(classifier: &mut dyn Classifier, file: &Path, options: &ReadOptions) -> Result<Self, TrainError> {
+        let multi_label = classifier.is_multi_label();
+        let options = ReadOptions {
+            known: Some(LabelSet::from_names(classifier.labels().iter().cloned())),
+            multi_label: options.multi_label.or(multi_label.then_some('|')),
+            labels_required: true,
+            ..options.clone()
+        };
+        let dataset = Dataset::read(file, &options)?;
+        // A label set orders its names by itself; the classifier's order is that of its probabilities.
+        let places: Vec<usize> = dataset
+            .labels
+            .names()
+            .iter()
+            .map(|name| classifier.labels().iter().position(|label| label == name).unwrap_or(0))
+            .collect();
+        let targets: Vec<Target> =
+            dataset.examples.iter().filter_map(|e| e.target.as_ref()).map(|t| moved(t, &places)).collect();
+        let (mut all, mut truncated) = (Vec::new(), 0);
+        for window in dataset.examples.chunks(WINDOW) {
+            let texts: Vec<&str> = window.iter().map(|example| example.text.as_str()).collect();
+            let classified = classifier.classify(&texts)?;
+            all.extend(classified.probabilities);
+            truncated += classified.truncated;
+        }
+        let predictions = predictions((classifier.labels(), multi_label), &targets, all)?;
+        Ok(Self { dataset, predictions, truncated })
+    }
+
+    /// What a report says about the file.
+    pub fn section(&self) -> Section {
+        Section::new("Data")
+            .fact("file", self.dataset.source.display())
+            .fact("rows", self.dataset.examples.len())
+            .fact("text column", &self.dataset.text_column)
+    }
+}
+
 /// Measures a classifier on a labelled file, which is read as `options` says, against the classifier's labels.
 ///
 /// # Errors
@@ -73,49 +123,24 @@ pub fn evaluate_file(
     file: &Path,
     options: &ReadOptions,
 ) -> Result<(Evaluation, Report), TrainError> {
-    let multi_label = classifier.is_multi_label();
-    let options = ReadOptions {
-        known: Some(LabelSet::from_names(classifier.labels().iter().cloned())),
-        multi_label: options.multi_label.or(multi_label.then_some('|')),
-        labels_required: true,
-        ..options.clone()
-    };
-    let dataset = Dataset::read(file, &options)?;
-    // A label set orders its names by itself; the classifier's order is that of its probabilities.
-    let places: Vec<usize> = dataset
-        .labels
-        .names()
-        .iter()
-        .map(|name| classifier.labels().iter().position(|label| label == name).unwrap_or(0))
-        .collect();
-    let targets: Vec<Target> =
-        dataset.examples.iter().filter_map(|e| e.target.as_ref()).map(|t| moved(t, &places)).collect();
-    let (mut all, mut truncated) = (Vec::new(), 0);
-    for window in dataset.examples.chunks(WINDOW) {
-        let texts: Vec<&str> = window.iter().map(|example| example.text.as_str()).collect();
-        let classified = classifier.classify(&texts)?;
-        all.extend(classified.probabilities);
-        truncated += classified.truncated;
-    }
-    let predictions = predictions((classifier.labels(), multi_label), &targets, all)?;
-    let named = evaluate("test", &predictions)?;
-    let rows = dataset.examples.len();
+    let measured = MeasuredFile::new(classifier, file, options)?;
+    let MeasuredFile { dataset, predictions, truncated } = &measured;
+    let named = evaluate("test", predictions)?;
     let evaluation = named.evaluation.clone();
     let report = Report {
-        title: format!("Evaluation on {}", file.file_name().unwrap_or_default().to_string_lossy()),
+        title: format!("Evaluation on {}", file_name(file)),
         evaluations: vec![named],
         notices: dataset.notices.iter().map(ToString::to_string).collect(),
-        worst_errors: worst_errors(&predictions, &dataset.examples),
-        data: vec![
-            Section::new("Data")
-                .fact("file", file.display())
-                .fact("rows", rows)
-                .fact("text column", &dataset.text_column)
-                .fact("truncated texts", share(truncated, rows)),
-        ],
+        worst_errors: worst_errors(predictions, &dataset.examples),
+        data: vec![measured.section().fact("truncated texts", share(*truncated, dataset.examples.len()))],
         ..Report::default()
     };
     Ok((evaluation, report))
+}
+
+/// The last part of a path.
+pub fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn moved(target: &Target, places: &[usize]) -> Target {

@@ -88,15 +88,15 @@ impl Listener for CurveRecorder<'_> {
 
 /// The report of a finished run.
 pub fn build(config: &RunConfig, texts: &Texts, fitted: Fitted, measured: Measured) -> Report {
-    let file = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Report {
-        title: format!("{} on {}", model_name(&config.model), file(&config.train)),
+        title: format!("{} on {}", model_name(&config.model), measure::file_name(&config.train)),
         worst_errors: measure::worst_errors(&measured.predictions, texts.set(&measured.name)),
         evaluations: measured.all,
         data: data_sections(config, texts, fitted.truncated),
         notices: fitted.notices,
         curves: fitted.curves,
         run: fitted.facts,
+        comparison: None,
     }
 }
 

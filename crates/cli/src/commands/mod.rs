@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod compare;
 mod completions;
 mod doctor;
 mod eval;
@@ -24,6 +25,9 @@ pub enum Command {
     /// Measure a model on a labelled file, every number with an interval
     #[command(after_help = eval::EXAMPLES)]
     Eval(eval::Args),
+    /// Say which of two models is better on a labelled file, and whether that is more than chance
+    #[command(after_help = compare::EXAMPLES)]
+    Compare(compare::Args),
     /// Append label, confidence and probabilities to the rows of a file
     #[command(after_help = predict::EXAMPLES)]
     Predict(predict::Args),
@@ -45,6 +49,7 @@ impl Command {
             Self::Doctor(args) => doctor::run(&args),
             Self::Train(args) => train::run(&args),
             Self::Eval(args) => eval::run(&args),
+            Self::Compare(args) => compare::run(&args),
             Self::Predict(args) => predict::run(&args),
             Self::Model(command) => command.run(),
             Self::Completions(args) => completions::run(&args),

@@ -6,7 +6,9 @@
 use askama::Template;
 
 use super::chart::{Axes, Line, Look, line_chart};
-use super::{Curve, NamedEvaluation, Report, Section, Verdict, confusion, verdict, words};
+use super::{
+    Curve, Disagreement, NamedComparison, NamedEvaluation, Report, Section, Verdict, comparison, confusion, words,
+};
 use crate::{BinaryCurves, ClassMetric, Estimate, EvaluateError, ReliabilityBin};
 
 /// Longer texts are folded.
@@ -22,10 +24,26 @@ struct Page<'a> {
     /// Name of the set that the verdict and the worst errors are about.
     set: &'a str,
     notices: &'a [String],
+    comparison: Option<ComparisonView<'a>>,
     evaluations: Vec<EvaluationView<'a>>,
     curves: Vec<Figure>,
     errors: Vec<ErrorView<'a>>,
     sections: Vec<&'a Section>,
+}
+
+struct ComparisonView<'a> {
+    first: &'a str,
+    second: &'a str,
+    rows: Vec<comparison::Row>,
+    method: String,
+    disagreements: Vec<DisagreementView<'a>>,
+    /// Texts on which only one is right, shown or not.
+    discordant: usize,
+}
+
+struct DisagreementView<'a> {
+    of: &'a Disagreement,
+    text: Text,
 }
 
 struct EvaluationView<'a> {
@@ -49,11 +67,11 @@ struct MetricView {
     range: Option<Range>,
 }
 
-/// Where an interval lies between 0 and 1, in percent, for the small bar beside it.
-struct Range {
-    low: f64,
-    width: f64,
-    value: f64,
+/// Where an interval lies on its scale, in percent, for the small bar beside it.
+pub(super) struct Range {
+    pub(super) low: f64,
+    pub(super) width: f64,
+    pub(super) value: f64,
 }
 
 struct ClassView<'a> {
@@ -78,23 +96,37 @@ struct ErrorView<'a> {
     predicted: &'a str,
     confidence: String,
     loss: String,
+    text: Text,
+}
+
+/// A text of a user, of which a page shows the beginning.
+struct Text {
     beginning: String,
     /// The whole text, if only its beginning is shown.
     whole: Option<String>,
 }
 
+impl Text {
+    fn new(text: &str) -> Self {
+        let (beginning, cut) = words::beginning(text, TEXT_CHARACTERS);
+        Self { beginning, whole: cut.then(|| words::beginning(text, MOST_CHARACTERS).0) }
+    }
+}
+
 /// The whole page.
 pub(super) fn page(report: &Report) -> Result<String, EvaluateError> {
-    let headline = report.headline();
+    // Where two models are compared, neither evaluation is what the page is about.
+    let headline = if report.comparison.is_none() { report.headline() } else { None };
     let is_headline = |named: &NamedEvaluation| headline.is_some_and(|h| std::ptr::eq(h, named));
     let mut evaluations: Vec<EvaluationView> =
         report.evaluations.iter().map(|named| evaluation(named, is_headline(named))).collect();
     evaluations.sort_by_key(|view| !view.headline);
     let page = Page {
         title: &report.title,
-        verdict: headline.map(verdict),
+        verdict: report.verdict(),
         set: headline.map_or("", |named| &named.name),
         notices: &report.notices,
+        comparison: report.comparison.as_ref().map(comparison),
         evaluations,
         curves: report.curves.iter().filter_map(curve).collect(),
         errors: report.worst_errors.iter().map(error).collect(),
@@ -102,6 +134,18 @@ pub(super) fn page(report: &Report) -> Result<String, EvaluateError> {
     };
     // The template language drops the last line end of a file.
     page.render().map(|page| page + "\n").map_err(|error| EvaluateError::Render(error.to_string()))
+}
+
+fn comparison(named: &NamedComparison) -> ComparisonView<'_> {
+    let view = |of| DisagreementView { of, text: Text::new(&of.text) };
+    ComparisonView {
+        first: &named.first,
+        second: &named.second,
+        rows: comparison::rows(named),
+        method: comparison::method(&named.comparison),
+        disagreements: named.disagreements.iter().map(view).collect(),
+        discordant: named.comparison.only_first.len() + named.comparison.only_second.len(),
+    }
 }
 
 fn evaluation(named: &NamedEvaluation, headline: bool) -> EvaluationView<'_> {
@@ -235,14 +279,12 @@ fn shortest(value: f64) -> String {
 }
 
 fn error(error: &super::WorstError) -> ErrorView<'_> {
-    let (beginning, cut) = words::beginning(&error.text, TEXT_CHARACTERS);
     ErrorView {
         line: error.line,
         truth: &error.truth,
         predicted: &error.predicted,
         confidence: words::percent(error.confidence),
         loss: format!("{:.2}", error.loss),
-        beginning,
-        whole: cut.then(|| words::beginning(&error.text, MOST_CHARACTERS).0),
+        text: Text::new(&error.text),
     }
 }

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{NamedEvaluation, Report, Section, WorstError, confusion, verdict, words};
+use super::{
+    Disagreement, NamedComparison, NamedEvaluation, Report, Section, WorstError, comparison, confusion, words,
+};
 use crate::ClassMetric;
 
 /// Longer texts are cut.
@@ -11,13 +13,15 @@ const TEXT_CHARACTERS: usize = 300;
 /// The whole page.
 pub(super) fn page(report: &Report) -> String {
     let mut page = format!("# {}\n", escaped(&report.title));
-    if let Some(named) = report.headline() {
-        let verdict = verdict(named);
+    if let Some(verdict) = report.verdict() {
         let remarks: Vec<String> = verdict.remarks.iter().map(|remark| escaped(remark)).collect();
         add(&mut page, &format!("**{}**\n\n{}", escaped(&verdict.headline), remarks.join(" ")));
     }
     for notice in &report.notices {
         add(&mut page, &format!("> Note: {}", escaped(notice)));
+    }
+    if let Some(named) = &report.comparison {
+        comparison(&mut page, named);
     }
     for named in &report.evaluations {
         evaluation(&mut page, named);
@@ -27,6 +31,28 @@ pub(super) fn page(report: &Report) -> String {
         facts(&mut page, section);
     }
     page
+}
+
+fn comparison(page: &mut String, named: &NamedComparison) {
+    let (first, second) = (escaped(&named.first), escaped(&named.second));
+    add(page, &format!("## {first} against {second}"));
+    let row = |row: comparison::Row| {
+        let better = row.better.map_or_else(|| "–".into(), |name| escaped(&name));
+        vec![row.name.to_owned(), row.first, row.second, row.difference, row.interval, better]
+    };
+    let rows: Vec<Vec<String>> = comparison::rows(named).into_iter().map(row).collect();
+    table(page, &["Metric", &first, &second, "Difference", "Interval", "Clearly better"], &rows);
+    add(page, &comparison::method(&named.comparison));
+    if named.disagreements.is_empty() {
+        return;
+    }
+    add(page, "## Where only one is right");
+    let row = |row: &Disagreement| {
+        let text = escaped(&words::beginning(&row.text, TEXT_CHARACTERS).0);
+        vec![row.line.to_string(), escaped(&row.truth), escaped(&row.first), escaped(&row.second), text]
+    };
+    let rows: Vec<Vec<String>> = named.disagreements.iter().map(row).collect();
+    table(page, &["Line", "Truth", &first, &second, "Text"], &rows);
 }
 
 fn evaluation(page: &mut String, named: &NamedEvaluation) {

@@ -4,6 +4,7 @@
 //! that loads nothing from anywhere, and everything that came from a user is escaped in it.
 
 mod chart;
+mod comparison;
 mod confusion;
 mod html;
 mod markdown;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Average, EvaluateError, Evaluation, Metric, Predictions, Truth};
 
+pub use comparison::{Disagreement, NamedComparison};
 pub use verdict::{Verdict, verdict};
 
 /// Everything that the report shows.
@@ -23,6 +25,9 @@ pub struct Report {
     pub title: String,
     /// How each set was predicted. The verdict is about the one called `test`, otherwise about the last.
     pub evaluations: Vec<NamedEvaluation>,
+    /// Two models side by side. Where there are, the verdict is about their difference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<NamedComparison>,
     /// What the reader should know before trusting the numbers.
     pub notices: Vec<String>,
     /// The wrong predictions that cost most, worst first, on the texts that the verdict is about.
@@ -196,6 +201,11 @@ impl Report {
     /// The evaluation that the verdict is about: the one called `test`, otherwise the last.
     pub fn headline(&self) -> Option<&NamedEvaluation> {
         self.evaluations.iter().find(|e| e.name == "test").or(self.evaluations.last())
+    }
+
+    /// What the report says first: of two models which is better, otherwise how good the model is.
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.comparison.as_ref().map(NamedComparison::verdict).or_else(|| self.headline().map(verdict))
     }
 
     /// One self-contained HTML page.

@@ -33,6 +33,20 @@ pub(super) fn number(value: f64) -> String {
     format!("{value:.3}")
 }
 
+/// A difference, which always has a sign.
+pub(super) fn signed(value: f64) -> String {
+    format!("{value:+.3}")
+}
+
+/// A p-value as papers print it.
+pub(super) fn p(value: f64) -> String {
+    match value {
+        ..0.001 => "p < 0.001".into(),
+        0.001..0.1 => format!("p = {value:.3}"),
+        _ => format!("p = {value:.2}"),
+    }
+}
+
 /// The ends of an interval.
 pub(super) fn interval(estimate: &Estimate) -> String {
     format!("{} to {}", number(estimate.low), number(estimate.high))
