@@ -31,6 +31,14 @@ pub enum ClassifyError {
         /// Rows of the embedding.
         rows: usize,
     },
+    /// The file that says how a sentence-transformers model pools is damaged.
+    #[error("{}: {problem}", path.display())]
+    Pooling {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
 }
 
 impl ClassifyError {
@@ -44,6 +52,7 @@ impl ClassifyError {
             Self::VocabularyMismatch { .. } => {
                 Some("the tokenizer files and the weights belong to different models: copy both from one place".into())
             }
+            Self::Pooling { .. } => Some("download the folder again, or remove the file to take the mean".into()),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Texts to class probabilities.
 //!
 //! [`Classifier`] is what everything above works with, whatever stands behind it; [`TransformerClassifier`] is a model
-//! folder on a backend. [`source`] finds the folder that a user means by `--model`, and [`hub`] downloads it if need be.
+//! folder on a backend, and [`baselines`] are what it has to beat. [`source`] finds the folder that a user means by
+//! `--model`, and [`hub`] downloads it if need be.
 
+pub mod baselines;
 mod encoded;
 pub mod error;
 pub mod hub;

@@ -69,7 +69,7 @@ pub fn probabilities<B: Backend>(
 }
 
 /// One row of probabilities from one row of logits.
-fn fill(row: &mut [f32], logits: &[f64], output: Output) {
+pub(crate) fn fill(row: &mut [f32], logits: &[f64], output: Output) {
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     match output {
         Output::OneLogit => {

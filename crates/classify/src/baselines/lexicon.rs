@@ -1,0 +1,135 @@
+//! VADER (Hutto and Gilbert 2014, <https://doi.org/10.1609/icwsm.v8i1.14550>): a lexicon of English words with rules for
+//! negation, emphasis and emoticons. It learns nothing; it only has to be told which label means what.
+
+use vader_parity::SentimentIntensityAnalyzer;
+
+use super::{Fit, Lesson};
+use crate::{Classified, Classifier, ClassifyError};
+
+/// Scores nearer to zero than this are neutral, as the authors have it.
+const NEUTRAL: f64 = 0.05;
+/// Scores have four digits; half of the last one makes an answer of two classes that have the same score.
+const LEAST: f64 = 5e-5;
+
+/// Which class is which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Meaning {
+    negative: usize,
+    neutral: Option<usize>,
+    positive: usize,
+}
+
+struct Lexicon {
+    analyzer: SentimentIntensityAnalyzer,
+    meaning: Meaning,
+    labels: Vec<String>,
+}
+
+/// Finds out what the labels mean, or says why it cannot.
+pub(super) fn fit(lesson: &Lesson<'_>) -> Fit {
+    if lesson.multi_label {
+        return Fit::NotApplicable("it gives a text one label, and here a text may have several".into());
+    }
+    let Some(meaning) = meaning(lesson.labels) else {
+        let labels: Vec<String> = lesson.labels.iter().take(6).map(|label| format!("“{label}”")).collect();
+        return Fit::NotApplicable(format!(
+            "it knows negative, neutral and positive, and the labels are others: {}",
+            labels.join(", ")
+        ));
+    };
+    let detail = format!(
+        "English words; “{}” is the negative label, “{}” the positive one",
+        lesson.labels[meaning.negative], lesson.labels[meaning.positive]
+    );
+    Fit::of(Lexicon { analyzer: SentimentIntensityAnalyzer::new(), meaning, labels: lesson.labels.to_vec() }, detail)
+}
+
+/// By name, or by value where the labels are the numbers that files of sentiment have.
+fn meaning(labels: &[String]) -> Option<Meaning> {
+    const NEGATIVE: [&str; 4] = ["negative", "neg", "bad", "unsatisfied"];
+    const NEUTRAL: [&str; 4] = ["neutral", "neu", "mixed", "ok"];
+    const POSITIVE: [&str; 4] = ["positive", "pos", "good", "satisfied"];
+    let called = |names: &[&str]| labels.iter().position(|label| names.contains(&label.trim().to_lowercase().as_str()));
+    let numbers: Vec<&str> = labels.iter().map(|label| label.trim()).collect();
+    let (negative, neutral, positive) = match numbers.as_slice() {
+        ["0", "1"] | ["-1", "1"] => (Some(0), None, Some(1)),
+        ["-1", "0", "1"] | ["0", "1", "2"] => (Some(0), Some(1), Some(2)),
+        _ => (called(&NEGATIVE), called(&NEUTRAL), called(&POSITIVE)),
+    };
+    let known = usize::from(neutral.is_some()) + 2;
+    (known == labels.len()).then_some(Meaning { negative: negative?, neutral, positive: positive? })
+}
+
+impl Lexicon {
+    /// Probabilities from a score between −1 and 1. VADER gives none: the class that it names gets the more the further the
+    /// score is from where another would be named, the others share the rest.
+    fn probabilities(&self, score: f64) -> Vec<f32> {
+        let sides = if score < 0.0 { self.meaning.negative } else { self.meaning.positive };
+        let (class, strength) = match self.meaning.neutral {
+            Some(neutral) if score.abs() < NEUTRAL => (neutral, 1.0 - score.abs() / NEUTRAL),
+            _ => (sides, score.abs()),
+        };
+        let others = (1.0 - strength.max(LEAST)) / self.labels.len() as f64;
+        let mut row = vec![others as f32; self.labels.len()];
+        row[class] = (others + strength.max(LEAST)) as f32;
+        row
+    }
+}
+
+impl Classifier for Lexicon {
+    fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    fn is_multi_label(&self) -> bool {
+        false
+    }
+
+    fn classify(&mut self, texts: &[&str]) -> Result<Classified, ClassifyError> {
+        let score = |text: &&str| self.analyzer.polarity_scores(text).compound;
+        let probabilities = texts.iter().flat_map(|text| self.probabilities(score(text))).collect();
+        Ok(Classified { probabilities, truncated: 0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(labels: &[&str]) -> Option<Meaning> {
+        meaning(&labels.iter().map(|label| (*label).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn labels_are_known_by_what_they_mean() {
+        let two = Meaning { negative: 1, neutral: None, positive: 0 };
+        assert_eq!(named(&["Good", "bad"]), Some(two));
+        let three = Meaning { negative: 0, neutral: Some(1), positive: 2 };
+        assert_eq!(named(&["NEG", "neutral", "Positive"]), Some(three));
+        assert_eq!(named(&["-1", "0", "1"]), Some(three));
+        assert_eq!(named(&["0", "1"]), Some(Meaning { negative: 0, neutral: None, positive: 1 }));
+        for other in
+            [&["1", "2", "3", "4", "5"][..], &["billing", "delay"], &["negative", "neutral"], &["bad", "good", "awful"]]
+        {
+            assert_eq!(named(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_class_that_the_thresholds_name_is_the_most_probable() {
+        let lexicon = |neutral| Lexicon {
+            analyzer: SentimentIntensityAnalyzer::new(),
+            meaning: Meaning { negative: 0, neutral, positive: if neutral.is_some() { 2 } else { 1 } },
+            labels: vec![String::new(); if neutral.is_some() { 3 } else { 2 }],
+        };
+        let most = |row: Vec<f32>| {
+            assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+            (0..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best })
+        };
+        let three = lexicon(Some(1));
+        let said = [-1.0, -0.05, -0.0499, 0.0, 0.0499, 0.05, 1.0].map(|score| most(three.probabilities(score)));
+        assert_eq!(said, [0, 0, 1, 1, 1, 2, 2]);
+        let two = lexicon(None);
+        assert_eq!([-0.5, -0.0001, 0.0, 0.0001].map(|score| most(two.probabilities(score))), [0, 0, 1, 1]);
+    }
+}
