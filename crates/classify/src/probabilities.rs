@@ -39,7 +39,7 @@ impl<B: Backend> Forward<B> {
 }
 
 /// The most texts of one batch; bounds the head's memory.
-const MAX_TEXTS: usize = 1024;
+pub(crate) const MAX_TEXTS: usize = 1024;
 
 /// The logits' probabilities of each encoded text, row-major `[n, C]` over the classes, in the order given.
 pub fn probabilities<B: Backend>(

@@ -61,33 +61,50 @@ impl<B: Backend> FrozenEmbeddings<B> {
         format!("{pooling} {} numbers", self.model.config.hidden_size)
     }
 
-    /// Vectors `[n, D]` of the texts, and how many of these were cut.
+    /// Vectors `[n, D]` of the texts, and how many of these were cut. A text in windows has the mean of their vectors.
     fn embed(&self, texts: &[&str]) -> Result<(Vec<f64>, usize), ClassifyError> {
         let encodings = self.tokenizer.encode_batch(texts, &self.limit);
         let truncated = encodings.iter().filter(|encoding| encoding.truncated).count();
-        let lengths: Vec<usize> = encodings.iter().map(|encoding| encoding.ids.len()).collect();
+        let windows: Vec<_> = encodings.iter().map(|encoding| self.limit.sequences(&encoding.ids)).collect();
+        let counts: Vec<usize> = windows.iter().map(ExactSizeIterator::len).collect();
+        let sequences: Vec<&[u32]> = windows.into_iter().flatten().collect();
+        let width = self.model.config.hidden_size;
+        let vectors = self.pooled(&sequences);
+        self.backend.synchronize()?;
+        let (mut all, mut rest) = (Vec::with_capacity(texts.len() * width), vectors.as_slice());
+        for count in counts {
+            let (own, others) = rest.split_at(count * width);
+            let mean = |column| own.iter().skip(column).step_by(width).sum::<f64>() / count as f64;
+            all.extend((0..width).map(mean));
+            rest = others;
+        }
+        Ok((all, truncated))
+    }
+
+    /// The pooled hidden states `[S, D]` of sequences, whatever their number.
+    fn pooled(&self, sequences: &[&[u32]]) -> Vec<f64> {
+        let lengths: Vec<usize> = sequences.iter().map(|ids| ids.len()).collect();
         let width = self.model.config.hidden_size;
         let tokens = self.token_budget.max(lengths.iter().copied().max().unwrap_or(1));
-        let sequences = tokens.min(MAX_SEQUENCES);
-        let mut workspace = Workspace::for_hidden_states(&self.backend, &self.model.config, tokens, sequences);
-        let mut pooled = self.backend.zeros(sequences * width);
-        let mut values = vec![B::Real::default(); sequences * width];
-        let (mut batch, mut all) = (PackedBatch::default(), vec![0.0; texts.len() * width]);
+        let most = tokens.min(MAX_TEXTS);
+        let mut workspace = Workspace::for_hidden_states(&self.backend, &self.model.config, tokens, most);
+        let (mut pooled, mut values) = (self.backend.zeros(most * width), vec![B::Real::default(); most * width]);
+        let (mut batch, mut all) = (PackedBatch::default(), vec![0.0; sequences.len() * width]);
         for group in inference_batches(&lengths, self.token_budget) {
-            for part in group.chunks(MAX_SEQUENCES) {
-                batch.repack(part.iter().map(|&i| encodings[i].ids.as_slice()), self.model.config.position_offset);
+            for part in group.chunks(MAX_TEXTS) {
+                batch.repack(part.iter().map(|&i| sequences[i]), self.model.config.position_offset);
                 self.model.transformer.forward(&self.model.pass(&self.backend, &batch, None), &mut workspace);
                 let shape = PoolShape { starts: &batch.starts, width };
                 self.backend.pool_forward(&mut pooled, workspace.hidden(), self.pooling, shape);
-                self.backend.read(&mut values[..part.len() * width], &pooled, 0..part.len() * width);
-                for (&text, vector) in part.iter().zip(values.chunks_exact(width)) {
-                    let row = &mut all[text * width..(text + 1) * width];
+                let values = &mut values[..part.len() * width];
+                self.backend.read(values, &pooled, 0..part.len() * width);
+                for (&sequence, vector) in part.iter().zip(values.chunks_exact(width)) {
+                    let row = &mut all[sequence * width..(sequence + 1) * width];
                     row.iter_mut().zip(vector).for_each(|(to, from)| *to = from.to_f64());
                 }
             }
         }
-        self.backend.synchronize()?;
-        Ok((all, truncated))
+        all
     }
 }
 
@@ -147,6 +164,7 @@ fn pooling(folder: &Path) -> Result<Pooling, ClassifyError> {
 #[cfg(test)]
 mod tests {
     use finetone_backend::Reference;
+    use finetone_data::tokenizer::Keep;
 
     use super::*;
 
@@ -192,6 +210,20 @@ mod tests {
             }
         }
         assert_eq!(open(folder.path(), 1).unwrap().embed(&TEXTS).unwrap().0, all);
+    }
+
+    #[test]
+    fn a_text_in_windows_is_the_mean_of_them() {
+        let folder = folder();
+        let mut frozen = open(folder.path(), 100).unwrap();
+        frozen.limit = TextLimit { max_tokens: 5, keep: Keep::Windows { overlap: 0 } };
+        let width = frozen.model.config.hidden_size;
+        let (whole, truncated) = frozen.embed(&["the net in the tent at"]).unwrap();
+        let (parts, _) = frozen.embed(&["the net in", "the tent at"]).unwrap();
+        assert_eq!(truncated, 0);
+        for column in 0..width {
+            assert!((whole[column] - (parts[column] + parts[width + column]) / 2.0).abs() < 1e-12);
+        }
     }
 
     #[test]
