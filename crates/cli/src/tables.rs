@@ -2,13 +2,23 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 use finetone_evaluate::{
-    Average, ClassMetric, Disagreement, Estimate, Evaluation, Metric, NamedComparison, NamedEvaluation, WorstError,
-    verdict,
+    Average, ClassMetric, Disagreement, Estimate, Evaluation, Metric, NamedComparison, NamedEvaluation, Repeats,
+    Report, WorstError, verdict,
 };
 use finetone_train::TrainError;
 
 /// How many characters of a text are shown.
 const SHOWN: usize = 160;
+
+/// The metrics of all classes together, the usual ones first.
+const OVERALL: [(&str, Metric); 6] = [
+    ("accuracy", Metric::Accuracy),
+    ("macro F1", Metric::F1(Average::Macro)),
+    ("weighted F1", Metric::F1(Average::Weighted)),
+    ("ROC AUC", Metric::RocAuc),
+    ("log-loss", Metric::LogLoss),
+    ("calibration error", Metric::Ece),
+];
 
 /// A table without lines; the first column is left-aligned, the others right-aligned.
 pub fn plain(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
@@ -40,20 +50,12 @@ fn lines(table: &Table) -> String {
 /// The overall metrics, each with its interval.
 pub fn metrics(named: &NamedEvaluation) -> String {
     let evaluation = &named.evaluation;
-    let shown = [
-        ("accuracy", Metric::Accuracy),
-        ("macro F1", Metric::F1(Average::Macro)),
-        ("weighted F1", Metric::F1(Average::Weighted)),
-        ("ROC AUC", Metric::RocAuc),
-        ("log-loss", Metric::LogLoss),
-        ("calibration error", Metric::Ece),
-    ];
     let baseline = |metric: &Metric| match (metric, &named.baseline) {
         (Metric::Accuracy, Some(baseline)) => number(baseline.accuracy),
         (Metric::F1(Average::Macro), Some(baseline)) => number(baseline.f1_macro),
         _ => String::new(),
     };
-    let rows = shown.iter().filter_map(|(name, metric)| {
+    let rows = OVERALL.iter().filter_map(|(name, metric)| {
         let estimate = evaluation.get(metric)?;
         Some(vec![(*name).to_owned(), number(estimate.value), interval(estimate), baseline(metric)])
     });
@@ -111,6 +113,22 @@ pub fn disagreements(disagreements: &[Disagreement], most: usize) -> String {
         format!("line {line}: {truth}; A says {first}, B says {second}\n  {}\n", shortened(text))
     };
     disagreements.iter().take(most).map(one).collect()
+}
+
+/// What folds and seeds say together, a table for each; nothing where there are none.
+pub fn repeats(report: &Report) -> String {
+    let folds = report.cross_validation.as_ref().map(|found| (format!("{} folds", found.folds), &found.repeats));
+    let seeds = report.seeds.as_ref().map(|repeats| (format!("{} seeds", repeats.runs().len()), repeats));
+    folds.into_iter().chain(seeds).map(|(name, repeats)| together(&name, repeats) + "\n").collect()
+}
+
+fn together(name: &str, repeats: &Repeats) -> String {
+    let shown = OVERALL.iter().take(3).filter_map(|(name, metric)| {
+        let found = repeats.get(metric)?;
+        let deviation = found.spread.standard_deviation.map_or_else(String::new, number);
+        Some(vec![(*name).to_owned(), number(found.spread.mean), deviation, interval(found.estimate())])
+    });
+    plain(&[name, "mean", "deviation", "95 % interval"], shown)
 }
 
 /// The wrong answers that cost most.

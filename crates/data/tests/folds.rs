@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 fn example(text: String, class: usize, line: u64) -> Example {
-    Example { text, target: Some(Target::Class(class)), line }
+    Example { target: Some(Target::Class(class)), line, ..Example::from_text(&text) }
 }
 
 /// `counts` rows of each class, all different, the classes mixed.

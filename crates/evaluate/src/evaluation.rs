@@ -232,11 +232,7 @@ impl Evaluation {
                 object.insert(metric.to_string(), value);
                 continue;
             };
-            let key = match class_metric {
-                ClassMetric::RocAuc => "roc_auc_by_class",
-                other => other.name(),
-            };
-            let by_class = object.entry(key).or_insert_with(|| json!({}));
+            let by_class = object.entry(class_metric.key()).or_insert_with(|| json!({}));
             by_class[class.as_str()] = value;
         }
         object

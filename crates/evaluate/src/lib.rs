@@ -31,6 +31,7 @@ mod metric;
 mod metrics;
 mod predictions;
 mod random;
+mod repeats;
 mod report;
 mod spread;
 
@@ -44,6 +45,7 @@ pub use metrics::calibration::{CALIBRATION_BINS, ReliabilityBin};
 pub use metrics::confusion::Confusion;
 pub use metrics::curves::BinaryCurves;
 pub use predictions::{MULTI_LABEL_THRESHOLD, Predictions, Truth};
+pub use repeats::{CrossValidation, RepeatedMetric, Repeats};
 pub use report::{
     Baseline, Curve, Disagreement, NamedComparison, NamedEvaluation, Report, Section, Verdict, WorstError, verdict,
 };

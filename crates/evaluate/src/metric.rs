@@ -159,6 +159,14 @@ impl ClassMetric {
             Self::RocAuc => "roc_auc",
         }
     }
+
+    /// Its name in JSON, where the values of the classes stand beside those of the mean.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::RocAuc => "roc_auc_by_class",
+            other => other.name(),
+        }
+    }
 }
 
 impl fmt::Display for Average {

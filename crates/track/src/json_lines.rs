@@ -14,10 +14,13 @@ pub const EVENTS_FILE: &str = "events.jsonl";
 ///
 /// The file is opened only then, because the folder is the trainer's to make; what came before is kept until then. A resumed
 /// run first cuts the file back to its checkpoint, so that no step stands there twice, and a line that a killed process tore
-/// goes with it. Every event is on its way to the disk before the call returns.
+/// goes with it. The events of a trial go into the trial's own folder; the run's file has its beginning and its end alone.
+/// Every event is on its way to the disk before the call returns.
 #[derive(Default)]
 pub struct JsonLines {
     state: State,
+    /// What waits while a trial has its own file.
+    outer: State,
 }
 
 #[derive(Default)]
@@ -76,10 +79,15 @@ impl JsonLines {
 
 impl Listener for JsonLines {
     fn on(&mut self, event: &TrainEvent) {
-        if let TrainEvent::Started { run, resumed_from, .. } = event {
-            self.start(run, *resumed_from);
+        match event {
+            TrainEvent::Started { run, resumed_from, .. } => self.start(run, *resumed_from),
+            TrainEvent::TrialFinished { .. } => self.state = std::mem::take(&mut self.outer),
+            _ => {}
         }
         self.write(event);
+        if let TrainEvent::TrialStarted { .. } = event {
+            self.outer = std::mem::take(&mut self.state);
+        }
     }
 }
 
@@ -125,6 +133,8 @@ fn length_up_to(file: &File, step: u64) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn started(run: &Path, resumed_from: u64) -> TrainEvent {
@@ -188,6 +198,22 @@ mod tests {
         let first = ["notice", "started", "checkpoint 1", "checkpoint 2", "checkpoint 3"];
         let then = ["notice", "started", "checkpoint 4"];
         assert_eq!(names(folder.path()), [&first[..], &then[..]].concat());
+    }
+
+    #[test]
+    fn a_trial_has_a_file_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let (run, trial) = (folder.path().join("run"), folder.path().join("run/seed-1"));
+        let mut log = JsonLines::new();
+        log.on(&notice("of the run"));
+        log.on(&TrainEvent::TrialStarted { name: "seed 1".into() });
+        log.on(&notice("of the trial"));
+        log.on(&started(&trial, 0));
+        let (name, measured_on) = ("seed 1".to_owned(), "test".to_owned());
+        log.on(&TrainEvent::TrialFinished { name, metrics: BTreeMap::new(), measured_on, seconds: 1.0, again: false });
+        log.on(&started(&run, 0));
+        assert_eq!(names(&trial), ["notice", "started"]);
+        assert_eq!(names(&run), ["notice", "trial_started", "trial_finished", "started"]);
     }
 
     #[test]

@@ -92,7 +92,25 @@ pub enum TrainEvent {
         /// The step whose weights are kept.
         best_step: u64,
     },
-    /// The run folder is complete.
+    /// One of several fits begins: a fold, a seed, a part of a study. Its own events follow, up to [`Self::TrialFinished`].
+    TrialStarted {
+        /// What it is called, such as `fold 2 of 5`.
+        name: String,
+    },
+    /// One of several fits is measured.
+    TrialFinished {
+        /// What it is called.
+        name: String,
+        /// Accuracy and macro F1 by name.
+        metrics: BTreeMap<String, f64>,
+        /// Which texts they are of: `test`, `validation` or `training`.
+        measured_on: String,
+        /// Seconds it took.
+        seconds: f64,
+        /// Whether that was in an earlier process.
+        again: bool,
+    },
+    /// The model is trained and measured.
     Finished {
         /// Optimiser steps taken.
         step: u64,
@@ -117,7 +135,7 @@ impl TrainEvent {
     /// The step it belongs to; `None` for what precedes the first.
     pub fn step(&self) -> Option<u64> {
         match self {
-            Self::Started { .. } | Self::Notice { .. } => None,
+            Self::Started { .. } | Self::Notice { .. } | Self::TrialStarted { .. } | Self::TrialFinished { .. } => None,
             Self::Step { step, .. }
             | Self::Evaluated { step, .. }
             | Self::Checkpoint { step }

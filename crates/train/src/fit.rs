@@ -63,6 +63,8 @@ pub(crate) struct Fitted {
     pub parameters: usize,
     /// How many training and test texts were cut at the limit.
     pub truncated: usize,
+    /// Of the texts, so that the numbers are not taken for those of others.
+    pub fingerprint: u64,
     pub curves: Vec<Curve>,
     pub notices: Vec<String>,
     /// Facts about model and training for the report.
@@ -88,7 +90,7 @@ impl Measured {
     pub fn new(texts: &Texts, sets: &[(String, Vec<f32>)]) -> Result<Self, TrainError> {
         let mut measured: Option<Self> = None;
         for (name, probabilities) in sets {
-            let predictions = texts.predictions(name, probabilities.clone())?;
+            let predictions = texts.judged(texts.set(name), probabilities.clone())?;
             let evaluation = measure::evaluate(name, &predictions)?;
             match &mut measured {
                 Some(measured) => measured.all.push(evaluation),
@@ -172,10 +174,8 @@ pub(crate) fn fit<B: Backend>(
     recorder.on(&finished_event(&trainer, &measured, from.0, (seconds, rows.train.len())));
     let tokens_per_second = (trainer.progress.num_tokens - from.1) as f64 / seconds;
     let fitted = Fitted::new(&trainer, sets, (seconds, tokens_per_second), recorder.curves());
-    Ok(Outcome::Finished(Fit {
-        fitted: Fitted { truncated: rows.train.truncated + rows.test.truncated, ..fitted },
-        measured,
-    }))
+    let truncated = rows.train.truncated + rows.test.truncated;
+    Ok(Outcome::Finished(Fit { fitted: Fitted { truncated, fingerprint: texts.fingerprint(), ..fitted }, measured }))
 }
 
 /// Finds the model, encodes the texts, and sees to it that they fit each other, the settings and the machine.
@@ -199,6 +199,11 @@ fn prepare<B: Backend>(
 }
 
 impl Place {
+    /// A folder within this one.
+    pub fn within(&self, name: &str, keeps_model: bool) -> Self {
+        Self { folder: self.folder.join(name), settings: self.settings.clone(), keeps_model }
+    }
+
     /// Makes the folder and writes the settings of the whole, unless they are there already.
     fn make(&self) -> Result<(), TrainError> {
         fs::create_dir_all(&self.folder).map_err(TrainError::io(&self.folder))?;
@@ -224,6 +229,7 @@ impl Fitted {
             tokens_per_second,
             parameters: trainer.model.table.numbers(),
             truncated: 0,
+            fingerprint: 0,
             curves,
             notices,
             facts: run_sections(trainer.config, trainer),

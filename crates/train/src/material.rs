@@ -15,6 +15,7 @@ use crate::measure;
 use crate::run_config::RunConfig;
 
 /// The examples of a run before they are encoded.
+#[derive(Clone)]
 pub struct Texts {
     /// The classes.
     pub labels: LabelSet,
@@ -90,13 +91,19 @@ impl Texts {
         }
     }
 
-    /// What a model said about a set, with the truth beside it.
+    /// What was said about `examples`, all of which have a target, with the truth beside it.
     ///
     /// # Errors
     /// Numbers that are no probabilities.
-    pub fn predictions(&self, set: &str, probabilities: Vec<f32>) -> Result<Predictions, TrainError> {
-        let targets: Vec<Target> = self.set(set).iter().filter_map(|example| example.target.clone()).collect();
+    pub fn judged(&self, examples: &[Example], probabilities: Vec<f32>) -> Result<Predictions, TrainError> {
+        let targets: Vec<Target> = examples.iter().filter_map(|example| example.target.clone()).collect();
         measure::predictions((self.labels.names(), self.multi_label), &targets, probabilities)
+    }
+
+    /// A number that changes when a text, its label or its set does.
+    pub fn fingerprint(&self) -> u64 {
+        let sets = [&self.train, &self.validation, &self.test].into_iter();
+        fnv_1a(sets.flat_map(|set| set.iter().flat_map(numbers).chain([u64::MAX - 1])))
     }
 
     /// How many training texts each class has; a text with several counts for each.
@@ -146,7 +153,7 @@ fn read_one(path: &Path, options: &ReadOptions, listener: &mut dyn Listener) -> 
     Ok(dataset)
 }
 
-fn hold_out(examples: Vec<Example>, fraction: f64, seed: u64) -> (Vec<Example>, Vec<Example>) {
+pub(crate) fn hold_out(examples: Vec<Example>, fraction: f64, seed: u64) -> (Vec<Example>, Vec<Example>) {
     if fraction == 0.0 {
         return (examples, Vec::new());
     }
@@ -193,13 +200,24 @@ impl Rows {
         self.ids.is_empty()
     }
 
-    /// A number that changes when a text, its encoding or a label does: FNV-1a over ids and classes. A checkpoint keeps it,
+    /// A number that changes when a text, its encoding or a label does. A checkpoint keeps it,
     /// so that a run is not resumed on other data.
     pub fn fingerprint(&self) -> u64 {
         let classes = self.targets.iter().flat_map(|t| t.classes().iter().map(|&c| c as u64).chain([u64::MAX]));
         let ids = self.ids.iter().flat_map(|ids| ids.iter().map(|&id| u64::from(id)).chain([u64::MAX]));
-        ids.chain(classes).fold(0xCBF2_9CE4_8422_2325, |hash, value| (hash ^ value).wrapping_mul(0x0000_0100_0000_01B3))
+        fnv_1a(ids.chain(classes))
     }
+}
+
+/// Text and classes of an example.
+fn numbers(example: &Example) -> impl Iterator<Item = u64> + '_ {
+    let classes = example.target.iter().flat_map(Target::classes).map(|&class| class as u64);
+    example.text.bytes().map(u64::from).chain([u64::MAX]).chain(classes).chain([u64::MAX])
+}
+
+/// The hash FNV-1a, by numbers instead of bytes.
+fn fnv_1a(numbers: impl Iterator<Item = u64>) -> u64 {
+    numbers.fold(0xCBF2_9CE4_8422_2325, |hash, value| (hash ^ value).wrapping_mul(0x0000_0100_0000_01B3))
 }
 
 /// The limit on tokens: as set, else what tokenizer and model allow, at most 512.

@@ -96,7 +96,7 @@ pub fn build(config: &RunConfig, texts: &Texts, fitted: Fitted, measured: Measur
         notices: fitted.notices,
         curves: fitted.curves,
         run: fitted.facts,
-        comparison: None,
+        ..Report::default()
     }
 }
 

@@ -6,17 +6,20 @@ use std::path::{Path, PathBuf};
 use finetone_backend::Backend;
 use finetone_classify::hub::{HubConfig, HubProgress};
 use finetone_data::Checkup;
-use finetone_evaluate::{Evaluation, Report};
+use finetone_evaluate::{CrossValidation, Evaluation, Repeats, Report};
 
 use crate::error::TrainError;
 use crate::events::Listener;
 use crate::fit::{Fit, Place, fit};
+use crate::folds::Folds;
 use crate::material::Texts;
 use crate::report;
 use crate::run_config::RunConfig;
 use crate::schedule::Plan;
+use crate::seeds::Seeds;
 use crate::store::{Store, write_whole};
 use crate::trainer::Control;
+use crate::trial::Tried;
 
 /// How a run ended.
 #[derive(Debug, Clone)]
@@ -28,6 +31,16 @@ pub enum Outcome<T = Box<Summary>> {
         /// After this step.
         step: u64,
     },
+}
+
+impl<T> Outcome<T> {
+    /// The same end with something else to show for it.
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Outcome<U> {
+        match self {
+            Self::Finished(shown) => Outcome::Finished(change(shown)),
+            Self::Interrupted { step } => Outcome::Interrupted { step },
+        }
+    }
 }
 
 /// What a finished run has to show.
@@ -147,14 +160,58 @@ fn execute<B: Backend>(
     let config = &RunConfig { epochs: Some(epochs), ..config.clone() };
     let settings = (folder.join("run.toml"), config.to_toml());
     let place = Place { folder: folder.to_owned(), settings, keeps_model: true };
-    let Fit { fitted, measured } = match fit(backend, config, &texts, &place, &mut surroundings)? {
+    let cross_validation = match cross_validated(backend, config, &texts, &place, &mut surroundings)? {
+        Outcome::Finished(found) => found,
+        Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
+    };
+    let (Fit { fitted, measured }, seeds) = match fitted(backend, config, &texts, &place, &mut surroundings)? {
         Outcome::Finished(fit) => fit,
         Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
     };
     let best_step = fitted.best_step();
-    let summary = finish(folder, report::build(config, &texts, fitted, measured), best_step)?;
+    let report = Report { cross_validation, seeds, ..report::build(config, &texts, fitted, measured) };
+    let summary = finish(folder, report, best_step)?;
     Store::new(folder).clear()?;
     Ok(Outcome::Finished(Box::new(summary)))
+}
+
+/// The folds, where they are asked for.
+fn cross_validated<B: Backend>(
+    backend: &B,
+    config: &RunConfig,
+    texts: &Texts,
+    place: &Place,
+    surroundings: &mut Surroundings<'_>,
+) -> Result<Outcome<Option<CrossValidation>>, TrainError> {
+    let Some(folds) = config.folds else { return Ok(Outcome::Finished(None)) };
+    let folds = Folds::new(config, texts, folds)?;
+    let found = folds.cross_validate(backend, config, texts, &place.within("folds", false), surroundings)?;
+    if let Outcome::Finished(found) = &found {
+        folds.save(found, &place.folder)?;
+    }
+    Ok(found.map(Some))
+}
+
+/// The model to keep: the one, or the best of several seeds.
+fn fitted<B: Backend>(
+    backend: &B,
+    config: &RunConfig,
+    texts: &Texts,
+    place: &Place,
+    surroundings: &mut Surroundings<'_>,
+) -> Result<Outcome<(Fit, Option<Repeats>)>, TrainError> {
+    if config.seeds == 1 {
+        return Ok(fit(backend, config, texts, place, surroundings)?.map(|fit| (fit, None)));
+    }
+    Ok(match Seeds::train(backend, config, texts, &place.within("seeds", true), surroundings)? {
+        Outcome::Interrupted { step } => Outcome::Interrupted { step },
+        Outcome::Finished(seeds) => {
+            surroundings.listener.on(&seeds.notice(config));
+            let repeats = seeds.repeats()?;
+            let Tried { fitted, measured, .. } = seeds.settle(&repeats, &place.folder)?;
+            Outcome::Finished((Fit { fitted, measured }, Some(repeats)))
+        }
+    })
 }
 
 /// Writes the reports, the machine-readable one last: it marks the run as finished.

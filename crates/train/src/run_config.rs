@@ -105,6 +105,12 @@ pub struct RunConfig {
     pub precision: TrainingPrecision,
     /// Of everything random: split, fresh weights, order, dropout.
     pub seed: u64,
+    /// Cross-validation with so many folds before the model to keep is trained; none if not given.
+    pub folds: Option<usize>,
+    /// How often the rows are divided into folds.
+    pub repeats: usize,
+    /// Models trained with as many seeds, from `seed` on; the best on the validation texts is kept.
+    pub seeds: usize,
 }
 
 impl Default for RunConfig {
@@ -154,6 +160,9 @@ impl Default for RunConfig {
             metric: "f1_macro".into(),
             precision: TrainingPrecision::default(),
             seed: 0,
+            folds: None,
+            repeats: 1,
+            seeds: 1,
         }
     }
 }
@@ -207,6 +216,10 @@ impl RunConfig {
             (self.focal_gamma >= 0.0, "focal_gamma", "a number from 0"),
             (self.eval_every != Some(0), "eval_every", "at least 1"),
             (self.early_stopping != Some(0), "early_stopping", "at least 1"),
+            (self.folds.is_none_or(|n| n >= 2), "folds", "at least 2"),
+            (self.repeats > 0, "repeats", "at least 1"),
+            (self.repeats == 1 || self.folds.is_some(), "repeats", "1 without `folds`"),
+            (self.seeds > 0, "seeds", "at least 1"),
         ];
         match checks.into_iter().find(|(fine, ..)| !fine) {
             Some((_, key, wanted)) => Err(TrainError::Setting {

@@ -128,6 +128,7 @@ fn known_keys() -> Vec<String> {
         max_steps: Some(1),
         eval_every: Some(1),
         early_stopping: Some(1),
+        folds: Some(2),
         ..RunConfig::default()
     };
     Table::try_from(full).map(|table| table.keys().cloned().collect()).unwrap_or_default()
@@ -173,10 +174,20 @@ mod tests {
 
     #[test]
     fn values_out_of_range_are_refused() {
-        for wrong in ["epochs=0", "batch_size=0", "dropout=1.0", "warmup=-0.1", "eval_every=0", "layer_decay=0"] {
+        for wrong in [
+            "epochs=0",
+            "batch_size=0",
+            "dropout=1.0",
+            "warmup=-0.1",
+            "eval_every=0",
+            "layer_decay=0",
+            "folds=1",
+            "seeds=0",
+        ] {
             assert!(resolve(&[wrong]).is_err(), "{wrong} was accepted");
         }
         assert!(resolve(&["epochs"]).is_err());
+        assert!(resolve(&["repeats=2"]).is_err() && resolve(&["repeats=2", "folds=5"]).is_ok());
     }
 
     #[test]

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use super::Pretrained;
 use super::linear::Featurise;
 use super::matrix::Matrix;
-use crate::probabilities::MAX_SEQUENCES;
+use crate::probabilities::MAX_TEXTS;
 use crate::{ClassifyError, TextLimit, check_vocabulary};
 
 /// A model with its tokenizer, and how its vectors are scaled.

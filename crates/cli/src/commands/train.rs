@@ -33,6 +33,8 @@ Examples:
   finetone train train.csv --test test.csv --model distilbert-base-uncased --epochs 3
   finetone train reviews.csv --out runs/try --set pooling=attention:100 --set class_weights=balanced
   finetone train reviews.csv --recipe recipe.toml
+  finetone train reviews.csv --folds 5            cross-validation: every row judged unseen
+  finetone train reviews.csv --seeds 3            how much of a result is luck
   finetone train --resume runs/reviews-1";
 
 /// What was typed.
@@ -123,6 +125,7 @@ fn finished(summary: &Summary, test: Option<&Path>, quiet: bool) -> Result<(), F
     }
     let named = tables::headline_of(&summary.report)?;
     writeln!(out, "\n{}", tables::evaluation(named))?;
+    write!(out, "{}", tables::repeats(&summary.report))?;
     writeln!(out, "the model is that of step {}\n", summary.best_step)?;
     let places = [
         ("report:", quoted(&summary.run.join("report.html"))),

@@ -7,7 +7,8 @@ use askama::Template;
 
 use super::chart::{Axes, Line, Look, line_chart};
 use super::{
-    Curve, Disagreement, NamedComparison, NamedEvaluation, Report, Section, Verdict, comparison, confusion, words,
+    Curve, Disagreement, NamedComparison, NamedEvaluation, Report, Section, Verdict, comparison, confusion, repeats,
+    words,
 };
 use crate::{BinaryCurves, ClassMetric, Estimate, EvaluateError, ReliabilityBin};
 
@@ -26,6 +27,7 @@ struct Page<'a> {
     notices: &'a [String],
     comparison: Option<ComparisonView<'a>>,
     evaluations: Vec<EvaluationView<'a>>,
+    repeats: Vec<repeats::Section>,
     curves: Vec<Figure>,
     errors: Vec<ErrorView<'a>>,
     sections: Vec<&'a Section>,
@@ -128,6 +130,7 @@ pub(super) fn page(report: &Report) -> Result<String, EvaluateError> {
         notices: &report.notices,
         comparison: report.comparison.as_ref().map(comparison),
         evaluations,
+        repeats: repeats::sections(report),
         curves: report.curves.iter().filter_map(curve).collect(),
         errors: report.worst_errors.iter().map(error).collect(),
         sections: report.data.iter().chain(&report.run).collect(),

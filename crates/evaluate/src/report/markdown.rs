@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    Disagreement, NamedComparison, NamedEvaluation, Report, Section, WorstError, comparison, confusion, words,
+    Disagreement, NamedComparison, NamedEvaluation, Report, Section, WorstError, comparison, confusion, repeats, words,
 };
 use crate::ClassMetric;
 
@@ -25,6 +25,9 @@ pub(super) fn page(report: &Report) -> String {
     }
     for named in &report.evaluations {
         evaluation(&mut page, named);
+    }
+    for section in repeats::sections(report) {
+        repeated(&mut page, &section);
     }
     worst_errors(&mut page, &report.worst_errors);
     for section in report.data.iter().chain(&report.run) {
@@ -117,6 +120,15 @@ fn classes(page: &mut String, named: &NamedEvaluation) {
         ]);
     }
     table(page, &["Class", "Precision", "Recall", "F1", "Interval of F1", "Texts"], &rows);
+}
+
+fn repeated(page: &mut String, section: &repeats::Section) {
+    add(page, &format!("## {}\n\n{}", section.title, section.sentence));
+    let row = |row: &repeats::Row| std::iter::once(&row.name).chain(&row.cells).map(|cell| escaped(cell)).collect();
+    let rows: Vec<Vec<String>> = section.table.rows.iter().map(row).collect();
+    let columns: Vec<String> = section.table.columns.iter().map(|column| escaped(column)).collect();
+    let header: Vec<&str> = std::iter::once("").chain(columns.iter().map(String::as_str)).collect();
+    table(page, &header, &rows);
 }
 
 fn worst_errors(page: &mut String, errors: &[WorstError]) {

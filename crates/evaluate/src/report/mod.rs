@@ -8,12 +8,13 @@ mod comparison;
 mod confusion;
 mod html;
 mod markdown;
+mod repeats;
 mod verdict;
 mod words;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Average, EvaluateError, Evaluation, Metric, Predictions, Truth};
+use crate::{Average, CrossValidation, EvaluateError, Evaluation, Metric, Predictions, Repeats, Truth};
 
 pub use comparison::{Disagreement, NamedComparison};
 pub use verdict::{Verdict, verdict};
@@ -28,6 +29,12 @@ pub struct Report {
     /// Two models side by side. Where there are, the verdict is about their difference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comparison: Option<NamedComparison>,
+    /// What the folds of a cross-validation found, before this model was trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cross_validation: Option<CrossValidation>,
+    /// What several seeds reach, of which this model is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seeds: Option<Repeats>,
     /// What the reader should know before trusting the numbers.
     pub notices: Vec<String>,
     /// The wrong predictions that cost most, worst first, on the texts that the verdict is about.

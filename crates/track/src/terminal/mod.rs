@@ -14,6 +14,8 @@ pub use words::{duration, grouped, parameters};
 
 /// How often plain lines tell the step.
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
+/// How much rarer they are within a trial, whose line comes at its end.
+const RARER_IN_TRIALS: u32 = 12;
 /// Weight of the past in the smoothed loss and speed.
 const SMOOTHING: f64 = 0.95;
 
@@ -22,6 +24,10 @@ pub struct Terminal {
     view: View,
     colour: bool,
     progress: Progress,
+    /// The trial that goes on.
+    trial: Option<String>,
+    /// Whether a trial has shown what all of them have in common.
+    introduced: bool,
 }
 
 enum View {
@@ -89,7 +95,7 @@ impl Terminal {
     }
 
     fn new(view: View, colour: bool) -> Self {
-        Self { view, colour, progress: Progress::default() }
+        Self { view, colour, progress: Progress::default(), trial: None, introduced: false }
     }
 
     fn line(&mut self, text: &str) {
@@ -109,10 +115,12 @@ impl Terminal {
         let TrainEvent::Started { steps, resumed_from, .. } = event else { return };
         self.progress =
             Progress { steps: *steps, resumed_from: *resumed_from, began: Some(Instant::now()), ..Progress::default() };
-        for line in opening(event) {
-            self.line(&line);
+        if !self.is_repetition() {
+            opening(event).iter().for_each(|line| self.line(line));
         }
         if let View::Bar(bar) = &self.view {
+            // The bar of an earlier trial was taken away.
+            bar.reset();
             bar.set_length(*steps);
             bar.set_position(*resumed_from);
         }
@@ -120,8 +128,9 @@ impl Terminal {
 
     fn step(&mut self, step: u64, epoch: f64, learning_rate: f64) {
         let progress = &self.progress;
+        let name = self.trial.as_ref().map(|name| format!("{name}  ")).unwrap_or_default();
         let mut message = format!(
-            "epoch {epoch:.2}  loss {:.4}  rate {learning_rate:.1e}  {} tokens/s",
+            "{name}epoch {epoch:.2}  loss {:.4}  rate {learning_rate:.1e}  {} tokens/s",
             progress.loss.value(),
             grouped(progress.speed.value().round() as u64),
         );
@@ -135,8 +144,12 @@ impl Terminal {
             }
             View::Lines { every, last, .. } => {
                 let now = Instant::now();
+                let (every, ends) = match self.trial {
+                    Some(_) => (*every * RARER_IN_TRIALS, false),
+                    None => (*every, step == progress.steps),
+                };
                 // The first step is told at once: it shows that the run is alive.
-                if last.is_none_or(|last| now - last >= *every) || step == progress.steps {
+                if last.is_none_or(|last| now - last >= every) || ends {
                     *last = Some(now);
                     let line = format!("step {step}/{}  {message}", progress.steps);
                     self.line(&line);
@@ -153,8 +166,24 @@ impl Terminal {
         let others = others.filter_map(|name| Some((name, metrics.get(&format!("eval_{name}"))?)));
         let others: String = others.map(|(name, value)| format!(", {name} {value:.4}")).collect();
         self.progress.evaluation = format!("  {metric} {value:.4}");
+        if self.trial.is_some() {
+            return;
+        }
         let line = format!("step {step}/{}  evaluation: {metric} {value:.4}{mark}{others}", self.progress.steps);
         self.line(&line);
+    }
+
+    /// Whether what is told was told by an earlier trial.
+    fn is_repetition(&self) -> bool {
+        self.trial.is_some() && self.introduced
+    }
+
+    fn tried(&mut self, event: &TrainEvent) {
+        let TrainEvent::TrialFinished { name, metrics, measured_on, seconds, again } = event else { return };
+        (self.trial, self.introduced) = (None, self.introduced || !again);
+        let values: Vec<String> = metrics.iter().map(|(metric, value)| format!("{metric} {value:.4}")).collect();
+        let time = if *again { "done before".to_owned() } else { duration(Duration::from_secs_f64(seconds.max(0.0))) };
+        self.line(&format!("{name}: {} on the {measured_on} texts ({time})", values.join(", ")));
     }
 
     fn end(&mut self) {
@@ -206,6 +235,9 @@ impl Listener for Terminal {
     fn on(&mut self, event: &TrainEvent) {
         match event {
             TrainEvent::Started { .. } => self.started(event),
+            TrainEvent::TrialStarted { name } => self.trial = Some(name.clone()),
+            TrainEvent::TrialFinished { .. } => self.tried(event),
+            TrainEvent::Notice { .. } if self.is_repetition() => {}
             TrainEvent::Notice { message } => {
                 let note = self.styled(AnsiColor::Cyan.on_default(), "note:");
                 self.line(&format!("{note} {message}"));
@@ -225,6 +257,9 @@ impl Listener for Terminal {
             }
             TrainEvent::Finished { step, train_runtime, train_samples_per_second, .. } => {
                 self.end();
+                if self.trial.is_some() {
+                    return;
+                }
                 let time = duration(Duration::from_secs_f64(train_runtime.max(0.0)));
                 self.line(&format!("trained to step {step} in {time} ({train_samples_per_second:.1} texts/s)"));
             }

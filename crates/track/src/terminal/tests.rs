@@ -114,3 +114,23 @@ fn quiet_says_nothing() {
     events().iter().for_each(|event| terminal.on(event));
     assert!(matches!(terminal.view, View::Quiet));
 }
+
+#[test]
+fn a_trial_is_one_line_and_the_first_says_what_all_have_in_common() {
+    let sheet = Sheet::default();
+    let mut terminal = Terminal::lines(Box::new(sheet.clone()), Duration::from_secs(3600));
+    for number in 1..=2 {
+        let name = format!("fold {number} of 2");
+        terminal.on(&TrainEvent::TrialStarted { name: name.clone() });
+        events().iter().for_each(|event| terminal.on(event));
+        let metrics = BTreeMap::from([("accuracy".to_owned(), 0.75), ("f1_macro".to_owned(), 0.5)]);
+        let (measured_on, seconds) = ("test".to_owned(), 63.0);
+        terminal.on(&TrainEvent::TrialFinished { name, metrics, measured_on, seconds, again: number == 2 });
+    }
+    let told = String::from_utf8(sheet.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<&str> = told.lines().skip_while(|line| !line.starts_with("note:")).collect();
+    assert_eq!(lines.len(), 4, "{told}");
+    assert!(lines[1].starts_with("step 1/2  fold 1 of 2  epoch 0.75"), "{told}");
+    assert_eq!(lines[2], "fold 1 of 2: accuracy 0.7500, f1_macro 0.5000 on the test texts (1 min 03 s)");
+    assert_eq!(lines[3], "fold 2 of 2: accuracy 0.7500, f1_macro 0.5000 on the test texts (done before)");
+}

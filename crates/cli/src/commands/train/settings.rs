@@ -48,6 +48,15 @@ pub struct SettingArgs {
     /// The numbers that matrix products multiply: `f32`, `bf16`, or the faster of both here [default: auto]
     #[arg(long, value_name = "PRECISION")]
     precision: Option<String>,
+    /// Cross-validation with so many folds first; the model to keep is trained afterwards, as without
+    #[arg(long, value_name = "K")]
+    folds: Option<u32>,
+    /// How often the rows are divided into folds, anew each time [default: 1]
+    #[arg(long, value_name = "N")]
+    repeats: Option<u32>,
+    /// Models with as many seeds, from `--seed` on; the best on the validation texts is kept [default: 1]
+    #[arg(long, value_name = "N")]
+    seeds: Option<u32>,
     /// A file of settings, `key = value` on each line
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
@@ -102,7 +111,15 @@ impl SettingArgs {
                 file.set(key, number);
             }
         }
-        for (key, number) in [("seed", self.seed), ("batch_size", self.batch_size), ("max_tokens", self.max_tokens)] {
+        let whole = [
+            ("seed", self.seed),
+            ("batch_size", self.batch_size),
+            ("max_tokens", self.max_tokens),
+            ("folds", self.folds),
+            ("repeats", self.repeats),
+            ("seeds", self.seeds),
+        ];
+        for (key, number) in whole {
             if let Some(number) = number {
                 file.set(key, i64::from(number));
             }

@@ -1,0 +1,143 @@
+//! Cross-validation: every row that is not kept for the test is judged once by a model that has not seen it.
+
+use std::path::Path;
+
+use finetone_backend::Backend;
+use finetone_data::{Example, Split, stratified_folds};
+use finetone_evaluate::{CrossValidation, Evaluation, EvaluationOptions, Predictions, Repeats};
+
+use crate::error::TrainError;
+use crate::fit::Place;
+use crate::material::{Texts, hold_out};
+use crate::run::{Outcome, Surroundings};
+use crate::run_config::RunConfig;
+use crate::store::write_whole;
+use crate::trial::{Trial, Tried};
+
+/// The division of the rows, once for each repeat.
+pub(crate) struct Folds {
+    /// The rows in the order of the file.
+    examples: Vec<Example>,
+    /// For each repeat its seed and the folds.
+    repeats: Vec<(u64, Vec<Split>)>,
+}
+
+impl Folds {
+    /// Divides all rows of the training file but those kept for the test. Each repeat divides them, and trains, by a seed
+    /// of its own.
+    ///
+    /// # Errors
+    /// A class that is too rare for so many folds.
+    pub fn new(config: &RunConfig, texts: &Texts, folds: usize) -> Result<Self, TrainError> {
+        let mut examples = texts.train.clone();
+        if config.validation.is_none() {
+            examples.extend_from_slice(&texts.validation);
+            examples.sort_by_key(|example| example.line);
+        }
+        let seeds = (0..config.repeats as u64).map(|repeat| config.seed.wrapping_add(repeat));
+        let divided = seeds.map(|seed| Ok((seed, stratified_folds(&examples, &texts.labels, folds, seed)?)));
+        let repeats = divided.collect::<Result<_, TrainError>>()?;
+        Ok(Self { examples, repeats })
+    }
+
+    /// Trains on all folds but one and measures on that one, for each of them. `place` is the folder of them all.
+    ///
+    /// # Errors
+    /// See [`TrainError`].
+    pub fn cross_validate<B: Backend>(
+        &self,
+        backend: &B,
+        config: &RunConfig,
+        texts: &Texts,
+        place: &Place,
+        surroundings: &mut Surroundings<'_>,
+    ) -> Result<Outcome<CrossValidation>, TrainError> {
+        let mut tried = Vec::new();
+        for (repeat, (seed, folds)) in self.repeats.iter().enumerate() {
+            for (fold, split) in folds.iter().enumerate() {
+                let config = RunConfig { seed: *seed, ..config.clone() };
+                let texts = self.texts(&config, texts, split);
+                let (name, folder) = names((fold, folds.len()), (repeat, self.repeats.len()));
+                let trial = Trial { name, config, place: place.within(&folder, false) };
+                match trial.run(backend, &texts, surroundings)? {
+                    Outcome::Finished(one) => tried.push(one),
+                    Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
+                }
+            }
+        }
+        Ok(Outcome::Finished(self.together(texts, &tried)?))
+    }
+
+    /// Writes `folds.json` and `out_of_fold.csv` into a folder.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn save(&self, found: &CrossValidation, folder: &Path) -> Result<(), TrainError> {
+        let path = folder.join("out_of_fold.csv");
+        let table = self.table(&found.pooled).map_err(|error| TrainError::io(&path)(error.into()))?;
+        write_whole(&path, &table)?;
+        let text = serde_json::to_string_pretty(found).expect("numbers and names have a JSON form");
+        write_whole(&folder.join("folds.json"), &text)
+    }
+
+    /// Each row's line, its label, what it was taken for, and the probabilities.
+    fn table(&self, pooled: &Predictions) -> Result<String, csv::Error> {
+        let named = |classes: Vec<usize>| {
+            classes.iter().map(|&class| pooled.labels()[class].as_str()).collect::<Vec<_>>().join("|")
+        };
+        let mut table = csv::Writer::from_writer(Vec::new());
+        let header = pooled.labels().iter().map(|label| format!("probability_{label}"));
+        table.write_record(["line", "label", "predicted"].map(String::from).into_iter().chain(header))?;
+        for (row, example) in self.examples.iter().enumerate() {
+            let classes = [named(pooled.true_classes(row)), named(pooled.predicted(row))];
+            let numbers = pooled.row(row).iter().map(f32::to_string);
+            table.write_record([example.line.to_string()].into_iter().chain(classes).chain(numbers))?;
+        }
+        let bytes = table.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
+        Ok(String::from_utf8(bytes).expect("labels and numbers are text"))
+    }
+
+    /// The texts of one fold. The rows that choose its checkpoint are taken from those it is trained on.
+    fn texts(&self, config: &RunConfig, texts: &Texts, split: &Split) -> Texts {
+        let pick = |indices: &[usize]| indices.iter().map(|&index| self.examples[index].clone()).collect::<Vec<_>>();
+        let (train, validation) = match config.validation {
+            Some(_) => (pick(&split.train), texts.validation.clone()),
+            None => hold_out(pick(&split.train), config.validation_fraction, config.seed.wrapping_add(1)),
+        };
+        Texts { train, validation, test: pick(&split.held_out), ..texts.clone() }
+    }
+
+    /// What the folds say together, and what each row was taken for by the models that had not seen it.
+    fn together(&self, texts: &Texts, tried: &[Tried]) -> Result<CrossValidation, TrainError> {
+        let runs: Vec<(String, &Predictions)> =
+            tried.iter().map(|one| (one.name.clone(), &one.measured.predictions)).collect();
+        let folds = self.repeats[0].1.len();
+        let repeats = Repeats::of_folds(&runs, 1.0 / (folds - 1) as f64)?;
+        let pooled = texts.judged(&self.examples, self.pooled(texts.labels.len(), tried))?;
+        let evaluation = Evaluation::new(&pooled, &EvaluationOptions::default())?;
+        Ok(CrossValidation { folds, divisions: self.repeats.len(), repeats, pooled, evaluation })
+    }
+
+    /// The probabilities of each row, the mean of the repeats.
+    fn pooled(&self, classes: usize, tried: &[Tried]) -> Vec<f32> {
+        let mut sums = vec![0.0_f64; self.examples.len() * classes];
+        let splits = self.repeats.iter().flat_map(|(_, folds)| folds);
+        for (split, one) in splits.zip(tried) {
+            for (row, &index) in split.held_out.iter().enumerate() {
+                let probabilities = one.measured.predictions.row(row);
+                let places = &mut sums[index * classes..(index + 1) * classes];
+                places.iter_mut().zip(probabilities).for_each(|(sum, &p)| *sum += f64::from(p));
+            }
+        }
+        sums.into_iter().map(|sum| (sum / self.repeats.len() as f64) as f32).collect()
+    }
+}
+
+/// What a fold is called by people, and its folder.
+fn names((fold, folds): (usize, usize), (repeat, repeats): (usize, usize)) -> (String, String) {
+    let name = format!("fold {} of {folds}", fold + 1);
+    if repeats == 1 {
+        return (name, format!("fold-{}", fold + 1));
+    }
+    (format!("{name}, repeat {} of {repeats}", repeat + 1), format!("repeat-{}-fold-{}", repeat + 1, fold + 1))
+}
