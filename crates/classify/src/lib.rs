@@ -10,11 +10,13 @@ pub mod error;
 pub mod hub;
 mod probabilities;
 pub mod source;
+mod states;
 mod transformer;
 
 pub use encoded::Encoded;
 pub use error::ClassifyError;
 pub use probabilities::{Forward, TOKEN_BUDGET, probabilities};
+pub use states::{States, Storage};
 pub use transformer::{TextLimit, TransformerClassifier, check_vocabulary, with_text_limit};
 
 /// What a classifier said about some texts.

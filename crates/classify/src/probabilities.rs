@@ -2,7 +2,7 @@
 
 use finetone_backend::{Backend, Real};
 use finetone_data::batching::inference_batches;
-use finetone_model::{Model, Output, PackedBatch, Workspace};
+use finetone_model::{Capacity, Model, Output, PackedBatch, Workspace};
 
 use crate::Encoded;
 
@@ -15,6 +15,7 @@ pub struct Forward<B: Backend> {
     batch: PackedBatch,
     logits: Vec<B::Real>,
     token_budget: usize,
+    from_block: usize,
 }
 
 impl<B: Backend> Forward<B> {
@@ -23,8 +24,24 @@ impl<B: Backend> Forward<B> {
         let tokens = token_budget.max(max_tokens);
         // A sequence has at least one token, so a batch never has more sequences than tokens; far fewer are the rule.
         let sequences = tokens.min(MAX_TEXTS);
-        let workspace = Workspace::for_inference(backend, &model.config, tokens, sequences);
-        Self { workspace, batch: PackedBatch::default(), logits: Vec::new(), token_budget }
+        Self::planned(backend, model, token_budget, Capacity { tokens, sequences, from_block: 0 })
+    }
+
+    /// Memory for these texts, in batches of `token_budget` tokens.
+    pub fn for_texts(
+        backend: &B,
+        model: &Model<B>,
+        token_budget: usize,
+        texts: &Encoded<'_, impl AsRef<[u32]>>,
+    ) -> Self {
+        let (tokens, sequences) = texts.largest(&batches(texts, token_budget));
+        Self::planned(backend, model, token_budget, Capacity { tokens, sequences, from_block: texts.from_block() })
+    }
+
+    fn planned(backend: &B, model: &Model<B>, token_budget: usize, capacity: Capacity) -> Self {
+        let workspace = Workspace::for_inference(backend, &model.config, capacity);
+        let from_block = capacity.from_block;
+        Self { workspace, batch: PackedBatch::default(), logits: Vec::new(), token_budget, from_block }
     }
 
     /// Makes room for the batch: a text of many windows may be longer than what was planned for.
@@ -33,9 +50,16 @@ impl<B: Backend> Forward<B> {
         let (most_tokens, most_sequences) = (self.workspace.max_tokens(), self.workspace.max_sequences());
         if tokens > most_tokens || sequences > most_sequences {
             let (tokens, sequences) = (tokens.max(most_tokens), sequences.max(most_sequences));
-            self.workspace = Workspace::for_inference(backend, &model.config, tokens, sequences);
+            let capacity = Capacity { tokens, sequences, from_block: self.from_block };
+            self.workspace = Workspace::for_inference(backend, &model.config, capacity);
         }
     }
+}
+
+/// The texts that are computed together.
+fn batches(texts: &Encoded<'_, impl AsRef<[u32]>>, token_budget: usize) -> Vec<Vec<usize>> {
+    let groups = inference_batches(&texts.lengths(), token_budget);
+    groups.iter().flat_map(|group| group.chunks(MAX_TEXTS)).map(<[usize]>::to_vec).collect()
 }
 
 /// The most texts of one batch; bounds the head's memory.
@@ -51,18 +75,17 @@ pub fn probabilities<B: Backend>(
     let classes = model.config.head.labels.len();
     let width = model.config.head.logits();
     let mut all = vec![0.0; texts.ids.len() * classes];
-    for group in inference_batches(&texts.lengths(), forward.token_budget) {
-        for part in group.chunks(MAX_TEXTS) {
-            texts.pack(part, model.config.position_offset, &mut forward.batch);
-            forward.make_room(backend, model);
-            let pass = model.pass(backend, &forward.batch, None);
-            model.transformer.forward(&pass, &mut forward.workspace);
-            forward.logits.resize(part.len() * width, B::Real::default());
-            backend.read(&mut forward.logits, forward.workspace.logits(), 0..part.len() * width);
-            for (&text, row) in part.iter().zip(forward.logits.chunks_exact(width)) {
-                let logits: Vec<f64> = row.iter().map(|v| v.to_f64()).collect();
-                fill(&mut all[text * classes..(text + 1) * classes], &logits, model.config.head.output);
-            }
+    for group in batches(texts, forward.token_budget) {
+        texts.pack(&group, model.config.position_offset, &mut forward.batch);
+        forward.make_room(backend, model);
+        texts.give_states(backend, &group, &mut forward.workspace);
+        let pass = model.pass(backend, &forward.batch, None);
+        model.transformer.forward(&pass, &mut forward.workspace);
+        forward.logits.resize(group.len() * width, B::Real::default());
+        backend.read(&mut forward.logits, forward.workspace.logits(), 0..group.len() * width);
+        for (&text, row) in group.iter().zip(forward.logits.chunks_exact(width)) {
+            let logits: Vec<f64> = row.iter().map(|v| v.to_f64()).collect();
+            fill(&mut all[text * classes..(text + 1) * classes], &logits, model.config.head.output);
         }
     }
     all

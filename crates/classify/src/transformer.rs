@@ -122,7 +122,7 @@ impl<B: Backend> Classifier for TransformerClassifier<B> {
         let encodings = self.tokenizer.encode_batch(texts, &self.limit);
         let truncated = encodings.iter().filter(|encoding| encoding.truncated).count();
         let ids: Vec<&[u32]> = encodings.iter().map(|encoding| encoding.ids.as_slice()).collect();
-        let texts = Encoded { ids: &ids, limit: self.limit };
+        let texts = Encoded { ids: &ids, limit: self.limit, states: None };
         let probabilities = probabilities(&self.backend, &self.model, &mut self.forward, &texts);
         self.backend.synchronize()?;
         Ok(Classified { probabilities, truncated })

@@ -69,7 +69,7 @@ fn answers(python: &Path, model: &Path, texts: &[String]) -> Vec<Answer> {
 /// The hidden states of all texts, packed into one batch.
 fn hidden(backend: &Cpu, model: &Model<Cpu>, ids: &[Vec<u32>]) -> Vec<f32> {
     let batch = PackedBatch::pack(ids.iter().map(Vec::as_slice), model.config.position_offset);
-    let mut workspace = Workspace::for_hidden_states(backend, &model.config, batch.tokens(), batch.sequences());
+    let mut workspace = Workspace::for_hidden_states(backend, &model.config, (batch.tokens(), batch.sequences()));
     model.transformer.forward(&model.pass(backend, &batch, None), &mut workspace);
     let mut values = vec![0.0; batch.tokens() * model.config.hidden_size];
     let range = 0..values.len();

@@ -27,4 +27,4 @@ pub use gradients::{Gradients, Moments};
 pub use packed_batch::PackedBatch;
 pub use params::{Init, ParamId, ParamSpec, ParamTable, Parameters, Part};
 pub use transformer::{DropoutKey, Model, Pass, Transformer};
-pub use workspace::{Memory, Workspace, workspace_values};
+pub use workspace::{Capacity, Memory, Workspace, workspace_values};

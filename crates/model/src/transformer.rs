@@ -4,7 +4,7 @@ use finetone_backend::{Backend, Loss, Queries, Targets};
 
 use crate::config::{ModelConfig, Placement};
 use crate::gradients::Gradients;
-use crate::layers::{Block, Declare, Embedding, Head, Norm, Stack};
+use crate::layers::{Block, Declare, Embedding, EmbeddingSaved, Head, Norm, Stack};
 use crate::packed_batch::PackedBatch;
 use crate::params::{ParamTable, Parameters, Part};
 use crate::workspace::{TrainingMemory, Workspace};
@@ -42,6 +42,28 @@ pub struct Transformer {
     stack: Stack,
     final_norm: Option<Norm>,
     head: Head,
+}
+
+/// What enters the first block that runs.
+pub(crate) enum Entrance<B: Backend> {
+    /// The embedding's output.
+    Embedding(EmbeddingSaved<B>),
+    /// Hidden states of an earlier pass through the blocks before, which are not trained.
+    States {
+        /// `[N, D]`, or the rows that the head reads where no block runs.
+        states: B::Buffer,
+        /// Where they are put together.
+        host: Vec<B::Real>,
+    },
+}
+
+impl<B: Backend> Entrance<B> {
+    pub fn output(&self) -> &B::Buffer {
+        match self {
+            Self::Embedding(saved) => saved.output(),
+            Self::States { states, .. } => states,
+        }
+    }
 }
 
 /// A model on a backend: what it is, its layers, its table and its weights.
@@ -90,18 +112,15 @@ impl Transformer {
         (Self { embedding, stack: Stack::new(blocks), final_norm, head }, table)
     }
 
-    /// Runs a batch; the logits are in [`Workspace::logits`].
+    /// Runs a batch; the logits are in [`Workspace::logits`]. Where the workspace begins behind some blocks, their hidden
+    /// states were given by [`Workspace::give_states`].
     ///
     /// # Panics
     /// When the batch is larger than the workspace was planned for.
     pub fn forward<B: Backend>(&self, pass: &Pass<'_, B>, workspace: &mut Workspace<B>) {
-        let (tokens, sequences) = (pass.batch.tokens(), pass.batch.sequences());
-        assert!(tokens <= workspace.max_tokens, "{tokens} tokens in a workspace for {}", workspace.max_tokens);
-        assert!(sequences <= workspace.max_sequences, "{sequences} sequences for {}", workspace.max_sequences);
-        let Workspace { embedding, stack, scratch, final_norm, head, .. } = workspace;
-        self.embedding.forward(pass, embedding);
-        self.stack.forward(pass, stack, scratch, embedding.output());
-        let (last, pass) = (stack.output(), &pass.asking(stack.asked()));
+        self.run_blocks(pass, workspace);
+        let Workspace { entrance, stack, final_norm, head, .. } = workspace;
+        let (last, pass) = (stack.output().unwrap_or(entrance.output()), &pass.asking(stack.asked()));
         let hidden = match (&self.final_norm, final_norm) {
             (Some(norm), Some((normed, stats))) => {
                 norm.forward(pass, normed, stats, last, pass.rows());
@@ -110,6 +129,21 @@ impl Transformer {
             _ => last,
         };
         self.head.forward(pass, head, hidden);
+    }
+
+    /// Runs the blocks of the workspace and nothing behind them; what they give is in [`Workspace::states`].
+    ///
+    /// # Panics
+    /// When the batch is larger than the workspace was planned for.
+    pub fn run_blocks<B: Backend>(&self, pass: &Pass<'_, B>, workspace: &mut Workspace<B>) {
+        let (tokens, sequences) = (pass.batch.tokens(), pass.batch.sequences());
+        assert!(tokens <= workspace.max_tokens, "{tokens} tokens in a workspace for {}", workspace.max_tokens);
+        assert!(sequences <= workspace.max_sequences, "{sequences} sequences for {}", workspace.max_sequences);
+        let Workspace { entrance, stack, scratch, .. } = workspace;
+        if let Entrance::Embedding(embedding) = entrance {
+            self.embedding.forward(pass, embedding);
+        }
+        self.stack.forward(pass, stack, scratch, entrance.output());
     }
 
     /// The loss of each text of the last forward, into `losses[T]` (not divided by the normaliser); keeps the
@@ -134,12 +168,12 @@ impl Transformer {
     /// Accumulates the gradients of the last loss, down to the lowest part that is trained.
     ///
     /// # Panics
-    /// When the workspace is one for inference.
+    /// When the workspace is one for inference, or begins behind a part that is trained.
     pub fn backward<B: Backend>(&self, pass: &Pass<'_, B>, grads: &mut Gradients<B>, workspace: &mut Workspace<B>) {
-        let Workspace { embedding, stack, scratch, final_norm, head, training, .. } = workspace;
+        let Workspace { entrance, stack, scratch, final_norm, head, training, .. } = workspace;
         let memory = training.as_mut().expect("backward needs a workspace for training");
         let TrainingMemory { dlogits, head: head_scratch, gradients: [dy, dx], .. } = memory;
-        let (last, asking) = (stack.output(), &pass.asking(stack.asked()));
+        let (last, asking) = (stack.output().unwrap_or(entrance.output()), &pass.asking(stack.asked()));
         match (&self.final_norm, final_norm) {
             (Some(norm), Some((normed, stats))) => {
                 self.head.backward(asking, dx, grads, head_scratch, dlogits, (head, normed));
@@ -147,9 +181,16 @@ impl Transformer {
             }
             _ => self.head.backward(asking, dy, grads, head_scratch, dlogits, (head, last)),
         }
-        let (dx, spare) = self.stack.backward(pass, (dx, dy), grads, scratch, (stack, embedding.output()));
-        if pass.table.lowest_trainable() == Some(Part::Embedding) {
-            self.embedding.backward(pass, grads, spare, dx, embedding);
+        let (dx, spare) = self.stack.backward(pass, (dx, dy), grads, scratch, (stack, entrance.output()));
+        match (entrance, pass.table.lowest_trainable()) {
+            (Entrance::Embedding(embedding), Some(Part::Embedding)) => {
+                self.embedding.backward(pass, grads, spare, dx, embedding);
+            }
+            (Entrance::States { .. }, Some(lowest)) => {
+                let first = Part::Block(stack.first());
+                assert!(first <= lowest, "{lowest:?} is trained, and the workspace begins with {first:?}");
+            }
+            _ => {}
         }
     }
 }

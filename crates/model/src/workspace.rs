@@ -1,12 +1,14 @@
 //! The memory between forward and backward, planned once for the largest batch.
 
 use std::cell::Cell;
+use std::ops::Range;
 
 use finetone_backend::{Backend, Queries};
 
 use crate::asked::asked_by_head;
 use crate::config::{HeadPooling, ModelConfig, Placement};
 use crate::layers::{BlockScratch, EmbeddingSaved, HeadSaved, HeadScratch, StackSaved};
+use crate::transformer::Entrance;
 
 /// How much training keeps for backward.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -18,12 +20,44 @@ pub enum Memory {
     Low,
 }
 
+/// The largest batch that a workspace is for, and where a pass over it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Its tokens N.
+    pub tokens: usize,
+    /// Its sequences S.
+    pub sequences: usize,
+    /// The first block that runs: 0 after the embedding, another on hidden states that were computed before. With the
+    /// number of blocks, only what follows them does.
+    pub from_block: usize,
+}
+
+impl Capacity {
+    /// Rows of the hidden states with which a pass behind some blocks begins: one for each token, or for each that the head
+    /// reads where no block follows.
+    pub fn entering_rows(&self, config: &ModelConfig) -> usize {
+        let asked = if self.from_block < config.num_hidden_layers { Queries::All } else { asked_by_head(config) };
+        asked_rows(asked, (self.tokens, self.sequences))
+    }
+}
+
+impl From<(usize, usize)> for Capacity {
+    /// Tokens and sequences of passes from the embedding.
+    fn from((tokens, sequences): (usize, usize)) -> Self {
+        Self { tokens, sequences, from_block: 0 }
+    }
+}
+
 /// The largest batch and what is done with it; hands out the memory for it.
 pub(crate) struct Plan<'a, B: Backend> {
     pub backend: &'a B,
     pub config: &'a ModelConfig,
     pub tokens: usize,
     pub sequences: usize,
+    /// Rows of hidden states with which a pass begins that does not begin with the embedding.
+    pub entering_rows: usize,
+    /// The blocks that run.
+    pub blocks: Range<usize>,
     pub training: bool,
     pub memory: Memory,
     /// Whose hidden states the last block gives.
@@ -33,9 +67,20 @@ pub(crate) struct Plan<'a, B: Backend> {
 }
 
 impl<'a, B: Backend> Plan<'a, B> {
-    fn new(backend: &'a B, config: &'a ModelConfig, (tokens, sequences): (usize, usize), training: bool) -> Self {
-        let (memory, asked) = (Memory::Normal, asked_by_head(config));
-        Self { backend, config, tokens, sequences, training, memory, asked, planned: Cell::default() }
+    fn new(backend: &'a B, config: &'a ModelConfig, capacity: Capacity, training: bool) -> Self {
+        let Capacity { tokens, sequences, from_block } = capacity;
+        Self {
+            backend,
+            config,
+            tokens,
+            sequences,
+            entering_rows: capacity.entering_rows(config),
+            blocks: from_block..config.num_hidden_layers,
+            training,
+            memory: Memory::Normal,
+            asked: asked_by_head(config),
+            planned: Cell::default(),
+        }
     }
 
     /// The most rows that the last block gives.
@@ -59,7 +104,7 @@ impl<'a, B: Backend> Plan<'a, B> {
 pub struct Workspace<B: Backend> {
     pub(crate) max_tokens: usize,
     pub(crate) max_sequences: usize,
-    pub(crate) embedding: EmbeddingSaved<B>,
+    pub(crate) entrance: Entrance<B>,
     pub(crate) stack: StackSaved<B>,
     pub(crate) scratch: BlockScratch<B>,
     /// Output of the final norm and its statistics, where there is one.
@@ -93,24 +138,27 @@ impl<B: Backend> TrainingMemory<B> {
 }
 
 impl<B: Backend> Workspace<B> {
-    /// Memory for forward and backward over at most `tokens` tokens of at most `sequences` sequences.
-    pub fn for_training(
-        backend: &B,
-        config: &ModelConfig,
-        (tokens, sequences): (usize, usize),
-        memory: Memory,
-    ) -> Self {
-        Self::new(&Plan { memory, ..Plan::new(backend, config, (tokens, sequences), true) })
+    /// Memory for forward and backward.
+    pub fn for_training(backend: &B, config: &ModelConfig, capacity: impl Into<Capacity>, memory: Memory) -> Self {
+        Self::new(&Plan { memory, ..Plan::new(backend, config, capacity.into(), true) })
     }
 
-    /// Memory for forward alone over at most `tokens` tokens of at most `sequences` sequences.
-    pub fn for_inference(backend: &B, config: &ModelConfig, tokens: usize, sequences: usize) -> Self {
-        Self::new(&Plan::new(backend, config, (tokens, sequences), false))
+    /// Memory for forward alone.
+    pub fn for_inference(backend: &B, config: &ModelConfig, capacity: impl Into<Capacity>) -> Self {
+        Self::new(&Plan::new(backend, config, capacity.into(), false))
     }
 
     /// Like [`Workspace::for_inference`], for the hidden states of all tokens whatever the head reads.
-    pub fn for_hidden_states(backend: &B, config: &ModelConfig, tokens: usize, sequences: usize) -> Self {
-        Self::new(&Plan { asked: Queries::All, ..Plan::new(backend, config, (tokens, sequences), false) })
+    pub fn for_hidden_states(backend: &B, config: &ModelConfig, capacity: impl Into<Capacity>) -> Self {
+        Self::new(&Plan { asked: Queries::All, ..Plan::new(backend, config, capacity.into(), false) })
+    }
+
+    /// Memory for [`Transformer::run_blocks`](crate::Transformer::run_blocks) over the first `blocks` blocks: what a
+    /// workspace from that block on begins with.
+    pub fn for_first_blocks(backend: &B, config: &ModelConfig, capacity: impl Into<Capacity>, blocks: usize) -> Self {
+        let whole = Plan::new(backend, config, capacity.into(), false);
+        let asked = if blocks < config.num_hidden_layers { Queries::All } else { whole.asked };
+        Self::new(&Plan { blocks: 0..blocks, asked, ..whole })
     }
 
     fn new(plan: &Plan<'_, B>) -> Self {
@@ -119,7 +167,10 @@ impl<B: Backend> Workspace<B> {
         let mut workspace = Self {
             max_tokens: plan.tokens,
             max_sequences: plan.sequences,
-            embedding: EmbeddingSaved::new(plan),
+            entrance: match plan.blocks.start {
+                0 => Entrance::Embedding(EmbeddingSaved::new(plan)),
+                _ => Entrance::States { states: plan.zeros(plan.entering_rows * width), host: Vec::new() },
+            },
             stack: StackSaved::new(plan),
             scratch: BlockScratch::new(plan),
             final_norm: pre.then(|| (plan.zeros(asked * width), plan.zeros(2 * asked))),
@@ -151,7 +202,28 @@ impl<B: Backend> Workspace<B> {
     pub fn hidden(&self) -> &B::Buffer {
         match &self.final_norm {
             Some((normed, _)) => normed,
-            None => self.stack.output(),
+            None => self.states(),
+        }
+    }
+
+    /// What the blocks of the last pass gave, before the final norm of a family that has one.
+    pub fn states(&self) -> &B::Buffer {
+        self.stack.output().unwrap_or(self.entrance.output())
+    }
+
+    /// Gives the hidden states with which the next pass begins, row by row: of all tokens of its batch, or of those that
+    /// the head reads where no block follows. `fill` appends them to an empty vector.
+    ///
+    /// # Panics
+    /// When passes begin with the embedding, or there are more rows than was planned for.
+    pub fn give_states(&mut self, backend: &B, fill: impl FnOnce(&mut Vec<B::Real>)) {
+        match &mut self.entrance {
+            Entrance::States { states, host } => {
+                host.clear();
+                fill(host);
+                backend.write(states, host);
+            }
+            Entrance::Embedding(_) => panic!("a pass that begins with the embedding takes no hidden states"),
         }
     }
 
@@ -161,27 +233,32 @@ impl<B: Backend> Workspace<B> {
     }
 }
 
-/// How many values a workspace for at most `tokens` tokens of at most `sequences` sequences holds, before there is one:
-/// for training with this [`Memory`], or for prediction.
-pub fn workspace_values(config: &ModelConfig, (tokens, sequences): (usize, usize), training: Option<Memory>) -> usize {
-    let (d, f, h, layers) =
-        (config.hidden_size, config.intermediate_size, config.num_attention_heads, config.num_hidden_layers);
+/// How many values a workspace of this capacity holds, before there is one: for training with this [`Memory`], or for
+/// prediction.
+pub fn workspace_values(config: &ModelConfig, capacity: impl Into<Capacity>, training: Option<Memory>) -> usize {
+    let capacity = capacity.into();
+    let Capacity { tokens, sequences, from_block } = capacity;
+    let (d, f, h) = (config.hidden_size, config.intermediate_size, config.num_attention_heads);
+    let layers = config.num_hidden_layers - from_block;
     let (outputs, sets) = match training {
         Some(Memory::Normal) => (layers, layers),
-        Some(Memory::Low) => (layers, 1),
-        None => (layers.min(2), 1),
+        Some(Memory::Low) => (layers, layers.min(1)),
+        None => (layers.min(2), layers.min(1)),
     };
     let (pre, asked) = (config.placement == Placement::Pre, asked_rows(asked_by_head(config), (tokens, sequences)));
     // Of `of` pieces of memory, one for each block or fewer, the last may be for the rows asked for.
-    let rows = |of| if of == layers { (of - 1) * tokens + asked } else { of * tokens };
+    let rows = |of| if of == layers && of > 0 { (of - 1) * tokens + asked } else { of * tokens };
     let normed = if pre { sets * tokens } else { rows(sets) };
     let blocks = rows(outputs) * d + sets * tokens * 3 * d + rows(sets) * (3 * d + h + f + 2) + normed * (d + 2);
-    let embedding = tokens * (d + if config.embedding_norm { d + 2 } else { 0 });
+    let entrance = match from_block {
+        0 => tokens * (d + if config.embedding_norm { d + 2 } else { 0 }),
+        _ => capacity.entering_rows(config) * d,
+    };
     let last = sequences * d + if pre { asked * (d + 2) } else { 0 };
     let head = sequences * (d * if config.head.dense.is_some() { 4 } else { 2 } + config.head.logits())
         + if matches!(config.head.pooling, HeadPooling::Attention { .. }) { tokens } else { 0 };
     let backward = tokens * (5 * d + f.max(3 * d)) + sequences * (config.head.logits() + 1 + 4 * d);
-    embedding + blocks + tokens * f.max(d) + last + head + if training.is_some() { backward } else { 0 }
+    entrance + blocks + tokens * f.max(d) + last + head + if training.is_some() { backward } else { 0 }
 }
 
 /// The most rows of a batch's hidden states that are asked for.
@@ -209,20 +286,20 @@ mod tests {
     fn the_size_that_is_foretold_is_the_size_that_is_planned() {
         let backend = Reference::<f32>::new();
         for family in [Family::Gpt2, Family::Bert, Family::Roberta, Family::DistilBert] {
-            for layers in [1, 2, 5] {
+            for (layers, from_block) in [(1, 0), (2, 0), (5, 0), (5, 1), (5, 4), (5, 5)] {
                 let mut config = from_scratch(family, &sizes(layers)).unwrap();
+                let capacity = Capacity { tokens: 20, sequences: 7, from_block };
                 for pooling in [config.head.pooling, HeadPooling::Attention { last: 3 }] {
                     config.set_pooling(pooling);
                     for training in [None, Some(Memory::Normal), Some(Memory::Low)] {
                         let planned = match training {
-                            Some(memory) => Workspace::for_training(&backend, &config, (20, 7), memory),
-                            None => Workspace::for_inference(&backend, &config, 20, 7),
+                            Some(memory) => Workspace::for_training(&backend, &config, capacity, memory),
+                            None => Workspace::for_inference(&backend, &config, capacity),
                         };
-                        let foretold = workspace_values(&config, (20, 7), training);
                         assert_eq!(
                             planned.values(),
-                            foretold,
-                            "{family:?}, {layers} blocks, {pooling:?}, {training:?}"
+                            workspace_values(&config, capacity, training),
+                            "{family:?}, {layers} blocks from {from_block}, {pooling:?}, {training:?}"
                         );
                     }
                 }

@@ -56,6 +56,27 @@ impl From<MemoryUse> for Memory {
     }
 }
 
+/// Whether the output of the frozen blocks at the bottom of a model is computed once for each text and kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CacheUse {
+    /// Where it saves work and there is memory for it. The run decides before it begins and writes the decision in its
+    /// place, so that it goes on in the same way when it is resumed.
+    #[default]
+    Auto,
+    /// Always: too little memory is an error.
+    On,
+    /// Never.
+    Off,
+}
+
+impl CacheUse {
+    /// What was decided.
+    pub(crate) fn decided(keep: bool) -> Self {
+        if keep { Self::On } else { Self::Off }
+    }
+}
+
 /// The numbers that matrix products multiply; sums, norms, losses and the weights themselves are f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -11,11 +11,12 @@ use finetone_evaluate::{Curve, Metric, NamedEvaluation, Predictions, Section};
 use finetone_model::{Model, checkpoint};
 use serde::{Deserialize, Serialize};
 
+use crate::cache::Cache;
+use crate::choices::CacheUse;
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
 use crate::material::{Rows, Texts};
 use crate::measure;
-use crate::memory;
 use crate::objective::Objective;
 use crate::report::{CurveRecorder, run_sections};
 use crate::run::{Outcome, Surroundings};
@@ -23,14 +24,14 @@ use crate::run_config::RunConfig;
 use crate::schedule::Plan;
 use crate::setup::{Setup, setup};
 use crate::store::{Best, Store, write_whole};
-use crate::trainer::{End, Trainer, largest_group, measured_tokens};
+use crate::trainer::{End, Trainer};
 
 /// Where a fit leaves its files.
 pub(crate) struct Place {
     /// The folder of checkpoints, events and the model.
     pub folder: PathBuf,
     /// A file with the settings of the whole, written before anything else.
-    pub settings: (PathBuf, String),
+    pub settings: (PathBuf, RunConfig),
     /// Whether the model is kept, as `model` in the folder.
     pub keeps_model: bool,
 }
@@ -134,6 +135,7 @@ struct Prepared<B: Backend> {
     plan: Plan,
     metric: Metric,
     objective: Objective,
+    cache: Option<Cache>,
 }
 
 /// Trains a model on `texts`, or goes on with it from its newest checkpoint in `place`, and measures it.
@@ -148,9 +150,13 @@ pub(crate) fn fit<B: Backend>(
     surroundings: &mut Surroundings<'_>,
 ) -> Result<Outcome<Fit>, TrainError> {
     let start = Instant::now();
-    let Prepared { model, tokenizer, rows, plan, metric, objective } = prepare(backend, config, texts, surroundings)?;
+    let Prepared { model, tokenizer, mut rows, plan, metric, objective, cache } =
+        prepare(backend, config, texts, surroundings)?;
     let mut recorder = CurveRecorder::open(&place.folder, surroundings.listener);
-    place.make()?;
+    place.make(CacheUse::decided(cache.is_some()))?;
+    if let Some(cache) = cache {
+        cache.fill(backend, config, &model, [&mut rows.train, &mut rows.validation]);
+    }
     let store = Store::new(&place.folder);
     let mut trainer = Trainer::new(backend, config, model, (plan, metric, objective), &rows.train);
     trainer.restore(&store)?;
@@ -192,10 +198,10 @@ fn prepare<B: Backend>(
     let rows = Encoded::new(texts, &tokenizer, &limit);
     check_size(&rows.train)?;
     tell_truncation(&rows.train, *listener);
-    check_memory::<B>(config, &model, &rows.train, *listener)?;
     let plan = Plan::new(config, rows.train.len());
+    let cache = Cache::decide(config, &model, &plan, (&rows.train, &rows.validation), *listener)?;
     let objective = Objective::new(config, model.config.head.output, &texts.labels, &texts.class_counts())?;
-    Ok(Prepared { model, tokenizer, rows, plan, metric, objective })
+    Ok(Prepared { model, tokenizer, rows, plan, metric, objective, cache })
 }
 
 impl Place {
@@ -204,11 +210,13 @@ impl Place {
         Self { folder: self.folder.join(name), settings: self.settings.clone(), keeps_model }
     }
 
-    /// Makes the folder and writes the settings of the whole, unless they are there already.
-    fn make(&self) -> Result<(), TrainError> {
+    /// Makes the folder and writes the settings of the whole, unless they are there already. What was decided about the
+    /// cache is written with them: a run that goes on must not decide anew, in other memory.
+    fn make(&self, cache: CacheUse) -> Result<(), TrainError> {
         fs::create_dir_all(&self.folder).map_err(TrainError::io(&self.folder))?;
-        let (path, text) = &self.settings;
-        if fs::read_to_string(path).is_ok_and(|written| written == *text) { Ok(()) } else { write_whole(path, text) }
+        let (path, settings) = &self.settings;
+        let text = RunConfig { cache, ..settings.clone() }.to_toml();
+        if fs::read_to_string(path).is_ok_and(|written| written == text) { Ok(()) } else { write_whole(path, &text) }
     }
 }
 
@@ -278,24 +286,6 @@ fn tell_truncation(train: &Rows, listener: &mut dyn Listener) {
         let message = format!("{share} of the training texts are longer than {than}");
         listener.on(&TrainEvent::Notice { message });
     }
-}
-
-fn check_memory<B: Backend>(
-    config: &RunConfig,
-    model: &Model<B>,
-    train: &Rows,
-    listener: &mut dyn Listener,
-) -> Result<(), TrainError> {
-    let training = largest_group(config, train);
-    // The texts that are held out are about as long.
-    let longest = train.lengths.iter().copied().max().unwrap_or(1);
-    let measured = measured_tokens(config).max(longest);
-    let batches = memory::Batches { training, measuring: (measured, measured), memory: config.memory.into() };
-    let needed = memory::estimate(&model.config, &model.table, &batches);
-    let free = memory::available().map_or_else(|| "unknown".to_owned(), memory::mib);
-    let message = format!("training needs about {} of memory ({free} free)", memory::mib(needed));
-    listener.on(&TrainEvent::Notice { message });
-    memory::check(needed)
 }
 
 fn save_model<B: Backend>(

@@ -3,6 +3,7 @@
 //! [`RunFile`] is what was written, [`RunConfig`] what is used; [`train`] goes from files to a finished run folder and tells
 //! its listeners what happens by [`TrainEvent`]s; [`resume`] goes on with a run that was stopped, with the same bits.
 
+mod cache;
 mod choices;
 mod compare;
 pub mod error;
@@ -26,7 +27,7 @@ mod tensor_file;
 mod trainer;
 mod trial;
 
-pub use choices::{ClassWeights, MemoryUse, OutputKind, Schedule, TrainingPrecision, Truncation, WeightRule};
+pub use choices::{CacheUse, ClassWeights, MemoryUse, OutputKind, Schedule, TrainingPrecision, Truncation, WeightRule};
 pub use compare::{Contestant, compare_on_file};
 pub use error::TrainError;
 pub use events::{Listener, Listeners, TrainEvent};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use finetone_classify::Encoded;
+use finetone_classify::{Encoded, States};
 use finetone_data::doctor::{self, DoctorOptions, Severity};
 use finetone_data::tokenizer::{Keep, Limit, Tokenizer};
 use finetone_data::{Checkup, Dataset, Example, LabelSet, ReadOptions, Target, stratified_split};
@@ -47,6 +47,8 @@ pub struct Rows {
     pub truncated: usize,
     /// How they were cut, which says what sequences a text is.
     pub limit: Limit,
+    /// What the frozen blocks at the bottom of the model give for them, where that is kept.
+    pub states: Option<States>,
 }
 
 impl Texts {
@@ -177,12 +179,13 @@ impl Rows {
             lines: labelled().map(|example| example.line).collect(),
             truncated,
             limit: *limit,
+            states: None,
         }
     }
 
     /// The texts as the model reads them.
     pub fn encoded(&self) -> Encoded<'_, Vec<u32>> {
-        Encoded { ids: &self.ids, limit: self.limit }
+        Encoded { ids: &self.ids, limit: self.limit, states: self.states.as_ref() }
     }
 
     /// Number of sequences of each text.

@@ -1,6 +1,6 @@
 //! How much memory a run will need, and how much there is.
 
-use finetone_model::{Memory, ModelConfig, ParamTable, workspace_values};
+use finetone_model::{Capacity, Memory, ModelConfig, ParamTable, workspace_values};
 
 use crate::error::TrainError;
 
@@ -19,17 +19,19 @@ pub fn estimate(config: &ModelConfig, table: &ParamTable, batches: &Batches) -> 
     let measuring = workspace_values(config, batches.measuring, None);
     let training = 3 * table.gradient_len() + workspace_values(config, batches.training, Some(batches.memory));
     let export = table.numbers() + 2 * largest;
-    PROGRAM + 4 * (table.numbers() + packed + (training + measuring).max(export))
+    PROGRAM + batches.kept + 4 * (table.numbers() + packed + (training + measuring).max(export))
 }
 
-/// The largest batches of a run, as tokens and texts.
+/// The largest batches of a run.
 pub struct Batches {
     /// Of a forward and backward pass.
-    pub training: (usize, usize),
+    pub training: Capacity,
     /// Of a forward pass on texts that are held out.
-    pub measuring: (usize, usize),
+    pub measuring: Capacity,
     /// What training keeps between forward and backward.
     pub memory: Memory,
+    /// Bytes of hidden states that are kept for the whole run.
+    pub kept: usize,
 }
 
 /// Compares the estimate with the memory that the system says is free.

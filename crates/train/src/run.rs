@@ -158,7 +158,7 @@ fn execute<B: Backend>(
     // A resumed run keeps the number of epochs, whatever is usual by then.
     let epochs = Plan::new(config, texts.train.len()).epochs;
     let config = &RunConfig { epochs: Some(epochs), ..config.clone() };
-    let settings = (folder.join("run.toml"), config.to_toml());
+    let settings = (folder.join("run.toml"), config.clone());
     let place = Place { folder: folder.to_owned(), settings, keeps_model: true };
     let cross_validation = match cross_validated(backend, config, &texts, &place, &mut surroundings)? {
         Outcome::Finished(found) => found,

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::choices::{ClassWeights, MemoryUse, OutputKind, Schedule, TrainingPrecision, Truncation, WeightRule};
+use crate::choices::{
+    CacheUse, ClassWeights, MemoryUse, OutputKind, Schedule, TrainingPrecision, Truncation, WeightRule,
+};
 use crate::error::TrainError;
 
 /// The model that is trained when none is named.
@@ -95,6 +97,9 @@ pub struct RunConfig {
     pub focal_gamma: f64,
     /// What is not trained: `embeddings`, a number of blocks from the input (`4`), or patterns of parameter names with `*`.
     pub freeze: Vec<String>,
+    /// Whether the output of the blocks that `freeze` holds from the input on is computed once for each text and kept. There
+    /// is no dropout in these blocks then.
+    pub cache: CacheUse,
     /// Steps between evaluations; once an epoch if not given.
     pub eval_every: Option<u64>,
     /// Ends the run after this many evaluations without a better one.
@@ -155,6 +160,7 @@ impl Default for RunConfig {
             effective_beta: 0.999,
             focal_gamma: 0.0,
             freeze: Vec::new(),
+            cache: CacheUse::default(),
             eval_every: None,
             early_stopping: None,
             metric: "f1_macro".into(),

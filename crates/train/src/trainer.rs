@@ -12,7 +12,7 @@ use finetone_backend::{AdamW, Backend, Real};
 use finetone_classify::{Forward, probabilities};
 use finetone_data::batching::{epoch_order, micro_batches};
 use finetone_evaluate::Metric;
-use finetone_model::{DropoutKey, Gradients, Model, Moments, Output, PackedBatch, Workspace};
+use finetone_model::{Capacity, DropoutKey, Gradients, Model, Moments, Output, PackedBatch, Workspace};
 
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
@@ -72,15 +72,15 @@ impl<'a, B: Backend> Trainer<'a, B> {
         (plan, metric, objective): (Plan, Metric, Objective),
         train: &Rows,
     ) -> Self {
-        let (tokens, sequences) = largest_group(config, train);
+        let capacity = largest_group(config, train);
         Self {
             backend,
             config,
             gradients: Gradients::new(backend, &model.table),
             moments: Gradients::moments(backend, &model.table),
-            workspace: Workspace::for_training(backend, &model.config, (tokens, sequences), config.memory.into()),
+            workspace: Workspace::for_training(backend, &model.config, capacity, config.memory.into()),
             batch: PackedBatch::default(),
-            losses: vec![B::Real::default(); sequences],
+            losses: vec![B::Real::default(); capacity.sequences],
             progress: Progress { fingerprint: train.fingerprint(), ..Progress::default() },
             model,
             plan,
@@ -194,7 +194,9 @@ impl<'a, B: Backend> Trainer<'a, B> {
 
     /// Forward and backward over one group; returns the sum of its losses.
     fn accumulate(&mut self, train: &Rows, group: &[usize], weight: f64) -> f64 {
-        train.encoded().pack(group, self.model.config.position_offset, &mut self.batch);
+        let texts = train.encoded();
+        texts.pack(group, self.model.config.position_offset, &mut self.batch);
+        texts.give_states(self.backend, group, &mut self.workspace);
         let dropout = Some(DropoutKey { seed: self.config.seed, step: self.progress.passes });
         self.progress.passes += 1;
         let pass = self.model.pass(self.backend, &self.batch, dropout);
@@ -243,9 +245,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
 
     /// Memory to measure the model on `rows`.
     pub fn forward(&self, rows: &Rows) -> Forward<B> {
-        let longest = rows.lengths.iter().copied().max().unwrap_or(1);
-        let total = rows.lengths.iter().sum::<usize>().max(1);
-        Forward::new(self.backend, &self.model, measured_tokens(self.config).min(total), longest)
+        Forward::for_texts(self.backend, &self.model, measured_tokens(self.config), &rows.encoded())
     }
 
     /// What the model says about `rows`: probabilities `[n, C]`, row-major.
@@ -309,12 +309,13 @@ pub fn measured_tokens(config: &RunConfig) -> usize {
 
 /// The most tokens that are computed at a time, and the most sequences: the budget, or less where no batch has as many, or
 /// more for a text that alone is longer.
-pub fn largest_group(config: &RunConfig, train: &Rows) -> (usize, usize) {
+pub fn largest_group(config: &RunConfig, train: &Rows) -> Capacity {
     let longest = train.lengths.iter().copied().max().unwrap_or(1);
     let largest_batch = |mut numbers: Vec<usize>| -> usize {
         numbers.sort_unstable_by(|a, b| b.cmp(a));
         numbers.iter().take(config.step_size()).sum()
     };
     let tokens = config.token_budget.min(largest_batch(train.lengths.clone())).max(longest);
-    (tokens, largest_batch(train.sequences().collect()).min(tokens))
+    let sequences = largest_batch(train.sequences().collect()).min(tokens);
+    Capacity { tokens, sequences, from_block: train.encoded().from_block() }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use finetone_backend_cpu::{Cpu, CpuOptions};
 use finetone_classify::hub::HubConfig;
 use finetone_classify::{Classifier, TransformerClassifier};
-use finetone_train::{Control, Listener, Outcome, RunConfig, RunFile, Surroundings, TrainError, TrainEvent};
+use finetone_train::{CacheUse, Control, Listener, Outcome, RunConfig, RunFile, Surroundings, TrainError, TrainEvent};
 
 const GOOD: [&str; 8] =
     ["lovely", "delightful", "superb", "splendid", "charming", "excellent", "wonderful", "brilliant"];
@@ -68,6 +68,12 @@ impl Recorder {
     fn losses(&self) -> Vec<f64> {
         let loss = |event: &TrainEvent| if let TrainEvent::Step { loss, .. } = event { Some(*loss) } else { None };
         self.events.iter().filter_map(loss).collect()
+    }
+
+    /// How many notices have these words.
+    fn notices(&self, words: &str) -> usize {
+        let has = |event: &&TrainEvent| matches!(event, TrainEvent::Notice { message } if message.contains(words));
+        self.events.iter().filter(has).count()
     }
 }
 
@@ -214,6 +220,70 @@ fn frozen_parts_keep_their_weights_and_the_rest_moves() {
     }
 }
 
+/// A small trained model to go on from, and settings that go on from it.
+fn pretrained(folder: &Path) -> String {
+    let first = folder.join("first");
+    run(&cpu(2), &config(folder, 90, &["epochs=1"]), &first, &mut Recorder::default()).unwrap();
+    format!("model={}", first.display())
+}
+
+#[test]
+fn kept_output_of_frozen_blocks_changes_no_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = pretrained(folder.path());
+    let variants: [&[&str]; 4] = [
+        &["freeze=[\"1\"]"],
+        &["freeze=[\"2\"]", "pooling=first"],
+        &["freeze=[\"2\"]", "pooling=mean", "token_budget=40"],
+        &["freeze=[\"1\"]", "pooling=mean", "truncation=windows", "max_tokens=8", "window_overlap=2"],
+    ];
+    for (i, variant) in variants.iter().enumerate() {
+        let outcome = |cache: &str| {
+            let settings =
+                [&["epochs=2", "batch_size=8", "dropout=0", "head_dropout=0", &model, cache], *variant].concat();
+            let run_folder = folder.path().join(format!("{cache}-{i}"));
+            let mut recorder = Recorder::default();
+            run(&cpu(2), &config(folder.path(), 90, &settings), &run_folder, &mut recorder).unwrap();
+            (recorder.losses(), weights(&run_folder), recorder.notices("computed once and kept"))
+        };
+        let (kept, computed) = (outcome("cache=auto"), outcome("cache=off"));
+        assert_eq!(kept.0, computed.0, "{variant:?}");
+        assert!(kept.1 == computed.1, "{variant:?}: the weights differ");
+        assert_eq!((kept.2, computed.2), (1, 0), "{variant:?}");
+    }
+}
+
+#[test]
+fn a_stopped_run_keeps_the_same_output_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = pretrained(folder.path());
+    let config = config(folder.path(), 90, &["epochs=3", "batch_size=8", "freeze=[\"1\"]", &model]);
+    let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+    run(&cpu(1), &config, &whole, &mut Recorder::default()).unwrap();
+    let mut recorder = Recorder { stop_at: Some((5, Control::default())), ..Recorder::default() };
+    run(&cpu(2), &config, &parts, &mut recorder).unwrap();
+    assert_eq!(finetone_train::saved_config(&parts).unwrap().cache, CacheUse::On);
+    run(&cpu(1), &config, &parts, &mut Recorder::default()).unwrap();
+    assert!(weights(&whole) == weights(&parts), "the weights differ");
+}
+
+#[test]
+fn output_is_kept_only_where_it_is_used_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let decision = |name: &str, settings: &[&str]| {
+        let run_folder = folder.path().join(name);
+        let config = config(folder.path(), 60, settings);
+        run(&cpu(2), &config, &run_folder, &mut Recorder::default())?;
+        finetone_train::saved_config(&run_folder).map(|config| config.cache)
+    };
+    let decided = |name, settings: &[&str]| decision(name, settings).unwrap();
+    assert_eq!(decided("trained", &["epochs=2", "freeze=[\"embeddings\"]"]), CacheUse::Off);
+    assert_eq!(decided("once", &["epochs=1", "freeze=[\"1\"]"]), CacheUse::Off);
+    assert_eq!(decided("twice", &["epochs=2", "freeze=[\"1\"]"]), CacheUse::On);
+    let error = decision("nothing", &["epochs=2", "cache=on"]).unwrap_err();
+    assert_eq!(error.to_string(), "`cache=on`, but the first block of the model is trained");
+}
+
 #[test]
 fn early_stopping_keeps_the_best_weights() {
     let folder = tempfile::tempdir().unwrap();
@@ -241,11 +311,12 @@ fn other_data_are_refused_on_resume() {
 #[test]
 fn every_pooling_and_output_learns_and_is_opened_again() {
     let folder = tempfile::tempdir().unwrap();
-    let variants: [&[&str]; 5] = [
+    let variants: [&[&str]; 6] = [
         &["pooling=last"],
         &["pooling=mean", "output=one-logit", "head_rate=2"],
         &["pooling=attention:5", "layer_decay=0.9", "label_smoothing=0.05"],
         &["pooling=first", "class_weights={ good = 2.0 }", "focal_gamma=1"],
+        &["truncation=windows", "max_tokens=8", "window_overlap=1", "pooling=mean"],
         &["multi_label=|", "metric=f1_micro", "truncation=head+tail", "max_tokens=12"],
     ];
     for (i, variant) in variants.iter().enumerate() {

@@ -87,7 +87,7 @@ impl<B: Backend> FrozenEmbeddings<B> {
         let width = self.model.config.hidden_size;
         let tokens = self.token_budget.max(lengths.iter().copied().max().unwrap_or(1));
         let most = tokens.min(MAX_TEXTS);
-        let mut workspace = Workspace::for_hidden_states(&self.backend, &self.model.config, tokens, most);
+        let mut workspace = Workspace::for_hidden_states(&self.backend, &self.model.config, (tokens, most));
         let (mut pooled, mut values) = (self.backend.zeros(most * width), vec![B::Real::default(); most * width]);
         let (mut batch, mut all) = (PackedBatch::default(), vec![0.0; sequences.len() * width]);
         for group in inference_batches(&lengths, self.token_budget) {
@@ -200,7 +200,7 @@ mod tests {
         for (text, vector) in TEXTS.iter().zip(all.chunks_exact(width)) {
             let ids = frozen.tokenizer.encode(text, &frozen.limit).ids;
             let batch = PackedBatch::pack([ids.as_slice()], frozen.model.config.position_offset);
-            let mut workspace = Workspace::for_hidden_states(&frozen.backend, &frozen.model.config, ids.len(), 1);
+            let mut workspace = Workspace::for_hidden_states(&frozen.backend, &frozen.model.config, (ids.len(), 1));
             frozen.model.transformer.forward(&frozen.model.pass(&frozen.backend, &batch, None), &mut workspace);
             let mut hidden = vec![0.0; ids.len() * width];
             frozen.backend.read(&mut hidden, workspace.hidden(), 0..ids.len() * width);

@@ -69,7 +69,7 @@ fn a_backbone_without_a_head_gives_pytorchs_hidden_states() {
     assert_eq!(report.fresh, ["head.classifier.weight", "head.classifier.bias"]);
     assert_eq!(report.unused, Vec::<String>::new());
     let batch = run::pack(&model, &case.sequences);
-    let mut workspace = Workspace::for_hidden_states(&backend(), &model.config, batch.tokens(), batch.sequences());
+    let mut workspace = Workspace::for_hidden_states(&backend(), &model.config, (batch.tokens(), batch.sequences()));
     let (hidden, _) = run::forward(&backend(), &model, &batch, &mut workspace);
     assert_close("hidden", &hidden, case.answer("hidden"), 1e-5);
 

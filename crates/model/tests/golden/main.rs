@@ -114,7 +114,7 @@ fn packed_is_one_by_one<B: Backend>(backend: &B, tolerance: &Tolerance) {
         let case = Case::read(name);
         let (hidden, logits) = Run::new(backend, &case).forward();
         let model = run::load(backend, name);
-        let mut workspace = Workspace::for_hidden_states(backend, &model.config, 20, 1);
+        let mut workspace = Workspace::for_hidden_states(backend, &model.config, (20, 1));
         let mut alone = (Vec::new(), Vec::new());
         for sequence in &case.sequences {
             let batch = run::pack(&model, std::slice::from_ref(sequence));

@@ -41,14 +41,14 @@ impl<'a, B: Backend> Run<'a, B> {
     pub fn forward(&self) -> (Vec<f64>, Vec<f64>) {
         let Self { backend, model, batch, .. } = self;
         let size = (batch.tokens(), batch.sequences());
-        forward(*backend, model, batch, &mut Workspace::for_hidden_states(*backend, &model.config, size.0, size.1))
+        forward(*backend, model, batch, &mut Workspace::for_hidden_states(*backend, &model.config, size))
     }
 
     /// The logits where only what the head reads is computed: in the workspace for training and in one for prediction.
     pub fn logits(&mut self) -> [Vec<f64>; 2] {
         let Self { backend, model, batch, workspace, .. } = self;
         let (tokens, sequences) = (batch.tokens(), batch.sequences());
-        let mut prediction = Workspace::for_inference(*backend, &model.config, tokens, sequences);
+        let mut prediction = Workspace::for_inference(*backend, &model.config, (tokens, sequences));
         [workspace, &mut prediction].map(|workspace| {
             model.transformer.forward(&model.pass(*backend, batch, None), workspace);
             read(*backend, workspace.logits(), sequences * model.config.head.logits())

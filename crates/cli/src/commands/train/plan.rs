@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use finetone_train::{RunConfig, RunFile, TrainingPrecision, saved_config};
+use finetone_train::{CacheUse, RunConfig, RunFile, TrainingPrecision, saved_config};
 
 use super::settings::usage;
 use super::{Args, quoted};
@@ -55,6 +55,9 @@ impl Plan {
             // What was decided when the run began holds until its end, on whatever machine.
             if asked.precision == TrainingPrecision::Auto {
                 asked.precision = of_run.precision;
+            }
+            if asked.cache == CacheUse::Auto {
+                asked.cache = of_run.cache;
             }
             if changed && asked != of_run {
                 return Err(Failure::usage(

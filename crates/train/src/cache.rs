@@ -1,0 +1,122 @@
+//! The output of frozen blocks, computed once for each text.
+//!
+//! What lies below the lowest part that is trained gives the same for a text in every epoch and every evaluation, if
+//! nothing is dropped in it. So it is computed before the first step, and training begins behind it.
+
+use finetone_backend::Backend;
+use finetone_classify::{States, Storage};
+use finetone_model::{Capacity, Model, ParamTable, Part};
+
+use crate::choices::{CacheUse, TrainingPrecision};
+use crate::error::TrainError;
+use crate::events::{Listener, TrainEvent};
+use crate::material::Rows;
+use crate::memory;
+use crate::run_config::RunConfig;
+use crate::schedule::Plan;
+use crate::trainer::{largest_group, measured_tokens};
+
+/// What is kept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cache {
+    /// The blocks that run once.
+    blocks: usize,
+    storage: Storage,
+    /// For all texts together.
+    bytes: usize,
+}
+
+impl Cache {
+    /// What is worth keeping by the settings: nothing where nothing at the bottom is frozen, or texts are seen only once.
+    ///
+    /// # Errors
+    /// The setting `on` with nothing frozen at the bottom.
+    fn wanted<B: Backend>(
+        config: &RunConfig,
+        model: &Model<B>,
+        plan: &Plan,
+        sets: [&Rows; 2],
+    ) -> Result<Option<Self>, TrainError> {
+        let blocks = frozen_blocks(&model.table, model.config.num_hidden_layers);
+        match config.cache {
+            CacheUse::Off => return Ok(None),
+            CacheUse::On if blocks == 0 => {
+                return Err(TrainError::Setting {
+                    problem: "`cache=on`, but the first block of the model is trained".into(),
+                    hint: "freeze the model from its input on, for instance `--set freeze='[\"4\"]'`, or leave out `cache`"
+                        .into(),
+                });
+            }
+            CacheUse::Auto if blocks == 0 || plan.steps <= plan.steps_per_epoch => return Ok(None),
+            CacheUse::Auto | CacheUse::On => {}
+        }
+        let storage = match config.precision {
+            TrainingPrecision::Bf16 => Storage::Bf16,
+            TrainingPrecision::Auto | TrainingPrecision::F32 => Storage::F32,
+        };
+        let numbers: usize = sets.iter().map(|rows| States::numbers(&model.config, &rows.encoded(), blocks)).sum();
+        Ok(Some(Self { blocks, storage, bytes: numbers * storage.bytes() }))
+    }
+
+    /// Decides what is kept, tells how much memory the run needs, and checks that it is there.
+    ///
+    /// # Errors
+    /// Too little memory, or the setting `on` with nothing frozen at the bottom.
+    pub fn decide<B: Backend>(
+        config: &RunConfig,
+        model: &Model<B>,
+        plan: &Plan,
+        (train, validation): (&Rows, &Rows),
+        listener: &mut dyn Listener,
+    ) -> Result<Option<Self>, TrainError> {
+        let needed =
+            |cache: Option<Self>| memory::estimate(&model.config, &model.table, &batches(config, train, cache));
+        let free = memory::available();
+        let mut notice = |message: String| listener.on(&TrainEvent::Notice { message });
+        let mut cache = Self::wanted(config, model, plan, [train, validation])?;
+        if let Some(Self { blocks, bytes, .. }) = cache {
+            let kept = format!("the output of the {blocks} frozen blocks for every text takes {}", memory::mib(bytes));
+            if config.cache == CacheUse::Auto && free.is_some_and(|free| needed(cache) > free) {
+                notice(format!("{kept}, too much to keep: it is computed in every epoch (`cache`)"));
+                cache = None;
+            } else {
+                notice(format!("{kept}: it is computed once and kept, without dropout in these blocks (`cache`)"));
+            }
+        }
+        let free = free.map_or_else(|| "unknown".to_owned(), memory::mib);
+        notice(format!("training needs about {} of memory ({free} free)", memory::mib(needed(cache))));
+        memory::check(needed(cache))?;
+        Ok(cache)
+    }
+
+    /// Computes what is kept.
+    pub fn fill<B: Backend>(self, backend: &B, config: &RunConfig, model: &Model<B>, sets: [&mut Rows; 2]) {
+        let (kept, budget) = ((self.blocks, self.storage), measured_tokens(config));
+        for rows in sets {
+            rows.states = Some(States::compute(backend, model, &rows.encoded(), kept, budget));
+        }
+    }
+}
+
+/// The largest batches of the run. The texts that are held out are about as long as those to train on.
+fn batches(config: &RunConfig, train: &Rows, cache: Option<Cache>) -> memory::Batches {
+    let from_block = cache.map_or(0, |cache| cache.blocks);
+    let longest = train.lengths.iter().copied().max().unwrap_or(1);
+    let measured = measured_tokens(config).max(longest);
+    memory::Batches {
+        training: Capacity { from_block, ..largest_group(config, train) },
+        // The test texts run through all blocks.
+        measuring: (measured, measured).into(),
+        memory: config.memory.into(),
+        kept: cache.map_or(0, |cache| cache.bytes),
+    }
+}
+
+/// How many blocks from the input on are frozen, the embeddings with them.
+fn frozen_blocks(table: &ParamTable, blocks: usize) -> usize {
+    match table.lowest_trainable() {
+        Some(Part::Embedding) => 0,
+        Some(Part::Block(lowest)) => lowest,
+        Some(Part::FinalNorm | Part::Head) | None => blocks,
+    }
+}
