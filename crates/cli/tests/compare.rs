@@ -56,7 +56,7 @@ fn the_better_model_is_named_with_the_texts_that_tell() {
     let report = fs::read_to_string(folder.path().join("page.html")).unwrap();
     assert!(report.contains("Side by side") && report.contains("Where only one is right"));
     let json: Value = serde_json::from_str(&done(folder.path(), &format!("{line} --json"))).unwrap();
-    let comparison = &json["comparison"]["comparison"];
+    let comparison = &json["comparison"];
     let counts = ["both_right", "only_first", "only_second", "both_wrong"].map(|key| comparison[key].as_u64().unwrap());
     assert_eq!(counts.iter().sum::<u64>(), 30);
     assert!(comparison["p_value"].is_number() && json["verdict"].is_string(), "{json}");

@@ -17,6 +17,7 @@ pub struct NamedComparison {
     /// The second model.
     pub second: String,
     /// The numbers.
+    #[serde(flatten)]
     pub comparison: Comparison,
     /// Texts on which only one of the two is right, in the order of the file.
     pub disagreements: Vec<Disagreement>,
