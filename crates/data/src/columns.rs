@@ -113,6 +113,8 @@ fn usual(header: &[String], role: Role) -> Option<usize> {
     let names: &[&str] = match role {
         Role::Text => &TEXT_NAMES,
         Role::Label => &LABEL_NAMES,
+        // These are always named.
+        Role::Group | Role::Time => &[],
     };
     let folded: Vec<String> = header.iter().map(|column| fold(column)).collect();
     names
@@ -137,6 +139,7 @@ fn ends_like(column: &str, role: Role) -> bool {
             "tweet",
         ],
         Role::Label => &["label", "sentiment", "class", "rating"],
+        Role::Group | Role::Time => &[],
     };
     endings.iter().any(|ending| column.ends_with(ending))
 }

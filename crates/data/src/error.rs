@@ -160,6 +160,28 @@ pub enum DataError {
         /// The label column.
         column: String,
     },
+    /// A row without a value in the column that the rows are split by.
+    #[error("{}:{line}: column `{column}` is empty, and the rows are split by it", path.display())]
+    MissingValue {
+        /// The file.
+        path: PathBuf,
+        /// The row.
+        line: u64,
+        /// The column.
+        column: String,
+    },
+    /// A value that is no time in the column that the rows are split by.
+    #[error("{}:{line}: `{value}` in column `{column}` is no time", path.display())]
+    NoTime {
+        /// The file.
+        path: PathBuf,
+        /// The row.
+        line: u64,
+        /// The column.
+        column: String,
+        /// What stands there.
+        value: String,
+    },
     /// A label outside a set that is already fixed.
     #[error("{}:{line}: label `{label}` is not in the label set", path.display())]
     UnknownLabel {
@@ -304,14 +326,20 @@ pub enum Role {
     Text,
     /// The labels.
     Label,
+    /// What keeps rows on one side of a split.
+    Group,
+    /// When the texts were written.
+    Time,
 }
 
 impl Role {
-    /// The word for this role in messages: `text` or `label`.
+    /// The word for this role in messages, settings and flags, such as `text`.
     pub fn word(self) -> &'static str {
         match self {
             Role::Text => "text",
             Role::Label => "label",
+            Role::Group => "group",
+            Role::Time => "time",
         }
     }
 }
@@ -339,6 +367,10 @@ impl DataError {
             DataError::BadJson { .. } => "write one JSON object on each line, such as `{\"text\": \"…\"}`".to_owned(),
             DataError::NotAnObject { .. } => "each line must be an object such as `{\"text\": \"…\"}`".to_owned(),
             DataError::MissingLabel { .. } => "fill in the label or remove the row".to_owned(),
+            DataError::MissingValue { .. } => "fill in the value, remove the row, or split in another way".to_owned(),
+            DataError::NoTime { .. } => {
+                "write times as `2026-03-01`, `2026-03-01T10:30:00Z` or seconds since 1970".to_owned()
+            }
             DataError::UnknownLabel { label, known, .. } => unknown_label_hint(label, known),
             DataError::FewerThanFolds { texts: 0 | 1, .. } => {
                 "add texts of this label or merge it with another".to_owned()
@@ -414,6 +446,8 @@ impl DataError {
             | DataError::BadJson { line, .. }
             | DataError::NotAnObject { line, .. }
             | DataError::MissingLabel { line, .. }
+            | DataError::MissingValue { line, .. }
+            | DataError::NoTime { line, .. }
             | DataError::UnknownLabel { line, .. }
             | DataError::FloatLabels { line, .. }
             | DataError::LabelIsList { line, .. }
@@ -493,7 +527,11 @@ fn column_hint(role: Role, wanted: Option<&str>, columns: &[String]) -> String {
         .and_then(|name| nearest(name, columns))
         .map(|name| format!("did you mean `{name}`? "))
         .unwrap_or_default();
-    format!("{near}name it with `--{}-column`; columns: {}", role.word(), backticked(columns))
+    let naming = match role {
+        Role::Text | Role::Label => format!("`--{}-column`", role.word()),
+        Role::Group | Role::Time => format!("`--set {}_column=NAME`", role.word()),
+    };
+    format!("{near}name it with {naming}; columns: {}", backticked(columns))
 }
 
 fn feature_hint(column: &str, columns: &[String]) -> String {

@@ -21,5 +21,5 @@ pub use error::{DataError, Role};
 pub use labels::{LabelSet, Target};
 pub use preparation::{Preparation, Prepared};
 pub use reader::{Format, OpenOptions, Reader, Row};
-pub use split::{Split, stratified_folds, stratified_split};
+pub use split::{Split, group_split, hash_split, stratified_folds, stratified_split, time_split};
 pub use writer::{NewColumn, Value, Writer};

@@ -1,11 +1,15 @@
 //! Training and held-out rows from one file.
 
+mod by_column;
+mod by_text;
 mod folds;
 pub mod random;
 
 use std::collections::BTreeMap;
 
 use crate::dataset::Example;
+pub use by_column::{column_times, column_values, group_split, time_split};
+pub use by_text::hash_split;
 pub use folds::stratified_folds;
 use random::Random;
 
@@ -16,6 +20,16 @@ pub struct Split {
     pub train: Vec<usize>,
     /// Examples to judge by.
     pub held_out: Vec<usize>,
+}
+
+impl Split {
+    /// The division of `count` examples that holds out those with the indices of `held`.
+    fn holding(count: usize, held: &[usize]) -> Split {
+        let mut is_held = vec![false; count];
+        held.iter().for_each(|&index| is_held[index] = true);
+        let (held_out, train) = (0..count).partition(|index| is_held[*index]);
+        Split { train, held_out }
+    }
 }
 
 /// Holds out a share of every class.
@@ -32,15 +46,12 @@ pub struct Split {
 pub fn stratified_split(examples: &[Example], fraction: f64, seed: u64) -> Split {
     assert!((0.0..=1.0).contains(&fraction), "a fraction lies between 0 and 1, this one is {fraction}");
     let mut random = Random::new(seed);
-    let mut held = vec![false; examples.len()];
+    let mut held = Vec::new();
     for mut groups in strata(examples).into_values() {
         random.shuffle(&mut groups);
-        for index in take(&groups, fraction) {
-            held[index] = true;
-        }
+        held.extend(take(&groups, fraction));
     }
-    let (held_out, train) = (0..examples.len()).partition(|index| held[*index]);
-    Split { train, held_out }
+    Split::holding(examples.len(), &held)
 }
 
 /// A text with the case and the white space taken out of the comparison.
@@ -64,7 +75,7 @@ fn strata(examples: &[Example]) -> BTreeMap<Option<usize>, Vec<Vec<usize>>> {
     strata
 }
 
-/// The rows to hold out of one class: whole groups, until the share is reached.
+/// The rows to hold out: whole groups, in their order, until the share is reached; the last group is always left.
 fn take(groups: &[Vec<usize>], fraction: f64) -> Vec<usize> {
     let rows: usize = groups.iter().map(Vec::len).sum();
     let wanted = (rows as f64 * fraction).round() as usize;

@@ -23,6 +23,21 @@ pub enum Truncation {
     Windows,
 }
 
+/// How rows are held out where no file is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SplitRule {
+    /// At random, the same share of every class.
+    #[default]
+    Stratified,
+    /// Whole groups at random: all rows with one value of `group_column` are on one side.
+    Group,
+    /// The newest by `time_column`.
+    Time,
+    /// By the text alone, so that a row stays on its side when the file grows.
+    Hash,
+}
+
 /// How the learning rate runs over the steps, after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -8,7 +8,7 @@ use finetone_evaluate::{CrossValidation, Evaluation, EvaluationOptions, Predicti
 
 use crate::error::TrainError;
 use crate::fit::Place;
-use crate::material::{Texts, hold_out};
+use crate::material::{HoldOut, Texts};
 use crate::run::{Outcome, Surroundings};
 use crate::run_config::RunConfig;
 use crate::store::write_whole;
@@ -56,7 +56,7 @@ impl Folds {
         for (repeat, (seed, folds)) in self.repeats.iter().enumerate() {
             for (fold, split) in folds.iter().enumerate() {
                 let config = RunConfig { seed: *seed, ..config.clone() };
-                let texts = self.texts(&config, texts, split);
+                let texts = self.texts(&config, texts, split)?;
                 let (name, folder) = names((fold, folds.len()), (repeat, self.repeats.len()));
                 let trial = Trial { name, config, place: place.within(&folder, false) };
                 match trial.run(backend, &texts, surroundings)? {
@@ -98,13 +98,13 @@ impl Folds {
     }
 
     /// The texts of one fold. The rows that choose its checkpoint are taken from those it is trained on.
-    fn texts(&self, config: &RunConfig, texts: &Texts, split: &Split) -> Texts {
+    fn texts(&self, config: &RunConfig, texts: &Texts, split: &Split) -> Result<Texts, TrainError> {
         let pick = |indices: &[usize]| indices.iter().map(|&index| self.examples[index].clone()).collect::<Vec<_>>();
         let (train, validation) = match config.validation {
             Some(_) => (pick(&split.train), texts.validation.clone()),
-            None => hold_out(pick(&split.train), config.validation_fraction, config.seed.wrapping_add(1)),
+            None => HoldOut::for_validation(config).apply(pick(&split.train))?,
         };
-        Texts { train, validation, test: pick(&split.held_out), ..texts.clone() }
+        Ok(Texts { train, validation, test: pick(&split.held_out), ..texts.clone() })
     }
 
     /// What the folds say together, and what each row was taken for by the models that had not seen it.

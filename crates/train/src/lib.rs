@@ -27,7 +27,9 @@ mod tensor_file;
 mod trainer;
 mod trial;
 
-pub use choices::{CacheUse, ClassWeights, MemoryUse, OutputKind, Schedule, TrainingPrecision, Truncation, WeightRule};
+pub use choices::{
+    CacheUse, ClassWeights, MemoryUse, OutputKind, Schedule, SplitRule, TrainingPrecision, Truncation, WeightRule,
+};
 pub use compare::{Contestant, compare_on_file};
 pub use error::TrainError;
 pub use events::{Listener, Listeners, TrainEvent};

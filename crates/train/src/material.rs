@@ -4,11 +4,15 @@ use std::path::Path;
 
 use finetone_classify::{Encoded, States};
 use finetone_data::doctor::{self, DoctorOptions, Severity};
+use finetone_data::split::{column_times, column_values};
 use finetone_data::tokenizer::{Keep, Limit, Tokenizer};
-use finetone_data::{Checkup, Dataset, Example, LabelSet, ReadOptions, Target, stratified_split};
+use finetone_data::{
+    Checkup, Dataset, Example, LabelSet, OpenOptions, ReadOptions, Role, Split, Target, group_split, hash_split,
+    stratified_split, time_split,
+};
 use finetone_evaluate::Predictions;
 
-use crate::choices::Truncation;
+use crate::choices::{SplitRule, Truncation};
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
 use crate::measure;
@@ -74,11 +78,11 @@ impl Texts {
         let (text_column, label_column) = (whole.text_column.clone(), whole.label_column.clone());
         let (train, test) = match &config.test {
             Some(path) => (whole.examples, read_one(path, &known, listener)?.examples),
-            None => hold_out(whole.examples, config.test_fraction, config.seed),
+            None => HoldOut::for_test(config).apply(whole.examples)?,
         };
         let (train, validation) = match &config.validation {
             Some(path) => (train, read_one(path, &known, listener)?.examples),
-            None => hold_out(train, config.validation_fraction, config.seed.wrapping_add(1)),
+            None => HoldOut::for_validation(config).apply(train)?,
         };
         let multi_label = config.multi_label.is_some();
         Ok(Self { labels, train, validation, test, multi_label, text_column, label_column })
@@ -155,13 +159,58 @@ fn read_one(path: &Path, options: &ReadOptions, listener: &mut dyn Listener) -> 
     Ok(dataset)
 }
 
-pub(crate) fn hold_out(examples: Vec<Example>, fraction: f64, seed: u64) -> (Vec<Example>, Vec<Example>) {
-    if fraction == 0.0 {
-        return (examples, Vec::new());
+/// What is held out of the training file, and why.
+pub(crate) struct HoldOut<'a> {
+    config: &'a RunConfig,
+    fraction: f64,
+    seed: u64,
+    /// Keeps the two divisions of a `hash` split, which knows no seed, apart.
+    salt: u64,
+}
+
+impl<'a> HoldOut<'a> {
+    pub fn for_test(config: &'a RunConfig) -> Self {
+        Self { config, fraction: config.test_fraction, seed: config.seed, salt: 0 }
     }
-    let split = stratified_split(&examples, fraction, seed);
-    let pick = |indices: &[usize]| indices.iter().map(|&i| examples[i].clone()).collect();
-    (pick(&split.train), pick(&split.held_out))
+
+    pub fn for_validation(config: &'a RunConfig) -> Self {
+        Self { config, fraction: config.validation_fraction, seed: config.seed.wrapping_add(1), salt: 1 }
+    }
+
+    /// What stays and what is held out.
+    pub fn apply(&self, examples: Vec<Example>) -> Result<(Vec<Example>, Vec<Example>), TrainError> {
+        if self.fraction == 0.0 {
+            return Ok((examples, Vec::new()));
+        }
+        let split = self.split(&examples)?;
+        // What a stratified split cannot hold out, in a very small file, is told when it is missed.
+        if self.config.split != SplitRule::Stratified && (split.held_out.is_empty() || split.train.is_empty()) {
+            return Err(TrainError::TooFew {
+                problem: format!("of {} rows none can be held out by `split`", examples.len()),
+                hint: "give files with `--test` and `--validation`, more rows or groups, or split in another way"
+                    .into(),
+            });
+        }
+        let pick = |indices: &[usize]| indices.iter().map(|&i| examples[i].clone()).collect();
+        Ok((pick(&split.train), pick(&split.held_out)))
+    }
+
+    fn split(&self, examples: &[Example]) -> Result<Split, TrainError> {
+        let (file, open) = (&self.config.train, OpenOptions::default());
+        Ok(match self.config.split {
+            SplitRule::Stratified => stratified_split(examples, self.fraction, self.seed),
+            SplitRule::Hash => hash_split(examples, self.fraction, self.salt),
+            SplitRule::Group => {
+                let column = self.config.group_column.as_deref().unwrap_or_default();
+                let groups = column_values(file, &open, examples, Role::Group, column)?;
+                group_split(examples, &groups, self.fraction, self.seed)
+            }
+            SplitRule::Time => {
+                let column = self.config.time_column.as_deref().unwrap_or_default();
+                time_split(examples, &column_times(file, &open, examples, column)?, self.fraction)
+            }
+        })
+    }
 }
 
 impl Rows {
@@ -233,4 +282,93 @@ pub fn text_limit(config: &RunConfig, tokenizer: &Tokenizer, model_max: usize) -
         Truncation::HeadTail => Keep::HeadTail,
     };
     Limit { max_tokens: config.max_tokens.unwrap_or(usual).min(model_max), keep }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run_file::RunFile;
+
+    struct Deaf;
+
+    impl Listener for Deaf {
+        fn on(&mut self, _: &TrainEvent) {}
+    }
+
+    /// Sixty rows of twenty customers over sixty days, the newest first, split as `settings` say.
+    fn texts(settings: &[&str], damage: impl Fn(String) -> String) -> Result<Texts, TrainError> {
+        let folder = tempfile::tempdir().unwrap();
+        let row = |i: u32| {
+            let (day, label) = (59 - i, ["good", "bad"][i as usize % 2]);
+            format!("text {i},{label},customer {},2026-{:02}-{:02}\n", i / 3, 1 + day / 28, 1 + day % 28)
+        };
+        let rows: String = (0..60).map(row).collect();
+        let path = folder.path().join("rows.csv");
+        std::fs::write(&path, damage(format!("text,label,customer,day\n{rows}"))).unwrap();
+        let mut file = RunFile::default();
+        file.set("train", path.to_string_lossy().into_owned());
+        settings.iter().for_each(|setting| file.assign(setting).unwrap());
+        Texts::read(&file.resolve().unwrap(), None, &mut Deaf)
+    }
+
+    fn lines(examples: &[Example]) -> Vec<u64> {
+        examples.iter().map(|example| example.line).collect()
+    }
+
+    #[test]
+    fn test_and_validation_are_the_newest_rows() {
+        let texts = texts(&["split=time", "time_column=Day"], |file| file).unwrap();
+        // The newest row is the first, on line 2.
+        assert_eq!(lines(&texts.test), [2, 3, 4, 5, 6, 7]);
+        assert_eq!(lines(&texts.validation), [8, 9, 10, 11, 12]);
+    }
+
+    #[test]
+    fn no_customer_is_on_two_sides() {
+        let texts = texts(&["split=group", "group_column=customer", "test_fraction=0.2"], |file| file).unwrap();
+        let customers = |examples: &[Example]| examples.iter().map(|e| (e.line - 2) / 3).collect::<Vec<u64>>();
+        let [train, validation, test] = [&texts.train, &texts.validation, &texts.test].map(|set| customers(set));
+        assert_eq!((test.len(), train.len() + validation.len()), (12, 48));
+        let apart =
+            |one: &[u64], other: &[u64]| !one.is_empty() && one.iter().all(|customer| !other.contains(customer));
+        assert!(apart(&test, &train) && apart(&test, &validation) && apart(&validation, &train));
+    }
+
+    #[test]
+    fn a_row_stays_in_the_test_when_the_file_grows() {
+        let settings = ["split=hash", "test_fraction=0.3"];
+        let few = lines(&texts(&settings, |file| file).unwrap().test);
+        let more =
+            |file: String| (60..90).fold(file, |file, i| file + &format!("text {i},good,customer 1,2026-01-01\n"));
+        let many = lines(&texts(&settings, more).unwrap().test);
+        assert!(few.len() > 8 && many.len() > few.len());
+        assert_eq!(many[..few.len()], few);
+        let other_seed = lines(&texts(&[settings[0], settings[1], "seed=7"], |file| file).unwrap().test);
+        assert_eq!(other_seed, few);
+    }
+
+    #[test]
+    fn what_cannot_be_split_by_is_told_with_its_line() {
+        let by_time = ["split=time", "time_column=day"];
+        let said = |settings: &[&str], from: &str, to: &str| {
+            let error = texts(settings, |file| file.replace(from, to)).err().expect("an error");
+            (error.to_string(), error.hint().unwrap_or_default())
+        };
+        let (error, hint) = said(&by_time, "2026-02-01", "last week");
+        assert!(
+            error.contains("rows.csv:33: `last week` in column `day` is no time") && hint.contains("2026-03-01"),
+            "{error}"
+        );
+        let (error, _) = said(&by_time, "2026-02-01", "");
+        assert!(error.contains("rows.csv:33: column `day` is empty"), "{error}");
+        let (error, hint) = said(&["split=time", "time_column=date"], "x", "x");
+        assert!(error.contains("no column `date`") && hint.contains("`--set time_column=NAME`"), "{error} {hint}");
+        let one_group = |file: String| {
+            file.lines()
+                .map(|line| line.to_owned() + if line.ends_with("day") { ",shop\n" } else { ",main\n" })
+                .collect()
+        };
+        let error = texts(&["split=group", "group_column=shop"], one_group).err().expect("an error");
+        assert_eq!(error.to_string(), "of 60 rows none can be held out by `split`");
+    }
 }

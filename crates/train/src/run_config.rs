@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::choices::{
-    CacheUse, ClassWeights, MemoryUse, OutputKind, Schedule, TrainingPrecision, Truncation, WeightRule,
+    CacheUse, ClassWeights, MemoryUse, OutputKind, Schedule, SplitRule, TrainingPrecision, Truncation, WeightRule,
 };
 use crate::error::TrainError;
 
@@ -26,6 +26,12 @@ pub struct RunConfig {
     pub test_fraction: f64,
     /// Share of the training rows held out for validation when no file is given; 0 trains on all and keeps the last weights.
     pub validation_fraction: f64,
+    /// How rows are held out, for the test and for validation.
+    pub split: SplitRule,
+    /// With `split = "group"`: the column whose values keep rows together.
+    pub group_column: Option<String>,
+    /// With `split = "time"`: the column that says when a text was written.
+    pub time_column: Option<String>,
     /// The column with the texts; found by its name if not given.
     pub text_column: Option<String>,
     /// The column with the labels; found by its name if not given.
@@ -126,6 +132,9 @@ impl Default for RunConfig {
             validation: None,
             test_fraction: 0.1,
             validation_fraction: 0.1,
+            split: SplitRule::default(),
+            group_column: None,
+            time_column: None,
             text_column: None,
             label_column: None,
             multi_label: None,
@@ -186,10 +195,13 @@ impl RunConfig {
 
     pub(crate) fn check(&self) -> Result<(), TrainError> {
         let share = |value: f64| (0.0..1.0).contains(&value);
+        let fits = |column: &Option<String>, rule| column.is_some() == (self.split == rule);
         let checks = [
             (!self.train.as_os_str().is_empty(), "train", "a file"),
             (share(self.test_fraction), "test_fraction", "a share from 0 to below 1"),
             (share(self.validation_fraction), "validation_fraction", "a share from 0 to below 1"),
+            (fits(&self.group_column, SplitRule::Group), "group_column", "given if, and only if, `split` is `group`"),
+            (fits(&self.time_column, SplitRule::Time), "time_column", "given if, and only if, `split` is `time`"),
             (self.max_tokens.is_none_or(|n| n >= 3), "max_tokens", "at least 3"),
             (
                 self.window_overlap <= self.max_tokens.unwrap_or(usize::MAX) / 2,

@@ -116,6 +116,8 @@ fn known_keys() -> Vec<String> {
         train: PathBuf::from("train.csv"),
         test: Some(PathBuf::new()),
         validation: Some(PathBuf::new()),
+        group_column: Some(String::new()),
+        time_column: Some(String::new()),
         text_column: Some(String::new()),
         label_column: Some(String::new()),
         multi_label: Some('|'),
@@ -137,7 +139,7 @@ fn known_keys() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::choices::{ClassWeights, TrainingPrecision, WeightRule};
+    use crate::choices::{ClassWeights, SplitRule, TrainingPrecision, WeightRule};
 
     fn resolve(assignments: &[&str]) -> Result<RunConfig, TrainError> {
         let mut file = RunFile::default();
@@ -188,6 +190,19 @@ mod tests {
         }
         assert!(resolve(&["epochs"]).is_err());
         assert!(resolve(&["repeats=2"]).is_err() && resolve(&["repeats=2", "folds=5"]).is_ok());
+    }
+
+    #[test]
+    fn a_split_has_the_column_that_it_needs_and_no_other() {
+        assert_eq!(resolve(&["split=group", "group_column=customer"]).unwrap().split, SplitRule::Group);
+        assert_eq!(resolve(&["split=time", "time_column=when"]).unwrap().time_column.as_deref(), Some("when"));
+        assert_eq!(resolve(&["split=hash"]).unwrap().split, SplitRule::Hash);
+        for wrong in [&["split=group"][..], &["split=time", "group_column=a"], &["time_column=when"], &["split=random"]]
+        {
+            assert!(resolve(wrong).is_err(), "{wrong:?} was accepted");
+        }
+        let hint = resolve(&["split=group"]).unwrap_err().hint();
+        assert_eq!(hint.as_deref(), Some("`group_column` must be given if, and only if, `split` is `group`"));
     }
 
     #[test]
