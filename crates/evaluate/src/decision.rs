@@ -118,32 +118,32 @@ impl DecisionRule {
         &self.offsets
     }
 
-    /// Where each text has one class: moves row-major probabilities `[n, C]`, whose rows add up to one and still do so
-    /// afterwards.
+    /// Moves row-major probabilities `[n, C]`: rows that add up to one and still do so afterwards, or with `multi_label`
+    /// independent probabilities.
     ///
     /// # Panics
     /// When the numbers do not fill rows of `C` classes.
-    pub fn apply(&self, probabilities: &mut [f32]) {
-        for row in self.rows_of(probabilities) {
-            let moved = row.iter().zip(&self.offsets).map(|(&p, offset)| f64::from(p).max(0.0).ln() + offset);
-            let moved: Vec<f64> = moved.collect();
-            let top = moved.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let sum: f64 = moved.iter().map(|value| (value - top).exp()).sum();
-            row.iter_mut().zip(moved).for_each(|(p, value)| *p = ((value - top).exp() / sum) as f32);
+    pub fn apply(&self, probabilities: &mut [f32], multi_label: bool) {
+        let (numbers, classes) = (probabilities.len(), self.offsets.len());
+        assert!(numbers.is_multiple_of(classes), "{numbers} probabilities do not fill rows of {classes} classes");
+        for row in probabilities.chunks_exact_mut(classes) {
+            if multi_label { self.move_independent(row) } else { self.move_exclusive(row) }
         }
     }
 
-    /// Where a text has any number of labels: moves row-major independent probabilities `[n, C]`.
-    ///
-    /// # Panics
-    /// When the numbers do not fill rows of `C` classes.
-    pub fn apply_multi_label(&self, probabilities: &mut [f32]) {
-        for row in self.rows_of(probabilities) {
-            for (p, offset) in row.iter_mut().zip(&self.offsets) {
-                let old = f64::from(*p).clamp(0.0, 1.0);
-                let logit = (old / (1.0 - old)).ln() + offset;
-                *p = (1.0 / (1.0 + (-logit).exp())) as f32;
-            }
+    fn move_exclusive(&self, row: &mut [f32]) {
+        let moved = row.iter().zip(&self.offsets).map(|(&p, offset)| f64::from(p).max(0.0).ln() + offset);
+        let moved: Vec<f64> = moved.collect();
+        let top = moved.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = moved.iter().map(|value| (value - top).exp()).sum();
+        row.iter_mut().zip(moved).for_each(|(p, value)| *p = ((value - top).exp() / sum) as f32);
+    }
+
+    fn move_independent(&self, row: &mut [f32]) {
+        for (p, offset) in row.iter_mut().zip(&self.offsets) {
+            let old = f64::from(*p).clamp(0.0, 1.0);
+            let logit = (old / (1.0 - old)).ln() + offset;
+            *p = (1.0 / (1.0 + (-logit).exp())) as f32;
         }
     }
 
@@ -154,18 +154,8 @@ impl DecisionRule {
     pub fn applied(&self, predictions: &Predictions) -> Predictions {
         assert_eq!(predictions.classes(), self.offsets.len(), "a rule about other classes");
         let mut probabilities = predictions.probabilities().to_vec();
-        if predictions.is_multi_label() {
-            self.apply_multi_label(&mut probabilities);
-        } else {
-            self.apply(&mut probabilities);
-        }
+        self.apply(&mut probabilities, predictions.is_multi_label());
         predictions.with_probabilities(probabilities)
-    }
-
-    fn rows_of<'p>(&self, probabilities: &'p mut [f32]) -> std::slice::ChunksExactMut<'p, f32> {
-        let (numbers, classes) = (probabilities.len(), self.offsets.len());
-        assert!(numbers.is_multiple_of(classes), "{numbers} probabilities do not fill rows of {classes} classes");
-        probabilities.chunks_exact_mut(classes)
     }
 }
 
@@ -282,7 +272,7 @@ mod tests {
         // Odds of 3 to 1 from a training of 9 to 1 are odds of 1 to 3 from an even one.
         let even = DecisionRule::prior(&[90.0, 10.0], &[1.0, 1.0]).expect("shares");
         let mut row = [0.75, 0.25];
-        even.apply(&mut row);
+        even.apply(&mut row, false);
         assert!((row[0] - 0.25).abs() < 1e-7 && (row[1] - 0.75).abs() < 1e-7, "{row:?}");
         let same = DecisionRule::prior(&[0.2, 0.8], &[1.0, 4.0]).expect("shares");
         assert!(same.offsets().iter().all(|offset| offset.abs() < 1e-12), "{same:?}");
@@ -300,13 +290,13 @@ mod tests {
     #[test]
     fn certainties_and_huge_offsets_stay_probabilities() {
         let mut row = [1.0, 0.0, 0.0];
-        rule(&[-900.0, 900.0, 0.0]).apply(&mut row);
+        rule(&[-900.0, 900.0, 0.0]).apply(&mut row, false);
         assert_eq!(row, [1.0, 0.0, 0.0]);
         let mut row = [1e-30, 1.0];
-        rule(&[900.0, 0.0]).apply(&mut row);
+        rule(&[900.0, 0.0]).apply(&mut row, false);
         assert_eq!(row, [1.0, 0.0]);
         let mut labels = [0.0, 1.0, 0.5];
-        rule(&[900.0, -900.0, -900.0]).apply_multi_label(&mut labels);
+        rule(&[900.0, -900.0, -900.0]).apply(&mut labels, true);
         assert_eq!(labels, [0.0, 1.0, 0.0]);
     }
 
@@ -314,7 +304,7 @@ mod tests {
     fn a_threshold_moves_to_one_half() {
         // Odds of 1 to 4 times four are even.
         let mut labels = [0.2, 0.9];
-        rule(&[4.0_f64.ln(), 0.0]).apply_multi_label(&mut labels);
+        rule(&[4.0_f64.ln(), 0.0]).apply(&mut labels, true);
         assert!((labels[0] - 0.5).abs() < 1e-6 && (labels[1] - 0.9).abs() < 1e-6, "{labels:?}");
     }
 

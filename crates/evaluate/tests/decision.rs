@@ -44,7 +44,7 @@ fn golden() -> Golden {
 fn another_prior_is_a_naive_bayes_classifier_with_that_prior() {
     for case in golden().prior {
         let mut moved = case.probabilities.clone();
-        DecisionRule::prior(&case.training, &case.target).expect("shares").apply(&mut moved);
+        DecisionRule::prior(&case.training, &case.target).expect("shares").apply(&mut moved, false);
         for (ours, theirs) in moved.iter().zip(&case.expected) {
             assert!((ours - theirs).abs() < 1e-5, "{ours} against {theirs}");
         }
