@@ -11,6 +11,7 @@ pub mod features;
 pub mod labels;
 pub mod preparation;
 pub mod reader;
+pub mod sampling;
 pub mod split;
 pub mod tokenizer;
 pub mod writer;

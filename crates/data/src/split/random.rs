@@ -22,6 +22,11 @@ impl Random {
         Random { state: [split_mix(), split_mix(), split_mix(), split_mix()] }
     }
 
+    /// The stream that belongs to several numbers in their order, such as a seed, an epoch and a row.
+    pub fn of(keys: &[u64]) -> Random {
+        Random::new(keys.iter().fold(0, |seed, key| Random::new(seed ^ key).bits()))
+    }
+
     /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
         let state = &mut self.state;
@@ -39,6 +44,11 @@ impl Random {
     /// A number below `bound`, which must not be 0. The bias is below `bound / 2^64`.
     pub fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.bits()) * bound as u128) >> 64) as usize
+    }
+
+    /// A number from 0 to below 1, a multiple of 2⁻⁵³.
+    pub fn share(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 * 2.0_f64.powi(-53)
     }
 
     /// Puts items into a random order (Fisher and Yates).
@@ -60,6 +70,28 @@ mod tests {
         // The first output for the state 1, 2, 3, 4, from the authors' program.
         let mut random = Random { state: [1, 2, 3, 4] };
         assert_eq!([random.bits(), random.bits()], [41_943_041, 58_720_359]);
+    }
+
+    #[test]
+    fn streams_of_several_numbers_differ() {
+        let first = |keys: &[u64]| Random::of(keys).bits();
+        let all = [first(&[]), first(&[0]), first(&[0, 0]), first(&[0, 1]), first(&[1, 0]), first(&[1, 1])];
+        for (i, a) in all.iter().enumerate() {
+            assert!(all[..i].iter().all(|b| a != b), "{all:?}");
+        }
+    }
+
+    #[test]
+    fn shares_fill_the_unit_interval_evenly() {
+        let mut random = Random::new(5);
+        let mut tenths = [0; 10];
+        for _ in 0..10_000 {
+            let share = random.share();
+            assert!((0.0..1.0).contains(&share));
+            tenths[(share * 10.0) as usize] += 1;
+        }
+        // Five standard deviations of a binomial are 150.
+        assert!(tenths.iter().all(|&n| (850..1150).contains(&n)), "{tenths:?}");
     }
 
     #[test]
