@@ -1,5 +1,6 @@
 //! From files of labelled text to batches of token ids.
 
+pub mod augment;
 pub mod batching;
 pub mod cleaning;
 pub mod columns;
