@@ -39,6 +39,14 @@ pub enum ClassifyError {
         /// What is wrong.
         problem: String,
     },
+    /// The rule for decisions in `config.json` is none, or about other classes.
+    #[error("{}: the decision rule in `config.json` cannot be used: {problem}", folder.display())]
+    DecisionRule {
+        /// The model folder.
+        folder: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
 }
 
 impl ClassifyError {
@@ -49,6 +57,9 @@ impl ClassifyError {
             Self::Tokenizer(error) => error.hint(),
             Self::Source(error) => error.hint(),
             Self::Device(_) => None,
+            Self::DecisionRule { .. } => {
+                Some("take `decision` out of the entry `finetone` for the model's own probabilities".into())
+            }
             Self::VocabularyMismatch { .. } => {
                 Some("the tokenizer files and the weights belong to different models: copy both from one place".into())
             }

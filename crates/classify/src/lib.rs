@@ -17,7 +17,7 @@ pub use encoded::Encoded;
 pub use error::ClassifyError;
 pub use probabilities::{Forward, TOKEN_BUDGET, probabilities};
 pub use states::{States, Storage};
-pub use transformer::{TextLimit, TransformerClassifier, check_vocabulary, with_text_limit};
+pub use transformer::{TextLimit, TransformerClassifier, check_vocabulary, with_decision, with_text_limit};
 
 /// What a classifier said about some texts.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use finetone_backend::Backend;
 use finetone_data::tokenizer::{Keep, Limit, Tokenizer};
+use finetone_evaluate::DecisionRule;
 use finetone_model::checkpoint::{HeadImport, ModelFolder};
 use finetone_model::{Model, ModelConfig, Output};
 use serde_json::{Value, json};
@@ -16,6 +17,17 @@ pub type TextLimit = Limit;
 /// The entry of `config.json` that holds what Hugging Face has no word for.
 const OURS: &str = "finetone";
 
+/// Its entry for the rule that decisions are made by.
+const DECISION: &str = "decision";
+
+fn ours(config: &mut ModelConfig) -> &mut Value {
+    let ours = config.raw.entry(OURS).or_insert(Value::Null);
+    if !ours.is_object() {
+        *ours = json!({});
+    }
+    ours
+}
+
 /// Notes the limit in a configuration, so that prediction cuts texts as training did.
 pub fn with_text_limit(config: &mut ModelConfig, limit: TextLimit) {
     let keep = match limit.keep {
@@ -24,11 +36,31 @@ pub fn with_text_limit(config: &mut ModelConfig, limit: TextLimit) {
         Keep::HeadTail => "head+tail",
         Keep::Windows { .. } => "windows",
     };
-    let ours = config.raw.entry(OURS).or_insert_with(|| json!({}));
+    let ours = ours(config);
     ours["max_tokens"] = json!(limit.max_tokens);
     ours["keep"] = json!(keep);
     if let Keep::Windows { overlap } = limit.keep {
         ours["window_overlap"] = json!(overlap);
+    }
+}
+
+/// Notes the rule that decisions are made by in a configuration, or that there is none.
+pub fn with_decision(config: &mut ModelConfig, rule: Option<&DecisionRule>) {
+    let ours = ours(config);
+    match (rule, ours.as_object_mut()) {
+        (None, Some(ours)) => drop(ours.remove(DECISION)),
+        (rule, _) => ours[DECISION] = json!(rule),
+    }
+}
+
+/// The rule that a configuration notes, which must be about its classes.
+fn decision(config: &ModelConfig) -> Result<Option<DecisionRule>, String> {
+    let noted = config.raw.get(OURS).and_then(|ours| ours.get(DECISION)).cloned().unwrap_or_default();
+    let rule: Option<DecisionRule> = serde_json::from_value(noted).map_err(|error| error.to_string())?;
+    let classes = config.head.labels.len();
+    match rule.as_ref().map(|rule| rule.offsets().len()) {
+        Some(offsets) if offsets != classes => Err(format!("{offsets} offsets for {classes} classes")),
+        _ => Ok(rule),
     }
 }
 
@@ -53,6 +85,7 @@ pub struct TransformerClassifier<B: Backend> {
     model: Model<B>,
     tokenizer: Tokenizer,
     limit: TextLimit,
+    decision: Option<DecisionRule>,
     forward: Forward<B>,
 }
 
@@ -71,19 +104,26 @@ impl<B: Backend> TransformerClassifier<B> {
         });
         let ((model, _), tokenizer) = (loaded?, tokenizer?);
         check_vocabulary(folder, &tokenizer, &model.config)?;
-        Ok(Self::new(backend, model, tokenizer, token_budget))
+        let decision = decision(&model.config)
+            .map_err(|problem| ClassifyError::DecisionRule { folder: folder.to_owned(), problem })?;
+        Ok(Self { decision, ..Self::new(backend, model, tokenizer, token_budget) })
     }
 
-    /// Puts a model and its tokenizer together.
+    /// Puts a model and its tokenizer together; it answers with the model's own probabilities.
     pub fn new(backend: B, model: Model<B>, tokenizer: Tokenizer, token_budget: usize) -> Self {
         let limit = text_limit(&model.config, &tokenizer);
         let forward = Forward::new(&backend, &model, token_budget, limit.max_tokens);
-        Self { backend, model, tokenizer, limit, forward }
+        Self { backend, model, tokenizer, limit, decision: None, forward }
     }
 
     /// How texts are cut.
     pub fn limit(&self) -> TextLimit {
         self.limit
+    }
+
+    /// The rule that moves the model's probabilities, if it has one.
+    pub fn decision(&self) -> Option<&DecisionRule> {
+        self.decision.as_ref()
     }
 
     /// The model.
@@ -123,8 +163,11 @@ impl<B: Backend> Classifier for TransformerClassifier<B> {
         let truncated = encodings.iter().filter(|encoding| encoding.truncated).count();
         let ids: Vec<&[u32]> = encodings.iter().map(|encoding| encoding.ids.as_slice()).collect();
         let texts = Encoded { ids: &ids, limit: self.limit, states: None };
-        let probabilities = probabilities(&self.backend, &self.model, &mut self.forward, &texts);
+        let mut probabilities = probabilities(&self.backend, &self.model, &mut self.forward, &texts);
         self.backend.synchronize()?;
+        if let Some(rule) = &self.decision {
+            rule.apply(&mut probabilities, self.is_multi_label());
+        }
         Ok(Classified { probabilities, truncated })
     }
 }
