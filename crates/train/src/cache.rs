@@ -8,6 +8,7 @@ use finetone_classify::{States, Storage};
 use finetone_model::{Capacity, Model, ParamTable, Part};
 
 use crate::choices::{CacheUse, TrainingPrecision};
+use crate::epochs::Epochs;
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
 use crate::material::Rows;
@@ -27,15 +28,16 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// What is worth keeping by the settings: nothing where nothing at the bottom is frozen, or texts are seen only once.
+    /// What is worth keeping by the settings: nothing where nothing at the bottom is frozen, or
+    /// texts are seen only once.
     ///
     /// # Errors
-    /// The setting `on` with nothing frozen at the bottom.
+    /// The setting `on` with nothing frozen at the bottom, or with texts that are new in every epoch.
     fn wanted<B: Backend>(
         config: &RunConfig,
-        model: &Model<B>,
-        plan: &Plan,
+        (model, plan): (&Model<B>, &Plan),
         sets: [&Rows; 2],
+        epochs: &Epochs,
     ) -> Result<Option<Self>, TrainError> {
         let blocks = frozen_blocks(&model.table, model.config.num_hidden_layers);
         match config.cache {
@@ -47,7 +49,15 @@ impl Cache {
                         .into(),
                 });
             }
-            CacheUse::Auto if blocks == 0 || plan.steps <= plan.steps_per_epoch => return Ok(None),
+            CacheUse::On if epochs.have_copies() => {
+                return Err(TrainError::Setting {
+                    problem: "`cache=on`, but `augment` makes other texts in every epoch".into(),
+                    hint: "leave out one of them".into(),
+                });
+            }
+            CacheUse::Auto if blocks == 0 || plan.steps <= plan.steps_per_epoch || epochs.have_copies() => {
+                return Ok(None);
+            }
             CacheUse::Auto | CacheUse::On => {}
         }
         let storage = match config.precision {
@@ -64,16 +74,16 @@ impl Cache {
     /// Too little memory, or the setting `on` with nothing frozen at the bottom.
     pub fn decide<B: Backend>(
         config: &RunConfig,
-        model: &Model<B>,
-        plan: &Plan,
-        (train, validation): (&Rows, &Rows),
+        (model, plan): (&Model<B>, &Plan),
+        (train, validation, epochs): (&Rows, &Rows, &Epochs),
         listener: &mut dyn Listener,
     ) -> Result<Option<Self>, TrainError> {
-        let needed =
-            |cache: Option<Self>| memory::estimate(&model.config, &model.table, &batches(config, train, cache));
+        let needed = |cache: Option<Self>| {
+            memory::estimate(&model.config, &model.table, &batches(config, (train, epochs), cache))
+        };
         let free = memory::available();
         let mut notice = |message: String| listener.on(&TrainEvent::Notice { message });
-        let mut cache = Self::wanted(config, model, plan, [train, validation])?;
+        let mut cache = Self::wanted(config, (model, plan), [train, validation], epochs)?;
         if let Some(Self { blocks, bytes, .. }) = cache {
             let kept = format!("the output of the {blocks} frozen blocks for every text takes {}", memory::mib(bytes));
             if config.cache == CacheUse::Auto && free.is_some_and(|free| needed(cache) > free) {
@@ -99,12 +109,12 @@ impl Cache {
 }
 
 /// The largest batches of the run. The texts that are held out are about as long as those to train on.
-fn batches(config: &RunConfig, train: &Rows, cache: Option<Cache>) -> memory::Batches {
+fn batches(config: &RunConfig, (train, epochs): (&Rows, &Epochs), cache: Option<Cache>) -> memory::Batches {
     let from_block = cache.map_or(0, |cache| cache.blocks);
     let longest = train.lengths.iter().copied().max().unwrap_or(1);
     let measured = measured_tokens(config).max(longest);
     memory::Batches {
-        training: Capacity { from_block, ..largest_group(config, train) },
+        training: Capacity { from_block, ..largest_group(config, train, epochs) },
         // The test texts run through all blocks.
         measuring: (measured, measured).into(),
         memory: config.memory.into(),

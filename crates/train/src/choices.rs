@@ -153,3 +153,31 @@ pub enum WeightRule {
     /// [Cui et al. 2019](https://arxiv.org/abs/1901.05555), with `effective_beta` for β.
     EffectiveNumber,
 }
+
+/// Which rows an epoch takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SamplingRule {
+    /// Every row once.
+    #[default]
+    None,
+    /// Draws with replacement, by weights from class and length.
+    Weighted,
+    /// Rows of small classes are repeated.
+    Oversample,
+    /// Rows of large classes are left out, other ones in each epoch.
+    Undersample,
+}
+
+/// How a decision is read from probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// As they are: the most probable class, or every label from one half on.
+    #[default]
+    Argmax,
+    /// As if all classes were equally frequent.
+    UniformPrior,
+    /// With offsets that make the metric best on the validation texts.
+    Fitted,
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use finetone_backend::Backend;
-use finetone_classify::ClassifyError;
+use finetone_classify::{ClassifyError, with_decision};
 use finetone_data::tokenizer::{Limit, MOST_WINDOWS, Tokenizer};
 use finetone_evaluate::{Curve, Metric, NamedEvaluation, Predictions, Section};
 use finetone_model::{Model, checkpoint};
@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache::Cache;
 use crate::choices::CacheUse;
+use crate::decide;
+use crate::epochs::{Course, Epochs};
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
 use crate::material::{Rows, Texts};
@@ -131,7 +133,9 @@ impl Encoded {
 struct Prepared<B: Backend> {
     model: Model<B>,
     tokenizer: Tokenizer,
+    limit: Limit,
     rows: Encoded,
+    epochs: Epochs,
     plan: Plan,
     metric: Metric,
     objective: Objective,
@@ -150,20 +154,21 @@ pub(crate) fn fit<B: Backend>(
     surroundings: &mut Surroundings<'_>,
 ) -> Result<Outcome<Fit>, TrainError> {
     let start = Instant::now();
-    let Prepared { model, tokenizer, mut rows, plan, metric, objective, cache } =
+    let Prepared { model, tokenizer, limit, mut rows, epochs, plan, metric, objective, cache } =
         prepare(backend, config, texts, surroundings)?;
+    let seen = decide::shares_seen(&epochs, &objective, texts.labels.len());
     let mut recorder = CurveRecorder::open(&place.folder, surroundings.listener);
     place.make(CacheUse::decided(cache.is_some()))?;
     if let Some(cache) = cache {
         cache.fill(backend, config, &model, [&mut rows.train, &mut rows.validation]);
     }
     let store = Store::new(&place.folder);
-    let mut trainer = Trainer::new(backend, config, model, (plan, metric, objective), &rows.train);
+    let mut trainer = Trainer::new(backend, config, model, (plan, metric, objective), (&rows.train, &epochs));
     trainer.restore(&store)?;
     recorder.on(&started_event(&trainer, texts, &rows, place));
     let from = (trainer.progress.step, trainer.progress.num_tokens);
-    if trainer.train((&rows.train, &rows.validation), &store, surroundings.control, &mut recorder)? == End::Interrupted
-    {
+    let course = Course { epochs: &epochs, train: &rows.train, tokenizer: &tokenizer, limit };
+    if trainer.train((&course, &rows.validation), &store, surroundings.control, &mut recorder)? == End::Interrupted {
         return Ok(Outcome::Interrupted { step: trainer.progress.step });
     }
     let seconds = start.elapsed().as_secs_f64();
@@ -172,12 +177,17 @@ pub(crate) fn fit<B: Backend>(
         store.load_best(backend, &mut trainer.model, best.step)?;
     }
     let said = |rows: &Rows| trainer.probabilities(rows, &mut trainer.forward(rows));
-    let sets: Vec<_> = rows.measured().into_iter().map(|(name, rows)| (name.to_owned(), said(rows))).collect();
+    let mut sets: Vec<_> = rows.measured().into_iter().map(|(name, rows)| (name.to_owned(), said(rows))).collect();
+    let rule = decide::rule(config, texts, &seen, &sets, &mut recorder)?;
+    if let Some(rule) = &rule {
+        sets.iter_mut().for_each(|(_, probabilities)| rule.apply(probabilities, texts.multi_label));
+    }
+    with_decision(&mut trainer.model.config, rule.as_ref());
     let measured = Measured::new(texts, &sets)?;
     if place.keeps_model {
         save_model(backend, &trainer.model, &tokenizer, &place.folder)?;
     }
-    recorder.on(&finished_event(&trainer, &measured, from.0, (seconds, rows.train.len())));
+    recorder.on(&finished_event(&trainer, &measured, from.0, (seconds, epochs.rows())));
     let tokens_per_second = (trainer.progress.num_tokens - from.1) as f64 / seconds;
     let fitted = Fitted::new(&trainer, sets, (seconds, tokens_per_second), recorder.curves());
     let truncated = rows.train.truncated + rows.test.truncated;
@@ -198,10 +208,15 @@ fn prepare<B: Backend>(
     let rows = Encoded::new(texts, &tokenizer, &limit);
     check_size(&rows.train)?;
     tell_truncation(&rows.train, *listener);
-    let plan = Plan::new(config, rows.train.len());
-    let cache = Cache::decide(config, &model, &plan, (&rows.train, &rows.validation), *listener)?;
+    let epochs = Epochs::new(config, texts)?;
+    if let Some(message) = epochs.notice(&texts.labels) {
+        listener.on(&TrainEvent::Notice { message });
+    }
+    decide::check(config, texts)?;
+    let plan = Plan::new(config, epochs.rows());
+    let cache = Cache::decide(config, (&model, &plan), (&rows.train, &rows.validation, &epochs), *listener)?;
     let objective = Objective::new(config, model.config.head.output, &texts.labels, &texts.class_counts())?;
-    Ok(Prepared { model, tokenizer, rows, plan, metric, objective, cache })
+    Ok(Prepared { model, tokenizer, limit, rows, epochs, plan, metric, objective, cache })
 }
 
 impl Place {

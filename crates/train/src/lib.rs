@@ -6,6 +6,8 @@
 mod cache;
 mod choices;
 mod compare;
+mod decide;
+mod epochs;
 pub mod error;
 pub mod events;
 mod fit;
@@ -28,7 +30,8 @@ mod trainer;
 mod trial;
 
 pub use choices::{
-    CacheUse, ClassWeights, MemoryUse, OutputKind, Schedule, SplitRule, TrainingPrecision, Truncation, WeightRule,
+    CacheUse, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule, TrainingPrecision,
+    Truncation, WeightRule,
 };
 pub use compare::{Contestant, compare_on_file};
 pub use error::TrainError;

@@ -38,6 +38,7 @@ pub struct Texts {
 }
 
 /// Encoded texts with their targets.
+#[derive(Clone)]
 pub struct Rows {
     /// Token ids of each text.
     pub ids: Vec<Vec<u32>>,
@@ -240,6 +241,17 @@ impl Rows {
     /// Number of sequences of each text.
     pub fn sequences(&self) -> impl Iterator<Item = usize> {
         self.ids.iter().map(|ids| self.limit.sequences(ids).len())
+    }
+
+    /// These texts, and others behind them, which are cut in the same way.
+    pub fn followed_by(&self, others: Self) -> Self {
+        let mut both = self.clone();
+        both.ids.extend(others.ids);
+        both.lengths.extend(others.lengths);
+        both.targets.extend(others.targets);
+        both.lines.extend(others.lines);
+        both.truncated += others.truncated;
+        both
     }
 
     /// Number of texts.

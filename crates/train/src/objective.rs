@@ -1,5 +1,7 @@
 //! From classes to what the loss compares the logits with.
 
+use std::collections::BTreeMap;
+
 use finetone_backend::{Loss, Targets};
 use finetone_data::{LabelSet, Target};
 use finetone_model::Output;
@@ -37,6 +39,11 @@ impl Objective {
             normaliser: 1.0,
         };
         Ok(Self { output, loss, classes: Vec::new(), binary: Vec::new() })
+    }
+
+    /// How much each class weighs in the loss.
+    pub fn class_weights(&self) -> Option<&[f64]> {
+        self.loss.class_weights.as_deref()
     }
 
     /// What the losses of these texts are divided by to give their mean: as PyTorch's reductions, the sum of the texts'
@@ -78,17 +85,23 @@ impl Objective {
 fn class_weights(config: &RunConfig, labels: &LabelSet, counts: &[usize]) -> Result<Option<Vec<f64>>, TrainError> {
     match &config.class_weights {
         ClassWeights::Named(rule) => Ok(by_rule(*rule, config.effective_beta, counts)),
-        ClassWeights::Given(weights) => {
-            if let Some(unknown) = weights.keys().find(|name| labels.class(name).is_none()) {
-                return Err(TrainError::Setting {
-                    problem: format!("`class_weights` names `{unknown}`, which is not in the label set"),
-                    hint: format!("known labels: {}", labels.listing()),
-                });
-            }
-            let of = |name: &String| weights.iter().find(|(given, _)| labels.class(given) == labels.class(name));
-            Ok(Some(labels.names().iter().map(|name| of(name).map_or(1.0, |(_, weight)| *weight)).collect()))
-        }
+        ClassWeights::Given(weights) => by_label("class_weights", weights, labels).map(Some),
     }
+}
+
+/// The numbers that a setting gives to labels, in the order of the classes; 1 for a label that it does not name.
+///
+/// # Errors
+/// A name that is no label.
+pub fn by_label(setting: &str, given: &BTreeMap<String, f64>, labels: &LabelSet) -> Result<Vec<f64>, TrainError> {
+    if let Some(unknown) = given.keys().find(|name| labels.class(name).is_none()) {
+        return Err(TrainError::Setting {
+            problem: format!("`{setting}` names `{unknown}`, which is not in the label set"),
+            hint: format!("known labels: {}", labels.listing()),
+        });
+    }
+    let of = |name: &String| given.iter().find(|(given, _)| labels.class(given) == labels.class(name));
+    Ok(labels.names().iter().map(|name| of(name).map_or(1.0, |(_, number)| *number)).collect())
 }
 
 /// Weights by how many rows each class has, with a mean of 1 over the rows; `None` for a plain loss. A class without rows

@@ -8,6 +8,7 @@ use finetone_classify::hub::{HubConfig, HubProgress};
 use finetone_data::Checkup;
 use finetone_evaluate::{CrossValidation, Evaluation, Repeats, Report};
 
+use crate::epochs::Epochs;
 use crate::error::TrainError;
 use crate::events::Listener;
 use crate::fit::{Fit, Place, fit};
@@ -156,7 +157,7 @@ fn execute<B: Backend>(
 ) -> Result<Outcome, TrainError> {
     let texts = Texts::read(config, surroundings.checkup, surroundings.listener)?;
     // A resumed run keeps the number of epochs, whatever is usual by then.
-    let epochs = Plan::new(config, texts.train.len()).epochs;
+    let epochs = Plan::new(config, Epochs::new(config, &texts)?.rows()).epochs;
     let config = &RunConfig { epochs: Some(epochs), ..config.clone() };
     let settings = (folder.join("run.toml"), config.clone());
     let place = Place { folder: folder.to_owned(), settings, keeps_model: true };

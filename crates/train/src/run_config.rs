@@ -1,11 +1,14 @@
 //! Every setting of a run: complete, checked, and saved with the run as `run.toml`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use finetone_data::augment::Change;
 use serde::{Deserialize, Serialize};
 
 use crate::choices::{
-    CacheUse, ClassWeights, MemoryUse, OutputKind, Schedule, SplitRule, TrainingPrecision, Truncation, WeightRule,
+    CacheUse, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule, TrainingPrecision,
+    Truncation, WeightRule,
 };
 use crate::error::TrainError;
 
@@ -101,6 +104,34 @@ pub struct RunConfig {
     pub effective_beta: f64,
     /// Focal exponent; 0 for the plain loss.
     pub focal_gamma: f64,
+    /// Which rows an epoch takes.
+    pub sampling: SamplingRule,
+    /// Weighted: a row is drawn in proportion to the rows of its class to the power of minus this; 1 makes classes equally
+    /// likely, 0.5 goes half way.
+    pub sampling_power: f64,
+    /// Weighted: times the words of the text to this power.
+    pub length_power: f64,
+    /// Weighted: times the words of the customer to this power, where the text is a conversation.
+    pub customer_length_power: f64,
+    /// Weighted: times a factor for each label by its name; 1 for a label that is not named.
+    pub class_factors: BTreeMap<String, f64>,
+    /// Weighted: draws in an epoch; as many as there are training texts if not given.
+    pub epoch_rows: Option<usize>,
+    /// Oversampling: the share of the largest class that every class is brought to. Undersampling: the most rows of a class,
+    /// as a multiple of the smallest.
+    pub sampling_ratio: f64,
+    /// The changes by which copies of texts of rare classes are made; none for no copies.
+    pub augment: Vec<Change>,
+    /// A class is rare if it has less than this share of the rows of the largest.
+    pub augment_below: f64,
+    /// Copies of each text of a rare class, in each epoch.
+    pub augment_copies: usize,
+    /// Instead: as many copies as bring a rare class to this share of the largest.
+    pub augment_share: Option<f64>,
+    /// Share of the words that a copy deletes or swaps.
+    pub augment_words: f64,
+    /// How a decision is read from the probabilities of the finished model.
+    pub decision: Decision,
     /// What is not trained: `embeddings`, a number of blocks from the input (`4`), or patterns of parameter names with `*`.
     pub freeze: Vec<String>,
     /// Whether the output of the blocks that `freeze` holds from the input on is computed once for each text and kept. There
@@ -168,6 +199,19 @@ impl Default for RunConfig {
             class_weights: ClassWeights::Named(WeightRule::None),
             effective_beta: 0.999,
             focal_gamma: 0.0,
+            sampling: SamplingRule::default(),
+            sampling_power: 1.0,
+            length_power: 0.0,
+            customer_length_power: 0.0,
+            class_factors: BTreeMap::new(),
+            epoch_rows: None,
+            sampling_ratio: 1.0,
+            augment: Vec::new(),
+            augment_below: 0.5,
+            augment_copies: 1,
+            augment_share: None,
+            augment_words: 0.1,
+            decision: Decision::default(),
             freeze: Vec::new(),
             cache: CacheUse::default(),
             eval_every: None,
@@ -239,12 +283,64 @@ impl RunConfig {
             (self.repeats == 1 || self.folds.is_some(), "repeats", "1 without `folds`"),
             (self.seeds > 0, "seeds", "at least 1"),
         ];
-        match checks.into_iter().find(|(fine, ..)| !fine) {
+        match checks.into_iter().chain(self.balance_checks()).find(|(fine, ..)| !fine) {
             Some((_, key, wanted)) => Err(TrainError::Setting {
                 problem: format!("setting `{key}` is out of range"),
                 hint: format!("`{key}` must be {wanted}"),
             }),
             None => Ok(()),
+        }
+    }
+
+    /// Whether each setting about rare classes is in its range, and has something to act on.
+    fn balance_checks(&self) -> [(bool, &'static str, &'static str); 17] {
+        let weighted = self.sampling == SamplingRule::Weighted;
+        let power = |value: f64, least: f64| (least..=10.0).contains(&value);
+        let single = self.multi_label.is_none();
+        let only_weighted = "left out unless `sampling` is `weighted`";
+        [
+            (single || self.sampling == SamplingRule::None, "sampling", "`none` where a text has several labels"),
+            (single || self.augment.is_empty(), "augment", "empty where a text has several labels"),
+            (single || self.decision != Decision::UniformPrior, "decision", "`argmax` or `fitted` with several labels"),
+            (power(self.sampling_power, 0.0), "sampling_power", "a number from 0 to 10"),
+            (weighted || self.sampling_power == 1.0, "sampling_power", only_weighted),
+            (power(self.length_power, -10.0), "length_power", "a number from -10 to 10"),
+            (weighted || self.length_power == 0.0, "length_power", only_weighted),
+            (power(self.customer_length_power, -10.0), "customer_length_power", "a number from -10 to 10"),
+            (weighted || self.customer_length_power == 0.0, "customer_length_power", only_weighted),
+            (
+                self.class_factors.values().all(|factor| (1e-6..=1e6).contains(factor)),
+                "class_factors",
+                "from 1e-6 to 1e6",
+            ),
+            (self.class_factors.is_empty() || weighted, "class_factors", only_weighted),
+            (
+                self.epoch_rows.is_none_or(|rows| rows > 0 && weighted),
+                "epoch_rows",
+                "at least 1, and left out unless `sampling` is `weighted`",
+            ),
+            (
+                self.ratio_fits(),
+                "sampling_ratio",
+                "a share up to 1 to oversample, a multiple from 1 to undersample, else 1",
+            ),
+            ((0.0..=1.0).contains(&self.augment_below), "augment_below", "a share from 0 to 1"),
+            ((1..=1000).contains(&self.augment_copies), "augment_copies", "from 1 to 1000"),
+            (
+                self.augment_share.is_none_or(|share| (0.0..=1.0).contains(&share)),
+                "augment_share",
+                "a share from 0 to 1",
+            ),
+            ((0.0..1.0).contains(&self.augment_words), "augment_words", "a share from 0 to below 1"),
+        ]
+    }
+
+    fn ratio_fits(&self) -> bool {
+        let ratio = self.sampling_ratio;
+        match self.sampling {
+            SamplingRule::Oversample => ratio > 0.0 && ratio <= 1.0,
+            SamplingRule::Undersample => ratio >= 1.0 && ratio.is_finite(),
+            SamplingRule::None | SamplingRule::Weighted => ratio == 1.0,
         }
     }
 }

@@ -128,6 +128,8 @@ fn known_keys() -> Vec<String> {
         head_dropout: Some(0.0),
         epochs: Some(1.0),
         max_steps: Some(1),
+        epoch_rows: Some(1),
+        augment_share: Some(0.5),
         eval_every: Some(1),
         early_stopping: Some(1),
         folds: Some(2),
@@ -139,7 +141,8 @@ fn known_keys() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::choices::{ClassWeights, SplitRule, TrainingPrecision, WeightRule};
+    use crate::choices::{ClassWeights, Decision, SamplingRule, SplitRule, TrainingPrecision, WeightRule};
+    use finetone_data::augment::Change;
 
     fn resolve(assignments: &[&str]) -> Result<RunConfig, TrainError> {
         let mut file = RunFile::default();
@@ -203,6 +206,42 @@ mod tests {
         }
         let hint = resolve(&["split=group"]).unwrap_err().hint();
         assert_eq!(hint.as_deref(), Some("`group_column` must be given if, and only if, `split` is `group`"));
+    }
+
+    #[test]
+    fn settings_about_rare_classes_are_parsed_and_their_ranges_kept() {
+        let config = resolve(&[
+            "sampling=weighted",
+            "class_factors={ good = 2 }",
+            "epoch_rows=500",
+            "augment=[\"delete\", \"agent\"]",
+            "augment_share=0.3",
+            "decision=uniform-prior",
+        ])
+        .unwrap();
+        assert_eq!((config.sampling, config.class_factors["good"]), (SamplingRule::Weighted, 2.0));
+        assert_eq!((config.epoch_rows, config.augment_share), (Some(500), Some(0.3)));
+        assert_eq!(
+            (config.augment.as_slice(), config.decision),
+            (&[Change::Delete, Change::Agent][..], Decision::UniformPrior)
+        );
+        let again: RunConfig = toml::from_str(&config.to_toml()).unwrap();
+        assert_eq!(config, again);
+        let wrong: [&[&str]; 10] = [
+            &["epoch_rows=500"],
+            &["sampling=weighted", "epoch_rows=0"],
+            &["class_factors={ good = 2 }"],
+            &["sampling=weighted", "class_factors={ good = 0 }"],
+            &["sampling=oversample", "sampling_ratio=2"],
+            &["sampling=undersample", "sampling_ratio=0.5"],
+            &["sampling=weighted", "sampling_power=nan"],
+            &["sampling=oversample", "multi_label=|"],
+            &["augment=[\"shuffle\"]"],
+            &["augment_copies=0"],
+        ];
+        for settings in wrong {
+            assert!(resolve(settings).is_err(), "{settings:?} was accepted");
+        }
     }
 
     #[test]

@@ -10,10 +10,11 @@ use std::time::Instant;
 
 use finetone_backend::{AdamW, Backend, Real};
 use finetone_classify::{Forward, probabilities};
-use finetone_data::batching::{epoch_order, micro_batches};
+use finetone_data::batching::micro_batches;
 use finetone_evaluate::Metric;
 use finetone_model::{Capacity, DropoutKey, Gradients, Model, Moments, Output, PackedBatch, Workspace};
 
+use crate::epochs::{Course, Epochs};
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
 use crate::groups::rate_and_decay;
@@ -70,9 +71,9 @@ impl<'a, B: Backend> Trainer<'a, B> {
         config: &'a RunConfig,
         model: Model<B>,
         (plan, metric, objective): (Plan, Metric, Objective),
-        train: &Rows,
+        (train, epochs): (&Rows, &Epochs),
     ) -> Self {
-        let capacity = largest_group(config, train);
+        let capacity = largest_group(config, train, epochs);
         Self {
             backend,
             config,
@@ -108,7 +109,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
     /// A loss or gradient that is no number, a checkpoint that cannot be written, a device that failed.
     pub fn train(
         &mut self,
-        (train, validation): (&Rows, &Rows),
+        (course, validation): (&Course<'_>, &Rows),
         store: &Store,
         control: &Control,
         listener: &mut dyn Listener,
@@ -117,15 +118,9 @@ impl<'a, B: Backend> Trainer<'a, B> {
         while self.progress.step < self.plan.steps && !self.out_of_patience() {
             let epoch = self.progress.step / self.plan.steps_per_epoch;
             let done = self.progress.step % self.plan.steps_per_epoch;
-            let order = epoch_order(
-                &train.lengths,
-                self.config.step_size(),
-                self.config.group_by_length,
-                self.config.seed,
-                epoch,
-            );
-            for batch in order.iter().skip(done as usize) {
-                self.step_and_tell(train, batch, listener)?;
+            let (train, batches) = course.epoch(self.config, epoch);
+            for batch in batches.iter().skip(done as usize) {
+                self.step_and_tell(&train, batch, listener)?;
                 let step = self.progress.step;
                 let stop = control.stop.load(Ordering::Relaxed) && step < self.plan.steps;
                 if self.plan.evaluates_after(step) {
@@ -309,12 +304,18 @@ pub fn measured_tokens(config: &RunConfig) -> usize {
 
 /// The most tokens that are computed at a time, and the most sequences: the budget, or less where no batch has as many, or
 /// more for a text that alone is longer.
-pub fn largest_group(config: &RunConfig, train: &Rows) -> Capacity {
-    let longest = train.lengths.iter().copied().max().unwrap_or(1);
+pub fn largest_group(config: &RunConfig, train: &Rows, epochs: &Epochs) -> Capacity {
     let largest_batch = |mut numbers: Vec<usize>| -> usize {
-        numbers.sort_unstable_by(|a, b| b.cmp(a));
-        numbers.iter().take(config.step_size()).sum()
+        let step = config.step_size().min(epochs.rows());
+        if epochs.are_plain() {
+            numbers.sort_unstable_by(|a, b| b.cmp(a));
+            numbers.iter().take(step).sum()
+        } else {
+            // A text may be drawn more than once for a batch, and a copy is at most as long as the longest text.
+            numbers.iter().copied().max().unwrap_or(1).saturating_mul(step)
+        }
     };
+    let longest = train.lengths.iter().copied().max().unwrap_or(1);
     let tokens = config.token_budget.min(largest_batch(train.lengths.clone())).max(longest);
     let sequences = largest_batch(train.sequences().collect()).min(tokens);
     Capacity { tokens, sequences, from_block: train.encoded().from_block() }

@@ -1,103 +1,22 @@
 //! A run as a black box: it learns, it resumes with the same bits, and it stops where it must.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+mod workbench;
 
-use finetone_backend_cpu::{Cpu, CpuOptions};
-use finetone_classify::hub::HubConfig;
+use std::path::Path;
+
 use finetone_classify::{Classifier, TransformerClassifier};
-use finetone_train::{CacheUse, Control, Listener, Outcome, RunConfig, RunFile, Surroundings, TrainError, TrainEvent};
+use finetone_train::{CacheUse, Control, Outcome, TrainError, TrainEvent};
+use workbench::{Recorder, config, cpu, run, weights, write_data};
 
-const GOOD: [&str; 8] =
-    ["lovely", "delightful", "superb", "splendid", "charming", "excellent", "wonderful", "brilliant"];
-const BAD: [&str; 8] = ["dreadful", "awful", "horrid", "shabby", "broken", "useless", "terrible", "miserable"];
-const THINGS: [&str; 10] = ["lamp", "chair", "kettle", "phone", "jacket", "tent", "clock", "bike", "pan", "radio"];
-
-/// Rows whose label is a word of the text: what any working model learns.
-fn write_data(folder: &Path, rows: usize) -> PathBuf {
-    let path = folder.join("data.csv");
-    let mut text = String::from("text,label\n");
-    for i in 0..rows {
-        let (words, label) = if i % 2 == 0 { (GOOD, "good") } else { (BAD, "bad") };
-        let thing = THINGS[i / 2 % 10];
-        let ending = ["after a week", "", "and my sister says so too", "in every way, I must say"][i / 3 % 4];
-        text.push_str(&format!("\"the {thing} number {i} is {} {ending}\",{label}\n", words[i / 2 % 8]));
-    }
-    fs::write(&path, text).unwrap();
-    path
+fn losses(recorder: &Recorder) -> Vec<f64> {
+    let loss = |event: &TrainEvent| if let TrainEvent::Step { loss, .. } = event { Some(*loss) } else { None };
+    recorder.events.iter().filter_map(loss).collect()
 }
 
-/// A very small BERT, as a configuration to start from scratch.
-fn write_config(folder: &Path) -> PathBuf {
-    let path = folder.join("micro.json");
-    let text = r#"{"model_type": "bert", "vocab_size": 400, "hidden_size": 32, "num_hidden_layers": 2,
-        "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64}"#;
-    fs::write(&path, text).unwrap();
-    path
-}
-
-fn config(folder: &Path, rows: usize, settings: &[&str]) -> RunConfig {
-    let mut file = RunFile::default();
-    file.set("train", write_data(folder, rows).to_string_lossy().into_owned());
-    file.set("model", write_config(folder).to_string_lossy().into_owned());
-    for setting in settings {
-        file.assign(setting).unwrap();
-    }
-    file.resolve().unwrap()
-}
-
-#[derive(Default)]
-struct Recorder {
-    events: Vec<TrainEvent>,
-    stop_at: Option<(u64, Control)>,
-}
-
-impl Listener for Recorder {
-    fn on(&mut self, event: &TrainEvent) {
-        if let (TrainEvent::Step { step, .. }, Some((stop, control))) = (event, &self.stop_at)
-            && step == stop
-        {
-            control.stop.store(true, Ordering::Relaxed);
-        }
-        self.events.push(event.clone());
-    }
-}
-
-impl Recorder {
-    fn losses(&self) -> Vec<f64> {
-        let loss = |event: &TrainEvent| if let TrainEvent::Step { loss, .. } = event { Some(*loss) } else { None };
-        self.events.iter().filter_map(loss).collect()
-    }
-
-    /// How many notices have these words.
-    fn notices(&self, words: &str) -> usize {
-        let has = |event: &&TrainEvent| matches!(event, TrainEvent::Notice { message } if message.contains(words));
-        self.events.iter().filter(has).count()
-    }
-}
-
-fn offline() -> HubConfig {
-    HubConfig { offline: true, ..HubConfig::from_variables(|_| None, None) }
-}
-
-fn cpu(threads: usize) -> Cpu {
-    Cpu::new(CpuOptions { threads: Some(threads), ..CpuOptions::default() }).unwrap()
-}
-
-fn run(backend: &Cpu, config: &RunConfig, folder: &Path, recorder: &mut Recorder) -> Result<Outcome, TrainError> {
-    let control = recorder.stop_at.as_ref().map(|(_, control)| control.clone()).unwrap_or_default();
-    let surroundings =
-        Surroundings { hub: &offline(), download: &mut (), control: &control, listener: recorder, checkup: None };
-    if folder.join("run.toml").exists() {
-        finetone_train::resume(backend, folder, surroundings)
-    } else {
-        finetone_train::train(backend, config, folder, surroundings)
-    }
-}
-
-fn weights(folder: &Path) -> Vec<u8> {
-    fs::read(folder.join("model/model.safetensors")).unwrap()
+/// How many notices have these words.
+fn notices(recorder: &Recorder, words: &str) -> usize {
+    let has = |event: &&TrainEvent| matches!(event, TrainEvent::Notice { message } if message.contains(words));
+    recorder.events.iter().filter(has).count()
 }
 
 #[test]
@@ -130,7 +49,7 @@ fn thirty_two_rows_are_learnt_by_heart() {
     let config = config(folder.path(), 32, &settings);
     let mut recorder = Recorder::default();
     run(&cpu(1), &config, &folder.path().join("run"), &mut recorder).unwrap();
-    let last = *recorder.losses().last().unwrap();
+    let last = *losses(&recorder).last().unwrap();
     assert!(last < 0.02, "the last loss is {last}");
 }
 
@@ -154,14 +73,14 @@ fn a_stopped_run_goes_on_with_the_same_bits_and_with_any_number_of_threads() {
 #[test]
 fn a_smaller_token_budget_changes_nothing_but_rounding() {
     let folder = tempfile::tempdir().unwrap();
-    let losses = |name: &str, budget: &str| {
+    let losses_of = |name: &str, budget: &str| {
         let settings = ["epochs=2", "batch_size=16", "dropout=0", "head_dropout=0", "class_weights=balanced", budget];
         let config = config(folder.path(), 90, &settings);
         let mut recorder = Recorder::default();
         run(&cpu(2), &config, &folder.path().join(name), &mut recorder).unwrap();
-        recorder.losses()
+        losses(&recorder)
     };
-    let (whole, parts) = (losses("whole", "token_budget=4096"), losses("parts", "token_budget=40"));
+    let (whole, parts) = (losses_of("whole", "token_budget=4096"), losses_of("parts", "token_budget=40"));
     assert_eq!(whole.len(), parts.len());
     for (a, b) in whole.iter().zip(&parts) {
         assert!((a - b).abs() < 1e-5 * a.abs().max(1.0), "{a} against {b}");
@@ -244,7 +163,7 @@ fn kept_output_of_frozen_blocks_changes_no_bit() {
             let run_folder = folder.path().join(format!("{cache}-{i}"));
             let mut recorder = Recorder::default();
             run(&cpu(2), &config(folder.path(), 90, &settings), &run_folder, &mut recorder).unwrap();
-            (recorder.losses(), weights(&run_folder), recorder.notices("computed once and kept"))
+            (losses(&recorder), weights(&run_folder), notices(&recorder, "computed once and kept"))
         };
         let (kept, computed) = (outcome("cache=auto"), outcome("cache=off"));
         assert_eq!(kept.0, computed.0, "{variant:?}");

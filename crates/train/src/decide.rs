@@ -1,0 +1,93 @@
+//! How a finished model's probabilities become decisions: the rule that goes with it.
+
+use finetone_evaluate::{DecisionRule, Metric};
+
+use crate::choices::Decision;
+use crate::epochs::Epochs;
+use crate::error::TrainError;
+use crate::events::{Listener, TrainEvent};
+use crate::material::Texts;
+use crate::objective::Objective;
+use crate::run_config::RunConfig;
+
+/// The share of each class as the loss saw it: its rows in an epoch, times its weight.
+pub fn shares_seen(epochs: &Epochs, objective: &Objective, classes: usize) -> Vec<f64> {
+    let mut rows = epochs.class_rows(classes);
+    if let Some(weights) = objective.class_weights() {
+        rows.iter_mut().zip(weights).for_each(|(rows, weight)| *rows *= weight);
+    }
+    let sum: f64 = rows.iter().sum();
+    rows.iter().map(|rows| rows / sum).collect()
+}
+
+/// Refuses a rule that has nothing to go by, before any training has been paid for.
+///
+/// # Errors
+/// A fitted decision without validation texts, another prior with a class that no training text has.
+pub fn check(config: &RunConfig, texts: &Texts) -> Result<(), TrainError> {
+    if config.decision == Decision::Fitted && texts.validation.is_empty() {
+        return Err(TrainError::TooFew {
+            problem: "`decision=fitted` needs validation texts".into(),
+            hint: "hold some out (`--set validation_fraction=0.1`), give a file (`--validation`), or take \
+                   `decision=uniform-prior`, which needs none"
+                .into(),
+        });
+    }
+    let unseen = texts.class_counts().iter().position(|&rows| rows == 0);
+    if let (Decision::UniformPrior, Some(class)) = (config.decision, unseen) {
+        return Err(TrainError::TooFew {
+            problem: format!("`decision=uniform-prior`, but no training text is `{}`", texts.labels.name(class)),
+            hint: "add texts of this class, or leave it out".into(),
+        });
+    }
+    Ok(())
+}
+
+/// The rule that the settings ask for. `seen` are the class shares of training, `sets` what the model says about each set
+/// of texts.
+///
+/// # Errors
+/// A metric without a value on the validation texts.
+pub fn rule(
+    config: &RunConfig,
+    texts: &Texts,
+    seen: &[f64],
+    sets: &[(String, Vec<f32>)],
+    listener: &mut dyn Listener,
+) -> Result<Option<DecisionRule>, TrainError> {
+    let (rule, message) = match config.decision {
+        Decision::Argmax => return Ok(None),
+        Decision::UniformPrior => {
+            let rule = DecisionRule::prior(seen, &vec![1.0; seen.len()])?;
+            let message = format!("decisions are made as if all classes were equally frequent: {}", told(&rule, texts));
+            (rule, message)
+        }
+        Decision::Fitted => fitted(config, texts, sets)?,
+    };
+    listener.on(&TrainEvent::Notice { message });
+    Ok(Some(rule))
+}
+
+fn fitted(
+    config: &RunConfig,
+    texts: &Texts,
+    sets: &[(String, Vec<f32>)],
+) -> Result<(DecisionRule, String), TrainError> {
+    let said = sets.iter().find(|(name, _)| name == "validation").map(|(_, said)| said.clone()).unwrap_or_default();
+    let predictions = texts.judged(&texts.validation, said)?;
+    let metric: Metric = config.metric.parse()?;
+    let rule = DecisionRule::fit(&predictions, &metric)?;
+    let (before, after) = (metric.compute(&predictions)?, metric.compute(&rule.applied(&predictions))?);
+    let (rows, told) = (predictions.rows(), told(&rule, texts));
+    let message = format!(
+        "decisions are fitted on the {rows} validation texts: {told}; {metric} there from {before:.4} to {after:.4}, \
+         which says little about other texts"
+    );
+    Ok((rule, message))
+}
+
+/// Each class with its offset.
+fn told(rule: &DecisionRule, texts: &Texts) -> String {
+    let each = texts.labels.names().iter().zip(rule.offsets()).map(|(name, offset)| format!("{name} {offset:+.2}"));
+    format!("on the logarithmic scale {}", each.collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,337 @@
+//! What an epoch is made of: the training texts, changed copies of those of rare classes, and a draw among all of them.
+//!
+//! The copies and the draw are new in every epoch, and a function of the seed and the epoch's number alone, so that a run
+//! which was stopped goes on with the same bits. Texts that are held out are never drawn, repeated or changed.
+
+use std::borrow::Cow;
+
+use finetone_data::augment::Original;
+use finetone_data::batching::epoch_order;
+use finetone_data::conversation::{Conversation, Speaker, Speakers};
+use finetone_data::sampling::{Balance, Sampling};
+use finetone_data::split::random::Random;
+use finetone_data::tokenizer::{Limit, Tokenizer};
+use finetone_data::{Example, LabelSet, Target};
+
+use crate::choices::SamplingRule;
+use crate::error::TrainError;
+use crate::material::{Rows, Texts};
+use crate::objective::by_label;
+use crate::run_config::RunConfig;
+
+/// What the epochs of a run have in common.
+pub struct Epochs {
+    originals: Vec<(usize, Original)>,
+    /// The original of each copy, as an index into `originals`, and which of its copies it is.
+    copies: Vec<(usize, u64)>,
+    /// The class of each text, then of each copy.
+    classes: Vec<usize>,
+    sampling: Sampling,
+}
+
+/// The epochs of a run with what they are made from.
+pub struct Course<'a> {
+    pub epochs: &'a Epochs,
+    pub train: &'a Rows,
+    pub tokenizer: &'a Tokenizer,
+    pub limit: Limit,
+}
+
+impl Course<'_> {
+    /// The rows of an epoch, which are the training texts and behind them their copies, and its batches of indices.
+    pub fn epoch(&self, config: &RunConfig, number: u64) -> (Cow<'_, Rows>, Vec<Vec<usize>>) {
+        let rows = self.rows(config, number);
+        let drawn = self.epochs.sampling.draw(config.seed, number);
+        let lengths: Vec<usize> = drawn.iter().map(|&row| rows.lengths[row]).collect();
+        let mut batches = epoch_order(&lengths, config.step_size(), config.group_by_length, config.seed, number);
+        batches.iter_mut().flatten().for_each(|place| *place = drawn[*place]);
+        (rows, batches)
+    }
+
+    fn rows(&self, config: &RunConfig, epoch: u64) -> Cow<'_, Rows> {
+        if self.epochs.copies.is_empty() {
+            return Cow::Borrowed(self.train);
+        }
+        // The memory of a step is planned for the longest text, and a copy can have a token more than its original.
+        let longest = self.train.lengths.iter().copied().max().unwrap_or(1);
+        let limit = Limit { max_tokens: self.limit.max_tokens.min(longest), ..self.limit };
+        let copies = self.epochs.copies(config, self.train, epoch);
+        Cow::Owned(self.train.followed_by(Rows::encode(&copies, self.tokenizer, &limit)))
+    }
+}
+
+impl Epochs {
+    /// The epochs that the settings ask for.
+    ///
+    /// # Errors
+    /// Factors of an unknown class.
+    pub fn new(config: &RunConfig, texts: &Texts) -> Result<Self, TrainError> {
+        // Texts of several labels are not sampled and not copied, and their classes are not asked for.
+        let mut classes: Vec<usize> = first_classes(&texts.train).collect();
+        let originals = originals(config, &texts.train, &classes);
+        let copies = copies(config, &originals, &classes);
+        classes.extend(copies.iter().map(|&(original, _)| classes[originals[original].0]).collect::<Vec<_>>());
+        let mut epochs = Self { originals, copies, classes, sampling: Sampling::Every { rows: 0 } };
+        epochs.sampling = epochs.sampling(config, &texts.train, &texts.labels)?;
+        Ok(epochs)
+    }
+
+    /// How many rows an epoch has.
+    pub fn rows(&self) -> usize {
+        self.sampling.len()
+    }
+
+    /// Whether every epoch has every text once, and nothing else.
+    pub fn are_plain(&self) -> bool {
+        self.copies.is_empty() && matches!(self.sampling, Sampling::Every { .. })
+    }
+
+    /// Whether there are texts that are new in every epoch.
+    pub fn have_copies(&self) -> bool {
+        !self.copies.is_empty()
+    }
+
+    /// How many rows of each of `count` classes an epoch has, or may expect.
+    pub fn class_rows(&self, count: usize) -> Vec<f64> {
+        self.sampling.expected(&self.classes, count)
+    }
+
+    /// A sentence about epochs that are not plain.
+    pub fn notice(&self, labels: &LabelSet) -> Option<String> {
+        let rows = self.class_rows(labels.len());
+        let classes = labels.names().iter().zip(rows).map(|(name, rows)| format!("{rows:.0} {name}"));
+        let classes = classes.collect::<Vec<_>>().join(", ");
+        let about = if matches!(self.sampling, Sampling::Weighted { .. }) { "about " } else { "" };
+        let copies = match self.copies.len() {
+            0 => String::new(),
+            n => format!("; {n} of the texts to draw from are changed copies, new in each epoch"),
+        };
+        (!self.are_plain()).then(|| format!("an epoch has {} rows, {about}{classes}{copies}", self.rows()))
+    }
+
+    /// The copies of an epoch, each a function of seed, epoch, text and the number of the copy.
+    fn copies(&self, config: &RunConfig, train: &Rows, epoch: u64) -> Vec<Example> {
+        let copy = |&(original, number): &(usize, u64)| {
+            let (row, original) = &self.originals[original];
+            let mut random = Random::of(&[config.seed, epoch, *row as u64, number]);
+            let text = original.copy(config.augment_words, &mut random);
+            Example { target: Some(train.targets[*row].clone()), line: train.lines[*row], ..Example::from_text(&text) }
+        };
+        self.copies.iter().map(copy).collect()
+    }
+
+    fn sampling(&self, config: &RunConfig, train: &[Example], labels: &LabelSet) -> Result<Sampling, TrainError> {
+        Ok(match config.sampling {
+            // Too few texts are refused elsewhere, with what to do about it.
+            _ if train.is_empty() => Sampling::Every { rows: 0 },
+            SamplingRule::None => Sampling::Every { rows: train.len() + self.copies.len() },
+            SamplingRule::Oversample => Sampling::balanced(&self.classes, Balance::Over(config.sampling_ratio)),
+            SamplingRule::Undersample => Sampling::balanced(&self.classes, Balance::Under(config.sampling_ratio)),
+            SamplingRule::Weighted => {
+                let weights = self.weights(config, train, labels)?;
+                Sampling::weighted(&weights, config.epoch_rows.unwrap_or(train.len()))
+            }
+        })
+    }
+
+    /// The weight of each text and copy: `n_c^(−power)`, times the factor of the class, times powers of lengths in words.
+    fn weights(&self, config: &RunConfig, train: &[Example], labels: &LabelSet) -> Result<Vec<f64>, TrainError> {
+        let factors = by_label("class_factors", &config.class_factors, labels)?;
+        let counts = counts(&self.classes, labels.len());
+        let lengths: Vec<f64> = train.iter().map(|example| length_factor(config, &example.text)).collect();
+        let rows = (0..train.len()).chain(self.copies.iter().map(|&(original, _)| self.originals[original].0));
+        let weight = |(row, &class): (usize, &usize)| {
+            lengths[row] * factors[class] * (counts[class] as f64).powf(-config.sampling_power)
+        };
+        Ok(rows.zip(&self.classes).map(weight).collect())
+    }
+}
+
+fn first_classes(examples: &[Example]) -> impl Iterator<Item = usize> {
+    examples.iter().map(|example| example.target.as_ref().and_then(Target::first).unwrap_or(0))
+}
+
+fn counts(classes: &[usize], count: usize) -> Vec<usize> {
+    let mut counts = vec![0; count];
+    classes.iter().for_each(|&class| counts[class] += 1);
+    counts
+}
+
+/// The longer a text, or what its customer says, the likelier or the less likely, by its own power. A text that is no
+/// conversation is all its customer's.
+fn length_factor(config: &RunConfig, text: &str) -> f64 {
+    if config.length_power == 0.0 && config.customer_length_power == 0.0 {
+        return 1.0;
+    }
+    let words = text.split_whitespace().count();
+    let customer = Conversation::parse(text, &Speakers::default()).words_of(Speaker::Customer).count();
+    let power = |words: usize, power: f64| (words.max(1) as f64).powf(power);
+    power(words, config.length_power)
+        * power(if customer == 0 { words } else { customer }, config.customer_length_power)
+}
+
+/// The texts of rare classes that can be changed, with their places.
+fn originals(config: &RunConfig, train: &[Example], classes: &[usize]) -> Vec<(usize, Original)> {
+    if config.augment.is_empty() {
+        return Vec::new();
+    }
+    let counts = counts(classes, classes.iter().max().map_or(0, |last| last + 1));
+    let below = config.augment_below * counts.iter().copied().max().unwrap_or(0) as f64;
+    let rare = |row: &usize| (counts[classes[*row]] as f64) < below;
+    let original = |row: usize| Some((row, Original::new(&train[row].text, &Speakers::default(), &config.augment)?));
+    (0..train.len()).filter(rare).filter_map(original).collect()
+}
+
+/// How often each original is copied: as often as set, or as evenly as it goes until its class has the share that is set.
+fn copies(config: &RunConfig, originals: &[(usize, Original)], classes: &[usize]) -> Vec<(usize, u64)> {
+    let Some(share) = config.augment_share else {
+        let of = |original| (0..config.augment_copies as u64).map(move |number| (original, number));
+        return (0..originals.len()).flat_map(of).collect();
+    };
+    let counts = counts(classes, classes.iter().max().map_or(0, |last| last + 1));
+    let wanted = (share * counts.iter().copied().max().unwrap_or(0) as f64).round() as usize;
+    let mut copies = Vec::new();
+    for (class, &count) in counts.iter().enumerate() {
+        let members: Vec<usize> =
+            (0..originals.len()).filter(|&original| classes[originals[original].0] == class).collect();
+        let missing = if members.is_empty() { 0 } else { wanted.saturating_sub(count) };
+        copies.extend((0..missing).map(|copy| (members[copy % members.len()], (copy / members.len()) as u64)));
+    }
+    copies
+}
+
+#[cfg(test)]
+mod tests {
+    use finetone_data::augment::Change;
+    use finetone_data::tokenizer::{TrainKind, TrainOptions};
+
+    use super::*;
+
+    /// Twelve texts of the first class, four of the second, and two conversations of the third.
+    fn texts() -> Texts {
+        let text = |row: usize| match row {
+            16.. => {
+                format!("Agent: good morning to you number {row}\n\nCustomer: thank you for it\n\nCustomer: bye now")
+            }
+            _ => format!("this is the text number {row} of some"),
+        };
+        let class = |row: usize| if row < 12 { 0 } else { 1 + usize::from(row >= 16) };
+        let example = |row| Example {
+            target: Some(Target::Class(class(row))),
+            line: row as u64 + 2,
+            ..Example::from_text(&text(row))
+        };
+        Texts {
+            labels: LabelSet::from_names(["calm", "cross", "glad"]),
+            train: (0..18).map(example).collect(),
+            validation: Vec::new(),
+            test: Vec::new(),
+            multi_label: false,
+            text_column: "text".into(),
+            label_column: None,
+        }
+    }
+
+    fn with_course<T>(config: &RunConfig, look: impl Fn(&Course<'_>) -> T) -> T {
+        let texts = texts();
+        let options = TrainOptions::new(TrainKind::WordPiece, 200);
+        let tokenizer = Tokenizer::train(texts.train.iter().map(|e| e.text.as_str()), &options).unwrap();
+        let limit = Limit::head(64);
+        let train = Rows::encode(&texts.train, &tokenizer, &limit);
+        let epochs = Epochs::new(config, &texts).unwrap();
+        look(&Course { epochs: &epochs, train: &train, tokenizer: &tokenizer, limit })
+    }
+
+    fn sorted(batches: &[Vec<usize>]) -> Vec<usize> {
+        let mut all = batches.concat();
+        all.sort_unstable();
+        all
+    }
+
+    #[test]
+    fn without_settings_an_epoch_is_the_order_of_the_texts() {
+        let config = RunConfig { batch_size: 4, seed: 3, ..Default::default() };
+        with_course(&config, |course| {
+            assert!(course.epochs.are_plain() && course.epochs.rows() == 18);
+            let (rows, batches) = course.epoch(&config, 2);
+            assert!(matches!(rows, Cow::Borrowed(_)));
+            assert_eq!(batches, epoch_order(&course.train.lengths, 4, true, 3, 2));
+        });
+    }
+
+    #[test]
+    fn weights_are_products_of_class_factor_and_lengths() {
+        let mut config = RunConfig { sampling: SamplingRule::Weighted, ..Default::default() };
+        let rows = |config: &RunConfig| Epochs::new(config, &texts()).unwrap().class_rows(3);
+        let close = |rows: Vec<f64>, expected: [f64; 3]| {
+            rows.iter()
+                .zip(expected)
+                .for_each(|(a, b)| assert!((a - b).abs() < 1e-9, "{rows:?}, expected {expected:?}"));
+        };
+        close(rows(&config), [6.0; 3]);
+        config.sampling_power = 0.5;
+        config.epoch_rows = Some(100);
+        let roots = [12.0_f64.sqrt(), 2.0, 2.0_f64.sqrt()];
+        close(rows(&config), roots.map(|root| 100.0 * root / roots.iter().sum::<f64>()));
+        config.sampling_power = 0.0;
+        config.class_factors = [("Glad".to_owned(), 3.0)].into();
+        close(rows(&config), [12.0, 4.0, 6.0].map(|n| 100.0 * n / 22.0));
+        // A plain text has 8 words; a conversation 15, its customer 6 of them.
+        config.class_factors.clear();
+        config.length_power = 1.0;
+        close(rows(&config), [96.0, 32.0, 30.0].map(|n| 100.0 * n / 158.0));
+        config.length_power = 0.0;
+        config.customer_length_power = -1.0;
+        close(rows(&config), [12.0 / 8.0, 4.0 / 8.0, 2.0 / 6.0].map(|n| 100.0 * n / (16.0 / 8.0 + 2.0 / 6.0)));
+    }
+
+    #[test]
+    fn rare_classes_get_copies_that_are_new_in_each_epoch_and_short_enough() {
+        let config = RunConfig {
+            augment: vec![Change::Delete, Change::Swap, Change::Crop],
+            augment_below: 0.3,
+            augment_copies: 3,
+            ..Default::default()
+        };
+        with_course(&config, |course| {
+            assert_eq!(course.epochs.class_rows(3), [12.0, 4.0, 8.0]);
+            let (first, batches) = course.epoch(&config, 0);
+            assert_eq!(sorted(&batches), (0..24).collect::<Vec<_>>());
+            assert_eq!(first.ids[..18], course.train.ids);
+            assert_eq!(first.targets[18..], vec![Target::Class(2); 6]);
+            assert_eq!(first.lines[18..], [18, 18, 18, 19, 19, 19]);
+            let longest = course.train.lengths.iter().max();
+            assert!(first.lengths.iter().max() == longest);
+            assert!(first.ids[18..].iter().all(|copy| !course.train.ids.contains(copy)));
+            assert_eq!(course.epoch(&config, 0).0.ids, first.ids);
+            assert_ne!(course.epoch(&config, 1).0.ids, first.ids);
+        });
+    }
+
+    #[test]
+    fn copies_fill_a_class_up_to_its_share_and_are_drawn_from() {
+        let config = RunConfig {
+            augment: vec![Change::Agent],
+            augment_share: Some(0.5),
+            sampling: SamplingRule::Undersample,
+            ..Default::default()
+        };
+        with_course(&config, |course| {
+            // Six rows of the third class with its copies; four of the second, whose texts have no agent.
+            assert_eq!(course.epochs.copies.iter().map(|&(original, _)| original).collect::<Vec<_>>(), [0, 1, 0, 1]);
+            assert_eq!(course.epochs.class_rows(3), [4.0, 4.0, 4.0]);
+            let (rows, batches) = course.epoch(&config, 5);
+            assert_eq!((rows.len(), batches.concat().len()), (22, 12));
+            let notice = course.epochs.notice(&texts().labels).unwrap();
+            assert!(notice.starts_with("an epoch has 12 rows, 4 calm, 4 cross, 4 glad; 4 of the texts"), "{notice}");
+        });
+    }
+
+    #[test]
+    fn factors_of_unknown_labels_are_refused() {
+        let class_factors = [("gladd".to_owned(), 3.0)].into();
+        let config = RunConfig { sampling: SamplingRule::Weighted, class_factors, ..Default::default() };
+        let Err(error) = Epochs::new(&config, &texts()) else { panic!("accepted") };
+        assert_eq!(error.to_string(), "`class_factors` names `gladd`, which is not in the label set");
+    }
+}
