@@ -21,12 +21,20 @@ use crate::run_config::RunConfig;
 
 /// What the epochs of a run have in common.
 pub struct Epochs {
-    originals: Vec<(usize, Original)>,
-    /// The original of each copy, as an index into `originals`, and which of its copies it is.
+    rare: Vec<Rare>,
+    /// What each copy is made of, as an index into `rare`, and which of its copies it is.
     copies: Vec<(usize, u64)>,
     /// The class of each text, then of each copy.
     classes: Vec<usize>,
     sampling: Sampling,
+}
+
+/// A text of a rare class that can be changed.
+struct Rare {
+    /// Its place among the training texts.
+    row: usize,
+    example: Example,
+    original: Original,
 }
 
 /// The epochs of a run with what they are made from.
@@ -55,7 +63,7 @@ impl Course<'_> {
         // The memory of a step is planned for the longest text, and a copy can have a token more than its original.
         let longest = self.train.lengths.iter().copied().max().unwrap_or(1);
         let limit = Limit { max_tokens: self.limit.max_tokens.min(longest), ..self.limit };
-        let copies = self.epochs.copies(config, self.train, epoch);
+        let copies = self.epochs.copies(config, epoch);
         Cow::Owned(self.train.followed_by(Rows::encode(&copies, self.tokenizer, &limit)))
     }
 }
@@ -68,10 +76,10 @@ impl Epochs {
     pub fn new(config: &RunConfig, texts: &Texts) -> Result<Self, TrainError> {
         // Texts of several labels are not sampled and not copied, and their classes are not asked for.
         let mut classes: Vec<usize> = first_classes(&texts.train).collect();
-        let originals = originals(config, &texts.train, &classes);
-        let copies = copies(config, &originals, &classes);
-        classes.extend(copies.iter().map(|&(original, _)| classes[originals[original].0]).collect::<Vec<_>>());
-        let mut epochs = Self { originals, copies, classes, sampling: Sampling::Every { rows: 0 } };
+        let rare = rare_texts(config, &texts.train, &classes);
+        let copies = copies(config, &rare, &classes);
+        classes.extend(copies.iter().map(|&(of, _)| classes[rare[of].row]).collect::<Vec<_>>());
+        let mut epochs = Self { rare, copies, classes, sampling: Sampling::Every { rows: 0 } };
         epochs.sampling = epochs.sampling(config, &texts.train, &texts.labels)?;
         Ok(epochs)
     }
@@ -110,12 +118,11 @@ impl Epochs {
     }
 
     /// The copies of an epoch, each a function of seed, epoch, text and the number of the copy.
-    fn copies(&self, config: &RunConfig, train: &Rows, epoch: u64) -> Vec<Example> {
-        let copy = |&(original, number): &(usize, u64)| {
-            let (row, original) = &self.originals[original];
+    fn copies(&self, config: &RunConfig, epoch: u64) -> Vec<Example> {
+        let copy = |&(of, number): &(usize, u64)| {
+            let Rare { row, example, original } = &self.rare[of];
             let mut random = Random::of(&[config.seed, epoch, *row as u64, number]);
-            let text = original.copy(config.augment_words, &mut random);
-            Example { target: Some(train.targets[*row].clone()), line: train.lines[*row], ..Example::from_text(&text) }
+            Example { text: original.copy(config.augment_words, &mut random), ..example.clone() }
         };
         self.copies.iter().map(copy).collect()
     }
@@ -139,7 +146,7 @@ impl Epochs {
         let factors = by_label("class_factors", &config.class_factors, labels)?;
         let counts = counts(&self.classes, labels.len());
         let lengths: Vec<f64> = train.iter().map(|example| length_factor(config, &example.text)).collect();
-        let rows = (0..train.len()).chain(self.copies.iter().map(|&(original, _)| self.originals[original].0));
+        let rows = (0..train.len()).chain(self.copies.iter().map(|&(of, _)| self.rare[of].row));
         let weight = |(row, &class): (usize, &usize)| {
             lengths[row] * factors[class] * (counts[class] as f64).powf(-config.sampling_power)
         };
@@ -170,30 +177,32 @@ fn length_factor(config: &RunConfig, text: &str) -> f64 {
         * power(if customer == 0 { words } else { customer }, config.customer_length_power)
 }
 
-/// The texts of rare classes that can be changed, with their places.
-fn originals(config: &RunConfig, train: &[Example], classes: &[usize]) -> Vec<(usize, Original)> {
+/// The texts of rare classes that can be changed.
+fn rare_texts(config: &RunConfig, train: &[Example], classes: &[usize]) -> Vec<Rare> {
     if config.augment.is_empty() {
         return Vec::new();
     }
     let counts = counts(classes, classes.iter().max().map_or(0, |last| last + 1));
     let below = config.augment_below * counts.iter().copied().max().unwrap_or(0) as f64;
     let rare = |row: &usize| (counts[classes[*row]] as f64) < below;
-    let original = |row: usize| Some((row, Original::new(&train[row].text, &Speakers::default(), &config.augment)?));
+    let original = |row: usize| {
+        let original = Original::new(&train[row].text, &Speakers::default(), &config.augment)?;
+        Some(Rare { row, example: train[row].clone(), original })
+    };
     (0..train.len()).filter(rare).filter_map(original).collect()
 }
 
-/// How often each original is copied: as often as set, or as evenly as it goes until its class has the share that is set.
-fn copies(config: &RunConfig, originals: &[(usize, Original)], classes: &[usize]) -> Vec<(usize, u64)> {
+/// How often each text is copied: as often as set, or as evenly as it goes until its class has the share that is set.
+fn copies(config: &RunConfig, rare: &[Rare], classes: &[usize]) -> Vec<(usize, u64)> {
     let Some(share) = config.augment_share else {
-        let of = |original| (0..config.augment_copies as u64).map(move |number| (original, number));
-        return (0..originals.len()).flat_map(of).collect();
+        let of = |text| (0..config.augment_copies as u64).map(move |number| (text, number));
+        return (0..rare.len()).flat_map(of).collect();
     };
     let counts = counts(classes, classes.iter().max().map_or(0, |last| last + 1));
     let wanted = (share * counts.iter().copied().max().unwrap_or(0) as f64).round() as usize;
     let mut copies = Vec::new();
     for (class, &count) in counts.iter().enumerate() {
-        let members: Vec<usize> =
-            (0..originals.len()).filter(|&original| classes[originals[original].0] == class).collect();
+        let members: Vec<usize> = (0..rare.len()).filter(|&text| classes[rare[text].row] == class).collect();
         let missing = if members.is_empty() { 0 } else { wanted.saturating_sub(count) };
         copies.extend((0..missing).map(|copy| (members[copy % members.len()], (copy / members.len()) as u64)));
     }
@@ -318,7 +327,7 @@ mod tests {
         };
         with_course(&config, |course| {
             // Six rows of the third class with its copies; four of the second, whose texts have no agent.
-            assert_eq!(course.epochs.copies.iter().map(|&(original, _)| original).collect::<Vec<_>>(), [0, 1, 0, 1]);
+            assert_eq!(course.epochs.copies.iter().map(|&(of, _)| of).collect::<Vec<_>>(), [0, 1, 0, 1]);
             assert_eq!(course.epochs.class_rows(3), [4.0, 4.0, 4.0]);
             let (rows, batches) = course.epoch(&config, 5);
             assert_eq!((rows.len(), batches.concat().len()), (22, 12));
