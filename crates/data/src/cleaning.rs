@@ -37,6 +37,20 @@ pub enum Step {
 }
 
 impl Step {
+    /// The word for it in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Step::Html => "html",
+            Step::Unicode => "unicode",
+            Step::Compatibility => "compatibility",
+            Step::Control => "control",
+            Step::Space => "space",
+            Step::Urls => "urls",
+            Step::Emails => "emails",
+            Step::Numbers => "numbers",
+        }
+    }
+
     /// What the step writes in place of what it finds.
     pub fn token(self) -> Option<&'static str> {
         match self {
@@ -168,6 +182,9 @@ mod tests {
         let cleaning: Cleaning = serde_json::from_str(r#"["urls", "html"]"#).unwrap();
         assert_eq!(cleaning.steps, BTreeSet::from([Step::Html, Step::Urls]));
         assert_eq!(cleaning.tokens().collect::<Vec<_>>(), ["[URL]"]);
+        for step in ALL {
+            assert_eq!(serde_json::to_value(step).unwrap(), step.name());
+        }
         assert!(serde_json::from_str::<Cleaning>(r#"["url"]"#).unwrap_err().to_string().contains("`urls`"));
     }
 

@@ -59,13 +59,13 @@ enum Value<'a> {
 }
 
 /// The columns that features of these names ask for, in order.
-pub fn columns(names: &[String]) -> Vec<String> {
-    names.iter().filter(|name| Measured::named(name).is_none()).map(|name| bare(name).to_owned()).collect()
+pub fn columns<'n>(names: impl IntoIterator<Item = &'n String>) -> Vec<String> {
+    names.into_iter().filter(|name| Measured::named(name).is_none()).map(|name| bare(name).to_owned()).collect()
 }
 
 /// Whether features of these names count turns or look at one side alone.
-pub fn needs_conversation(names: &[String]) -> bool {
-    names.iter().filter_map(|name| Measured::named(name)).any(Measured::needs_conversation)
+pub fn needs_conversation<'n>(names: impl IntoIterator<Item = &'n String>) -> bool {
+    names.into_iter().filter_map(|name| Measured::named(name)).any(Measured::needs_conversation)
 }
 
 fn bare(name: &str) -> &str {
@@ -125,8 +125,8 @@ impl FeatureSet {
     }
 
     /// The names, as they were given.
-    pub fn names(&self) -> Vec<String> {
-        self.features.iter().map(|feature| feature.name.clone()).collect()
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.features.iter().map(|feature| &feature.name)
     }
 
     /// Whether there are none.
@@ -143,7 +143,7 @@ impl FeatureSet {
     /// What is missing, or no number where numbers are wanted, counts as the mean; an unknown category as none.
     pub fn values(&self, origin: Origin<'_>) -> Vec<f32> {
         let mut numbers = Vec::with_capacity(self.width());
-        for (feature, value) in self.features.iter().zip(values(self.features.iter().map(|f| &f.name), origin)) {
+        for (feature, value) in self.features.iter().zip(values(self.names(), origin)) {
             feature.scale.write(&value, &mut numbers);
         }
         numbers
@@ -152,7 +152,7 @@ impl FeatureSet {
     /// The features as words, where a template such as `"{words} words, {questions} questions. "` wants them. Shares are in per
     /// cent, and what is missing is `unknown`.
     pub fn fill(&self, template: &str, origin: Origin<'_>) -> String {
-        let values: Vec<Value<'_>> = values(self.features.iter().map(|f| &f.name), origin).collect();
+        let values: Vec<Value<'_>> = values(self.names(), origin).collect();
         template::fill(template, |name| {
             let place = self.features.iter().position(|feature| feature.name == name)?;
             Some(values[place].to_string())
@@ -249,7 +249,7 @@ mod tests {
             cells(&[[Some("1.5"), Some("b")], [Some(" 4 "), Some("a")], [Some("-2"), Some("b")], [None, Some("")]]);
         let rows = origins(&["one", "one two", "one two three", "one"], &cells);
         let set = FeatureSet::fit(&names(&["price", "words", "kind"]), &rows).unwrap();
-        assert_eq!((set.width(), set.names().len()), (4, 3));
+        assert_eq!((set.width(), set.names().count()), (4, 3));
         let values: Vec<Vec<f32>> = rows.iter().map(|row| set.values(*row)).collect();
         for (column, count) in [(0, 3), (1, 4)] {
             let present = || values[..count].iter().map(|row| f64::from(row[column]));
@@ -295,7 +295,7 @@ mod tests {
         let set =
             FeatureSet::fit(&names(&["price", "kind", "words", "capitals"]), &origins(&["", ""], &cells)).unwrap();
         let origin = Origin { text: "NO way, Ann", conversation: None, columns: &cells[0] };
-        let template = default_template(&set.names());
+        let template = default_template(set.names());
         assert_eq!(set.fill(&template, origin), "price 1.50, kind unknown, words 3, capitals 38 %. ");
     }
 }

@@ -110,7 +110,7 @@ impl Preparation {
 
     /// The columns that every row must bring besides its text, in the order of [`Example::columns`].
     pub fn columns(&self) -> Vec<String> {
-        features::columns(&self.features.names())
+        features::columns(self.features.names())
     }
 
     /// The tokens that it writes into texts and that a tokenizer must not split.
@@ -149,13 +149,13 @@ impl Preparation {
     }
 
     fn reads_conversation(&self) -> bool {
-        self.conversation != ConversationPart::Off || features::needs_conversation(&self.features.names())
+        self.conversation != ConversationPart::Off || features::needs_conversation(self.features.names())
     }
 
     fn prefix(&self, origin: Origin<'_>) -> String {
         match &self.feature_template {
             Some(template) => self.features.fill(template, origin),
-            None => self.features.fill(&default_template(&self.features.names()), origin),
+            None => self.features.fill(&default_template(self.features.names()), origin),
         }
     }
 
@@ -216,6 +216,35 @@ impl Preparation {
     }
 }
 
+/// What is done, in one line: `the customer's turns; cleaned: html, urls; with words, tier before the text`.
+impl std::fmt::Display for Preparation {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut said: Vec<String> = Vec::new();
+        let directions = match self.stage_directions {
+            StageDirections::Keep => "",
+            StageDirections::Drop => ", without stage directions",
+        };
+        match self.conversation {
+            ConversationPart::Off => {}
+            ConversationPart::Both => said.push(format!("the turns of both sides{directions}")),
+            ConversationPart::Customer => said.push(format!("the customer's turns{directions}")),
+        }
+        if !self.clean.steps.is_empty() {
+            let steps: Vec<&str> = self.clean.steps.iter().map(|step| step.name()).collect();
+            said.push(format!("cleaned: {}", steps.join(", ")));
+        }
+        if !self.features.is_empty() {
+            let place = match self.features_as {
+                FeatureUse::Prefix => "before the text",
+                FeatureUse::Joined => "beside the text",
+            };
+            let names: Vec<&str> = self.features.names().map(String::as_str).collect();
+            said.push(format!("with {} {place}", names.join(", ")));
+        }
+        formatter.write_str(&if said.is_empty() { "as they are".to_owned() } else { said.join("; ") })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,6 +270,7 @@ mod tests {
         let prepared = Preparation::default().prepare(&row);
         assert!(matches!(prepared.text, Cow::Borrowed("<b>Agent: a</b>")));
         assert!(prepared.features.is_empty() && Preparation::default().is_identity());
+        assert_eq!(Preparation::default().to_string(), "as they are");
     }
 
     #[test]
@@ -273,6 +303,7 @@ mod tests {
         assert!(preparation.prepare(&rows[0]).text.starts_with("gold: Yes."));
         preparation.features_as = FeatureUse::Joined;
         let prepared = preparation.prepare(&rows[0]);
+        assert_eq!(preparation.to_string(), "the customer's turns; with customer_words, tier beside the text");
         assert_eq!((prepared.features.as_slice(), prepared.text.starts_with("Yes.")), (&[1.0, 1.0][..], true));
         let again: Preparation = serde_json::from_str(&serde_json::to_string(&preparation).unwrap()).unwrap();
         assert_eq!(again, preparation);

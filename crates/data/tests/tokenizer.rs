@@ -174,6 +174,37 @@ fn tokens_and_sizes_are_those_of_the_vocabulary() {
 }
 
 #[test]
+fn added_tokens_are_never_split() {
+    for folder in [roberta_folder(), bert_folder(), byte_level_folder(&["<|endoftext|>"], "gpt2")] {
+        let before = Tokenizer::from_folder(folder.path()).unwrap();
+        let (size, plain) = (before.vocab_size(), before.encode("the film hello", &ALL).ids);
+        let tokenizer = before.with_special_tokens(&["[AGENT]", "[URL]"]).unwrap();
+        let (agent, url) = (size as u32, size as u32 + 1);
+        assert_eq!(tokenizer.vocab_size(), size + 2);
+        assert_eq!(tokenizer.encode("the film hello", &ALL).ids, plain);
+        let ids = tokenizer.encode("[AGENT] the[URL] film[AGENT]", &ALL).ids;
+        let found: Vec<u32> = ids.iter().copied().filter(|id| *id >= agent).collect();
+        assert_eq!(found, [agent, url, agent]);
+
+        let saved = tempfile::tempdir().unwrap();
+        tokenizer.save(saved.path()).unwrap();
+        let again = Tokenizer::from_folder(saved.path()).unwrap();
+        assert_eq!(again.encode("[AGENT] the[URL] film[AGENT]", &ALL).ids, ids);
+        let more = again.with_special_tokens(&["[URL]", "[EMAIL]"]).unwrap();
+        assert_eq!(more.vocab_size(), size + 3, "what is there already is not added again");
+        assert_eq!(more.encode("[AGENT] the[URL] film[AGENT]", &ALL).ids, ids);
+    }
+}
+
+#[test]
+fn a_word_of_the_vocabulary_may_become_special() {
+    let folder = bert_folder();
+    let tokenizer = Tokenizer::from_folder(folder.path()).unwrap().with_special_tokens(&["film", "[NEW]"]).unwrap();
+    assert_eq!(tokenizer.vocab_size(), 26);
+    assert_eq!(tokenizer.encode("thefilm[NEW]", &ALL).ids, [2, 5, 6, 25, 3]);
+}
+
+#[test]
 fn a_batch_is_in_order_and_equal_to_one_by_one() {
     let folder = roberta_folder();
     let tokenizer = Tokenizer::from_folder(folder.path()).unwrap();

@@ -47,6 +47,14 @@ fn normalization_of_raw_tweets_is_refused() {
 }
 
 #[test]
+fn added_tokens_are_refused() {
+    let open = || Tokenizer::from_folder(folder().path()).unwrap();
+    assert_eq!(open().with_special_tokens(&[]).unwrap().vocab_size(), 16);
+    let error = open().with_special_tokens(&["[AGENT]"]).unwrap_err();
+    assert!(error.to_string().contains("`[AGENT]`") && error.hint().is_some(), "{error}");
+}
+
+#[test]
 fn a_broken_line_is_named() {
     let folder = folder();
     fs::write(folder.path().join("bpe.codes"), "l o 5\nlo\n").unwrap();

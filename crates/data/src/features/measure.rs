@@ -97,7 +97,7 @@ mod tests {
         for name in ["customer", "customer_age", "Words", "column:words", "agent_", "customers_words", ""] {
             assert_eq!(Measured::named(name), None, "{name}");
         }
-        let needs = |name: &str| needs_conversation(&[name.to_owned()]);
+        let needs = |name: &str| needs_conversation([&name.to_owned()]);
         assert!(needs("turns") && needs("agent_words") && !needs("words") && !needs("customer_age"));
     }
 }

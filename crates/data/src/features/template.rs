@@ -30,9 +30,9 @@ fn parts(template: &str) -> impl Iterator<Item = Part<'_>> {
 }
 
 /// Name and value of each feature in a row: `customer words {customer_words}, stars {stars}. `
-pub fn default_template(names: &[String]) -> String {
+pub fn default_template<'n>(names: impl IntoIterator<Item = &'n String>) -> String {
     let one = |name: &String| format!("{} {{{name}}}", bare(name).replace('_', " "));
-    names.iter().map(one).collect::<Vec<_>>().join(", ") + ". "
+    names.into_iter().map(one).collect::<Vec<_>>().join(", ") + ". "
 }
 
 /// Says what is wrong with a template for features of these names.

@@ -166,7 +166,7 @@ fn added_tokens(model: &Value, specials: Vec<String>) -> Vec<Value> {
     found.into_iter().map(|(id, content)| added_token(id, &content, true)).collect()
 }
 
-fn added_token(id: u64, content: &str, special: bool) -> Value {
+pub(super) fn added_token(id: u64, content: &str, special: bool) -> Value {
     json!({
         "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
         "normalized": !special, "special": special,

@@ -8,6 +8,7 @@
 //! Any truncation or padding that is stored in `tokenizer.json` is switched off when it is opened: the limit belongs to the
 //! run, and sequences are packed rather than padded.
 
+mod added;
 mod bertweet;
 mod error;
 mod files;
@@ -88,9 +89,19 @@ impl Tokenizer {
         train::train(texts, options)
     }
 
+    /// Adds tokens that are never split, with the ids after all others; those it has already stay as they are. Transformers reads
+    /// them from the folder that [`Tokenizer::save`] writes.
+    ///
+    /// # Errors
+    ///
+    /// For BERTweet's vocabulary, and one whose ids have gaps.
+    pub fn with_special_tokens(self, tokens: &[&str]) -> Result<Self, TokenizerError> {
+        added::with_special_tokens(self, tokens)
+    }
+
     /// Writes the tokenizer into an existing folder, in the form that `transformers` opens.
     ///
-    /// A `tokenizer.json` that it was opened from is written byte for byte, as are `tokenizer_config.json`,
+    /// A `tokenizer.json` that it was opened from is written byte for byte unless tokens were added, as are `tokenizer_config.json`,
     /// `special_tokens_map.json` and the vocabulary files beside it.
     ///
     /// # Errors
