@@ -9,20 +9,21 @@ use crate::run_config::RunConfig;
 ///
 /// # Errors
 /// A pattern that matches no parameter, or nothing left to train.
-pub fn freeze(table: &mut ParamTable, config: &RunConfig) -> Result<(), TrainError> {
+pub fn freeze(table: &mut ParamTable, blocks: usize, config: &RunConfig) -> Result<(), TrainError> {
     for rule in &config.freeze {
-        if !table.iter().any(|(_, spec)| freezes(rule, spec)) {
+        if !table.iter().any(|(_, spec)| freezes(rule, spec, blocks)) {
             let names: Vec<&str> = table.iter().map(|(_, spec)| spec.name.as_str()).take(4).collect();
             return Err(TrainError::Setting {
                 problem: format!("`freeze` has `{rule}`, which matches no parameter"),
                 hint: format!(
-                    "`embeddings`, a number of blocks, or a pattern over names such as `{}`",
+                    "`embeddings`, a number of blocks (`4` from the input on, `-2` for all but the last two), or a pattern \
+                     over names such as `{}`",
                     names.join("`, `")
                 ),
             });
         }
     }
-    table.set_trainable(|spec| !config.freeze.iter().any(|rule| freezes(rule, spec)));
+    table.set_trainable(|spec| !config.freeze.iter().any(|rule| freezes(rule, spec, blocks)));
     if table.gradient_len() == 0 {
         return Err(TrainError::Setting {
             problem: "`freeze` leaves nothing to train".into(),
@@ -32,12 +33,14 @@ pub fn freeze(table: &mut ParamTable, config: &RunConfig) -> Result<(), TrainErr
     Ok(())
 }
 
-/// `embeddings`; a number n: the embeddings and the first n blocks; otherwise a name with `*` for anything.
-fn freezes(rule: &str, spec: &ParamSpec) -> bool {
-    if let Ok(blocks) = rule.parse::<usize>() {
+/// `embeddings`; a number n: the embeddings and the first n of the blocks, or all but the last n for -n; otherwise a name
+/// with `*` for anything.
+fn freezes(rule: &str, spec: &ParamSpec, blocks: usize) -> bool {
+    if let Ok(number) = rule.parse::<isize>() {
+        let frozen = if number < 0 { blocks.saturating_sub(number.unsigned_abs()) } else { number.unsigned_abs() };
         return match spec.part {
             Part::Embedding => true,
-            Part::Block(i) => i < blocks,
+            Part::Block(i) => i < frozen,
             Part::FinalNorm | Part::Head => false,
         };
     }
@@ -66,6 +69,9 @@ pub fn rate_and_decay(spec: &ParamSpec, blocks: usize, config: &RunConfig) -> (f
 
 #[cfg(test)]
 mod tests {
+    use finetone_model::families::{Sizes, from_scratch};
+    use finetone_model::{Family, Transformer};
+
     use super::*;
 
     #[test]
@@ -74,5 +80,26 @@ mod tests {
         assert!(matches(b"*", b"anything"));
         assert!(!matches(b"blocks.0", b"blocks.0.mlp.up.weight"));
         assert!(!matches(b"*.gain", b"head.dense.weight"));
+    }
+
+    #[test]
+    fn numbers_freeze_blocks_from_the_input() {
+        let (vocab_size, hidden_size, layers, heads, intermediate_size) = (9, 4, 3, 2, 6);
+        let sizes = Sizes { vocab_size, hidden_size, layers, heads, intermediate_size, max_tokens: 9, pad_token_id: 0 };
+        let config = from_scratch(Family::Gpt2, &sizes).unwrap();
+        let (_, mut table) = Transformer::declare(&config);
+        for (rule, lowest) in [
+            ("0", Part::Block(0)),
+            ("2", Part::Block(2)),
+            ("3", Part::FinalNorm),
+            ("7", Part::FinalNorm),
+            ("-1", Part::Block(2)),
+            ("-3", Part::Block(0)),
+            ("-9", Part::Block(0)),
+        ] {
+            let config = RunConfig { freeze: vec![rule.to_owned()], ..RunConfig::default() };
+            freeze(&mut table, layers, &config).unwrap();
+            assert_eq!(table.lowest_trainable(), Some(lowest), "{rule}");
+        }
     }
 }

@@ -132,7 +132,8 @@ pub struct RunConfig {
     pub augment_words: f64,
     /// How a decision is read from the probabilities of the finished model.
     pub decision: Decision,
-    /// What is not trained: `embeddings`, a number of blocks from the input (`4`), or patterns of parameter names with `*`.
+    /// What is not trained: `embeddings`, a number of blocks from the input (`4`, or `-2` for all but the last two), with the
+    /// embeddings, or patterns of parameter names with `*`.
     pub freeze: Vec<String>,
     /// Whether the output of the blocks that `freeze` holds from the input on is computed once for each text and kept. There
     /// is no dropout in these blocks then.

@@ -43,7 +43,7 @@ pub fn setup<B: Backend>(
         ResolvedModel::Config(path) => scratch(backend, config, texts, Blueprint::read(&path)?)?,
         ResolvedModel::Folder { folder, .. } => pretrained(backend, config, texts, &folder, listener)?,
     };
-    groups::freeze(&mut setup.model.table, config)?;
+    groups::freeze(&mut setup.model.table, setup.model.config.num_hidden_layers, config)?;
     Ok(setup)
 }
 
