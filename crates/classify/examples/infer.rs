@@ -121,7 +121,7 @@ fn measure(cpu: &Cpu, args: &Args) -> Result<Value, Fault> {
     let middle = middle[ids.len() / 2];
     let model = classifier.model();
     let mut forward = Forward::new(cpu, model, args.token_budget, limit.max_tokens);
-    let encoded = |ids| Encoded { ids, limit, states: None };
+    let encoded = |ids| Encoded { ids, limit, features: &[], states: None };
     let all_s = median(ROUNDS, || drop(probabilities(cpu, model, &mut forward, &encoded(&ids))));
     let single_s = median(SINGLES, || drop(probabilities(cpu, model, &mut forward, &encoded(&ids[middle..=middle]))));
     let mut fault = None;

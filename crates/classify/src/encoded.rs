@@ -13,6 +13,8 @@ pub struct Encoded<'a, T> {
     pub ids: &'a [T],
     /// How they were cut, which says what sequences a text is.
     pub limit: Limit,
+    /// Numbers beside each text that the model reads as well, row-major; empty where it reads none.
+    pub features: &'a [f32],
     /// What the first blocks of the model give for them, where that was computed before.
     pub states: Option<&'a States>,
 }
@@ -45,6 +47,8 @@ impl<T: AsRef<[u32]>> Encoded<'_, T> {
     /// Packs some of the texts.
     pub fn pack(&self, group: &[usize], position_offset: usize, batch: &mut PackedBatch) {
         batch.repack_texts(group.iter().map(|&text| self.limit.sequences(self.ids[text].as_ref())), position_offset);
+        let width = self.features.len() / self.ids.len();
+        group.iter().for_each(|&text| batch.features.extend_from_slice(&self.features[text * width..][..width]));
     }
 
     /// Gives the workspace the hidden states of these texts, where a pass begins with such.

@@ -47,6 +47,14 @@ pub enum ClassifyError {
         /// What is wrong.
         problem: String,
     },
+    /// The model reads numbers beside the texts.
+    #[error("{}: the model reads {features} numbers beside each text", folder.display())]
+    NeedsFeatures {
+        /// The model folder.
+        folder: PathBuf,
+        /// How many.
+        features: usize,
+    },
 }
 
 impl ClassifyError {
@@ -60,6 +68,7 @@ impl ClassifyError {
             Self::DecisionRule { .. } => {
                 Some("take `decision` out of the entry `finetone` for the model's own probabilities".into())
             }
+            Self::NeedsFeatures { .. } => Some("give a model that judges by the text alone".into()),
             Self::VocabularyMismatch { .. } => {
                 Some("the tokenizer files and the weights belong to different models: copy both from one place".into())
             }

@@ -104,6 +104,10 @@ impl<B: Backend> TransformerClassifier<B> {
         });
         let ((model, _), tokenizer) = (loaded?, tokenizer?);
         check_vocabulary(folder, &tokenizer, &model.config)?;
+        let features = model.config.head.features;
+        if features > 0 {
+            return Err(ClassifyError::NeedsFeatures { folder: folder.to_owned(), features });
+        }
         let decision = decision(&model.config)
             .map_err(|problem| ClassifyError::DecisionRule { folder: folder.to_owned(), problem })?;
         Ok(Self { decision, ..Self::new(backend, model, tokenizer, token_budget) })
@@ -162,7 +166,7 @@ impl<B: Backend> Classifier for TransformerClassifier<B> {
         let encodings = self.tokenizer.encode_batch(texts, &self.limit);
         let truncated = encodings.iter().filter(|encoding| encoding.truncated).count();
         let ids: Vec<&[u32]> = encodings.iter().map(|encoding| encoding.ids.as_slice()).collect();
-        let texts = Encoded { ids: &ids, limit: self.limit, states: None };
+        let texts = Encoded { ids: &ids, limit: self.limit, features: &[], states: None };
         let mut probabilities = probabilities(&self.backend, &self.model, &mut self.forward, &texts);
         self.backend.synchronize()?;
         if let Some(rule) = &self.decision {

@@ -67,6 +67,8 @@ pub struct HeadConfig {
     pub dropout: f64,
     /// What the logits mean.
     pub output: Output,
+    /// Numbers of each text that the classifier reads beside the pooled vector, M; 0 for none.
+    pub features: usize,
     /// Names of the classes, in the order of the logits.
     pub labels: Vec<String>,
     /// Whether this is the family's own head, which Transformers opens.
@@ -74,6 +76,11 @@ pub struct HeadConfig {
 }
 
 impl HeadConfig {
+    /// The same head where it is not the family's own: pooling, dropout, one linear layer.
+    pub(crate) fn of_our_own(&self) -> Self {
+        Self { dense: None, bias: true, pooled_dropout: 0.0, standard: false, ..self.clone() }
+    }
+
     /// Number of logits C.
     pub fn logits(&self) -> usize {
         match self.output {
@@ -151,14 +158,14 @@ impl ModelConfig {
     /// Replaces the head's pooling. Anything but the family's own is followed by dropout and one linear layer.
     pub fn set_pooling(&mut self, pooling: HeadPooling) {
         if pooling != self.head.pooling {
-            self.head = HeadConfig {
-                pooling,
-                dense: None,
-                bias: true,
-                pooled_dropout: 0.0,
-                standard: false,
-                ..self.head.clone()
-            };
+            self.head = HeadConfig { pooling, ..self.head.of_our_own() };
+        }
+    }
+
+    /// Lets the classifier read so many numbers of each text beside the pooled vector. No family's own head does.
+    pub fn set_features(&mut self, features: usize) {
+        if features != self.head.features {
+            self.head = HeadConfig { features, ..self.head.of_our_own() };
         }
     }
 

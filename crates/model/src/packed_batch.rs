@@ -2,7 +2,7 @@
 
 /// A batch for the transformer: N tokens of S sequences, one after the other, which are T texts. A text is one sequence,
 /// or several in a row where it is longer than the model can read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct PackedBatch {
     /// N token ids.
     pub ids: Vec<u32>,
@@ -16,6 +16,8 @@ pub struct PackedBatch {
     pub ones: Vec<u32>,
     /// T + 1 offsets: text `t` is the sequences `texts[t]..texts[t + 1]`. Empty where each text is one sequence.
     pub texts: Vec<u32>,
+    /// `[T, M]`: the numbers of each text that the head reads beside it, row by row. Packing clears them.
+    pub features: Vec<f32>,
 }
 
 impl PackedBatch {
@@ -51,6 +53,7 @@ impl PackedBatch {
         }
         self.ids.clear();
         self.positions.clear();
+        self.features.clear();
         for text in texts {
             let before = self.sequences();
             text.into_iter().for_each(|sequence| self.append(sequence, position_offset as u32));

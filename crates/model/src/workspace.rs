@@ -257,8 +257,9 @@ pub fn workspace_values(config: &ModelConfig, capacity: impl Into<Capacity>, tra
     let last = sequences * d + if pre { asked * (d + 2) } else { 0 };
     let head = sequences * (d * if config.head.dense.is_some() { 4 } else { 2 } + config.head.logits())
         + if matches!(config.head.pooling, HeadPooling::Attention { .. }) { tokens } else { 0 };
+    let features = if config.head.features > 0 { sequences * (config.head.features + config.head.logits()) } else { 0 };
     let backward = tokens * (5 * d + f.max(3 * d)) + sequences * (config.head.logits() + 1 + 4 * d);
-    entrance + blocks + tokens * f.max(d) + last + head + if training.is_some() { backward } else { 0 }
+    entrance + blocks + tokens * f.max(d) + last + head + features + if training.is_some() { backward } else { 0 }
 }
 
 /// The most rows of a batch's hidden states that are asked for.
@@ -291,6 +292,7 @@ mod tests {
                 let capacity = Capacity { tokens: 20, sequences: 7, from_block };
                 for pooling in [config.head.pooling, HeadPooling::Attention { last: 3 }] {
                     config.set_pooling(pooling);
+                    config.set_features(if from_block == 1 { 3 } else { config.head.features });
                     for training in [None, Some(Memory::Normal), Some(Memory::Low)] {
                         let planned = match training {
                             Some(memory) => Workspace::for_training(&backend, &config, capacity, memory),

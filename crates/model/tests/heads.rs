@@ -1,7 +1,8 @@
 //! What the head does that no checkpoint of others has, so that PyTorch's answers cannot hold it: texts of several
-//! sequences. Its gradients are held to finite differences.
+//! sequences, and numbers beside a text. Its gradients are held to finite differences.
 
 use finetone_backend::{Backend, Loss, Reference, Targets};
+use finetone_model::checkpoint::{self, HeadImport, ModelFolder};
 use finetone_model::families::{Sizes, from_scratch};
 use finetone_model::{Family, Gradients, HeadPooling, Memory, Model, ModelConfig, PackedBatch, ParamId, Workspace};
 
@@ -9,6 +10,9 @@ type Exact = Reference<f64>;
 
 const POOLINGS: [HeadPooling; 4] =
     [HeadPooling::First, HeadPooling::Last, HeadPooling::Mean, HeadPooling::Attention { last: 3 }];
+
+/// Numbers beside the three texts.
+const FEATURES: [[f32; 2]; 3] = [[0.5, -1.0], [0.0, 2.0], [-1.5, 0.25]];
 
 /// Two small blocks with weights large enough that every term of a gradient shows.
 fn config(family: Family, pooling: HeadPooling) -> ModelConfig {
@@ -21,12 +25,13 @@ fn config(family: Family, pooling: HeadPooling) -> ModelConfig {
     config
 }
 
-/// Texts of two sequences, one and three.
+/// Texts of two sequences, one and three, with the numbers beside them that the model reads.
 fn batch(model: &Model<Exact>) -> PackedBatch {
     let texts: [&[&[u32]]; 3] =
         [&[&[3, 4, 5, 6], &[7, 8, 9]], &[&[10, 11]], &[&[12, 3, 13], &[14], &[15, 16, 3, 4, 5]]];
     let mut batch = PackedBatch::default();
     batch.repack_texts(texts.iter().map(|text| text.iter().copied()), model.config.position_offset);
+    batch.features.extend(FEATURES.iter().flat_map(|row| &row[..model.config.head.features]));
     batch
 }
 
@@ -122,4 +127,51 @@ fn the_windows_of_a_text_are_averaged_before_the_classifier() {
         let mean = (apart[class] + apart[3 + class]) / 2.0;
         assert!((together[class] - mean).abs() < 1e-12, "class {class}: {} for {mean}", together[class]);
     }
+}
+
+#[test]
+fn gradients_with_numbers_beside_the_texts_are_slopes() {
+    for features in [1, 2] {
+        let mut config = config(Family::Roberta, HeadPooling::First);
+        config.set_features(features);
+        let mut model = Model::initialise(&Exact::new(), config, 5);
+        assert!(model.table.find("head.features.weight").is_some());
+        let batch = batch(&model);
+        gradients_are_slopes(&format!("{features} numbers"), &mut model, &batch);
+    }
+}
+
+#[test]
+fn numbers_beside_a_text_are_part_of_the_linear_layers_input() {
+    let mut config = config(Family::Bert, HeadPooling::Mean);
+    let without = Model::initialise(&Exact::new(), config.clone(), 5);
+    config.set_features(2);
+    let model = Model::initialise(&Exact::new(), config, 5);
+    let id = model.table.find("head.features.weight").unwrap();
+    let mut u = [0.0; 3 * 2];
+    Exact::new().read_weight(&mut u, model.parameters.get(id), 0..6);
+    let (with, alone) = (logits(&model, &batch(&model)), logits(&without, &batch(&without)));
+    for (text, class) in (0..3).flat_map(|text| (0..3).map(move |class| (text, class))) {
+        let added: f64 = (0..2).map(|i| u[class * 2 + i] * f64::from(FEATURES[text][i])).sum();
+        let (with, alone) = (with[text * 3 + class], alone[text * 3 + class]);
+        assert!(added.abs() > 1e-3 || FEATURES[text] == [0.0; 2]);
+        assert!((with - alone - added).abs() < 1e-12, "text {text}, class {class}: {with} for {alone} + {added}");
+    }
+}
+
+#[test]
+fn a_head_with_numbers_is_saved_and_opened_again() {
+    let mut config = config(Family::Bert, HeadPooling::First);
+    config.set_features(2);
+    assert!(!config.head.standard);
+    let model = Model::initialise(&Exact::new(), config, 5);
+    let folder = tempfile::tempdir().unwrap();
+    checkpoint::save(&Exact::new(), &model, folder.path()).unwrap();
+    let opened = ModelFolder::open(folder.path()).unwrap();
+    let (again, report) = opened.load(&Exact::new(), opened.config().clone(), HeadImport::Required).unwrap();
+    assert_eq!((report.fresh, report.unused), (vec![], vec![]));
+    assert_eq!(again.config.head, model.config.head);
+    let id = again.table.find("head.features.weight").unwrap();
+    let values = |model: &Model<Exact>| model.parameters.values(&Exact::new(), &model.table, id);
+    assert_eq!(values(&model), values(&again));
 }

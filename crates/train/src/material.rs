@@ -52,6 +52,8 @@ pub struct Rows {
     pub truncated: usize,
     /// How they were cut, which says what sequences a text is.
     pub limit: Limit,
+    /// Numbers beside each text that the model reads as well, row-major; empty where it reads none.
+    pub features: Vec<f32>,
     /// What the frozen blocks at the bottom of the model give for them, where that is kept.
     pub states: Option<States>,
 }
@@ -229,13 +231,14 @@ impl Rows {
             lines: labelled().map(|example| example.line).collect(),
             truncated,
             limit: *limit,
+            features: Vec::new(),
             states: None,
         }
     }
 
     /// The texts as the model reads them.
     pub fn encoded(&self) -> Encoded<'_, Vec<u32>> {
-        Encoded { ids: &self.ids, limit: self.limit, states: self.states.as_ref() }
+        Encoded { ids: &self.ids, limit: self.limit, features: &self.features, states: self.states.as_ref() }
     }
 
     /// Number of sequences of each text.
@@ -250,6 +253,7 @@ impl Rows {
         both.lengths.extend(others.lengths);
         both.targets.extend(others.targets);
         both.lines.extend(others.lines);
+        both.features.extend(others.features);
         both.truncated += others.truncated;
         both
     }
@@ -264,12 +268,13 @@ impl Rows {
         self.ids.is_empty()
     }
 
-    /// A number that changes when a text, its encoding or a label does. A checkpoint keeps it,
+    /// A number that changes when a text, its encoding, a label or a number beside it does. A checkpoint keeps it,
     /// so that a run is not resumed on other data.
     pub fn fingerprint(&self) -> u64 {
         let classes = self.targets.iter().flat_map(|t| t.classes().iter().map(|&c| c as u64).chain([u64::MAX]));
         let ids = self.ids.iter().flat_map(|ids| ids.iter().map(|&id| u64::from(id)).chain([u64::MAX]));
-        fnv_1a(ids.chain(classes))
+        let features = self.features.iter().map(|value| u64::from(value.to_bits()));
+        fnv_1a(ids.chain(classes).chain(features))
     }
 }
 

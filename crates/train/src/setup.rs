@@ -153,6 +153,8 @@ fn adjust(model: &mut ModelConfig, config: &RunConfig, texts: &Texts, limit: Lim
     if let Some(pooling) = &config.pooling {
         model.set_pooling(parse_pooling(pooling)?);
     }
+    // The texts come alone; a model that was trained with numbers beside them goes on without.
+    model.set_features(0);
     if let Some(rate) = config.dropout {
         model.set_backbone_dropout(rate);
     }

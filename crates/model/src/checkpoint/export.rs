@@ -92,6 +92,7 @@ pub fn exported_config(config: &ModelConfig) -> Map<String, Value> {
     ours.insert("labels".into(), json!(head.labels));
     ours.insert("output".into(), json!(output));
     ours.remove("pooling");
+    ours.remove("features");
     if !head.standard {
         let pooling = match head.pooling {
             HeadPooling::First => "first".to_owned(),
@@ -100,6 +101,9 @@ pub fn exported_config(config: &ModelConfig) -> Map<String, Value> {
             HeadPooling::Attention { last } => format!("attention:{last}"),
         };
         ours.insert("pooling".into(), json!(pooling));
+        if head.features > 0 {
+            ours.insert("features".into(), json!(head.features));
+        }
     }
     let architecture = config.family.spec().architecture;
     let fields = [

@@ -87,7 +87,8 @@ impl ModelFolder {
             let rule = rule.expect("every parameter of the table has a rule");
             let fresh = match head {
                 HeadImport::FreshWhereMissing(seed) if spec.part == Part::Head => {
-                    let other_labels = spec.name.starts_with("head.classifier") && !same_labels;
+                    let of_labels = ["head.classifier.", "head.features."];
+                    let other_labels = !same_labels && of_labels.iter().any(|name| spec.name.starts_with(name));
                     (other_labels || !importer.fits(rule, spec.shape)).then_some(seed)
                 }
                 _ => None,

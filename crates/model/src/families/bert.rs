@@ -26,6 +26,7 @@ fn config(fields: &mut Fields<'_>) -> Result<ModelConfig, ModelError> {
         pooled_dropout: 0.0,
         dropout: fields.rate("classifier_dropout", residual)?,
         output,
+        features: 0,
         labels,
         standard: true,
     };

@@ -26,6 +26,7 @@ fn config(fields: &mut Fields<'_>) -> Result<ModelConfig, ModelError> {
         pooled_dropout: 0.0,
         dropout: fields.rate("seq_classif_dropout", 0.2)?,
         output,
+        features: 0,
         labels,
         standard: true,
     };

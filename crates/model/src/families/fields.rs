@@ -11,6 +11,9 @@ use crate::error::ModelError;
 /// Far above any real model; keeps a damaged file from building a tower of blocks.
 const MOST_LAYERS: usize = 1000;
 
+/// More numbers beside a text than any table has columns; keeps a damaged file from asking for memory.
+const MOST_FEATURES: u64 = 1 << 16;
+
 /// The fields of one `config.json`.
 pub struct Fields<'a> {
     raw: &'a Map<String, Value>,
@@ -136,9 +139,17 @@ impl<'a> Fields<'a> {
     /// The family's own head, unless our entry says that the model was trained with another pooling.
     pub fn head(&self, standard: HeadConfig) -> Result<HeadConfig, ModelError> {
         use crate::config::HeadPooling::{Attention, First, Last, Mean};
-        let pooling = self.raw.get("finetone").and_then(|ours| ours.get("pooling"));
-        let custom = match pooling.and_then(Value::as_str) {
-            None => return Ok(standard),
+        let ours = |name: &str| self.raw.get("finetone").and_then(|ours| ours.get(name));
+        let features = match ours("features") {
+            None => 0,
+            Some(number) => number
+                .as_u64()
+                .filter(|&number| number <= MOST_FEATURES)
+                .ok_or_else(|| self.wrong("finetone", "a number of `features` that a table may have"))?,
+        };
+        let pooling = match ours("pooling").and_then(Value::as_str) {
+            None if features == 0 => return Ok(standard),
+            None => return Err(self.wrong("finetone", "a `pooling` beside the `features`")),
             Some("first") => First,
             Some("last") => Last,
             Some("mean") => Mean,
@@ -147,7 +158,7 @@ impl<'a> Fields<'a> {
                 None => return Err(self.wrong("finetone", "a pooling `first`, `last`, `mean` or `attention:N`")),
             },
         };
-        Ok(HeadConfig { pooling: custom, dense: None, bias: true, pooled_dropout: 0.0, standard: false, ..standard })
+        Ok(HeadConfig { pooling, features: features as usize, ..standard.of_our_own() })
     }
 
     /// Checks what the sizes must have in common.

@@ -29,6 +29,7 @@ fn config(fields: &mut Fields<'_>) -> Result<ModelConfig, ModelError> {
         pooled_dropout: 0.0,
         dropout: 0.0,
         output,
+        features: 0,
         labels,
         standard: true,
     };

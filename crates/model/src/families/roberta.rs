@@ -27,6 +27,7 @@ fn config(fields: &mut Fields<'_>) -> Result<ModelConfig, ModelError> {
         pooled_dropout: dropout,
         dropout,
         output,
+        features: 0,
         labels,
         standard: true,
     };

@@ -1,9 +1,12 @@
 //! `logits = W drop(v) + b`, with `v = pool(x)` or `v = f(dense(drop(pool(x))))`
 //!
+//! Where a text has numbers `m` beside it, `logits = W drop(v) + U m + b`: one linear layer over the joined vector
+//! `[drop(v); m]`, written as two products. `dU += dlogitsᵀ m`.
+//!
 //! Pooling by attention: `p = softmax(x · q / √D)` over the last tokens, `v = Σ p x`, with a learned query `q`. Where a
 //! text is several sequences, `pool(x)` is the mean of what pooling gives for each of them.
 
-use finetone_backend::{Activation, AttentionPoolShape, Backend, PoolShape, Pooling};
+use finetone_backend::{Activation, AttentionPoolShape, Backend, PoolShape, Pooling, Real};
 
 use super::{Declare, Dropout, Linear};
 use crate::config::{HeadPooling, ModelConfig};
@@ -20,7 +23,9 @@ pub struct Head {
     dense: Option<(Linear, Activation)>,
     dropout: Dropout,
     classifier: Linear,
+    features: Option<Linear>,
     width: usize,
+    logits: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -39,8 +44,45 @@ pub struct HeadSaved<B: Backend> {
     pooled: B::Buffer,
     /// `[T, D]` before and after the activation, where there is a dense layer.
     dense: Option<(B::Buffer, B::Buffer)>,
+    features: Option<FeaturesSaved<B>>,
     /// `[T, C]`.
     pub logits: B::Buffer,
+}
+
+/// The numbers beside the texts.
+struct FeaturesSaved<B: Backend> {
+    /// `[T, M]`, and the same before they are on the machine.
+    values: B::Buffer,
+    host: Vec<B::Real>,
+    /// M.
+    width: usize,
+    /// `[T, C]`: what they add to the logits.
+    logits: B::Buffer,
+}
+
+impl<B: Backend> FeaturesSaved<B> {
+    fn new(plan: &Plan<'_, B>) -> Self {
+        let head = &plan.config.head;
+        Self {
+            values: plan.zeros(plan.sequences * head.features),
+            host: Vec::new(),
+            width: head.features,
+            logits: plan.zeros(plan.sequences * head.logits()),
+        }
+    }
+
+    /// Writes `values[T, M]`.
+    fn load(&mut self, pass: &Pass<'_, B>) {
+        let (found, texts) = (pass.batch.features.len(), pass.batch.texts());
+        assert!(
+            found == texts * self.width,
+            "{found} numbers beside {texts} texts that should have {} each",
+            self.width
+        );
+        self.host.clear();
+        self.host.extend(pass.batch.features.iter().map(|&value| B::Real::from_f64(f64::from(value))));
+        pass.backend.write(&mut self.values, &self.host);
+    }
 }
 
 impl<B: Backend> HeadSaved<B> {
@@ -53,6 +95,7 @@ impl<B: Backend> HeadSaved<B> {
             windows: rows(),
             pooled: rows(),
             dense: head.dense.map(|_| (rows(), rows())),
+            features: (head.features > 0).then(|| FeaturesSaved::new(plan)),
             logits: plan.zeros(plan.sequences * head.logits()),
         }
     }
@@ -60,7 +103,7 @@ impl<B: Backend> HeadSaved<B> {
 
 /// Memory of the head's backward: `[T, D]` each, and `[S, D]` where a text is several sequences.
 pub struct HeadScratch<B: Backend> {
-    features: B::Buffer,
+    v: B::Buffer,
     inner: B::Buffer,
     pooled: B::Buffer,
     windows: B::Buffer,
@@ -69,7 +112,7 @@ pub struct HeadScratch<B: Backend> {
 impl<B: Backend> HeadScratch<B> {
     pub(crate) fn new(plan: &Plan<'_, B>) -> Self {
         let rows = || plan.zeros(plan.sequences * plan.config.hidden_size);
-        Self { features: rows(), inner: rows(), pooled: rows(), windows: rows() }
+        Self { v: rows(), inner: rows(), pooled: rows(), windows: rows() }
     }
 }
 
@@ -89,7 +132,10 @@ impl Head {
             dense: head.dense.map(|f| (at.within("dense", |at| Linear::declare(at, (d, d), true, init)), f)),
             dropout: Dropout::declare(at, head.dropout),
             classifier: at.within("classifier", |at| Linear::declare(at, (d, head.logits()), head.bias, init)),
+            features: (head.features > 0)
+                .then(|| at.within("features", |at| Linear::declare(at, (head.features, head.logits()), false, init))),
             width: d,
+            logits: head.logits(),
         }
     }
 
@@ -157,7 +203,7 @@ impl Head {
         let rows = pass.batch.texts();
         let len = rows * self.width;
         self.pool_forward(pass, saved, x);
-        let features = match (&self.dense, &mut saved.dense) {
+        let v = match (&self.dense, &mut saved.dense) {
             (Some((dense, activation)), Some((inner, activated))) => {
                 self.pooled_dropout.apply(pass, &mut saved.pooled, len);
                 dense.forward(pass, inner, &saved.pooled, rows);
@@ -166,8 +212,13 @@ impl Head {
             }
             _ => &mut saved.pooled,
         };
-        self.dropout.apply(pass, features, len);
-        self.classifier.forward(pass, &mut saved.logits, features, rows);
+        self.dropout.apply(pass, v, len);
+        self.classifier.forward(pass, &mut saved.logits, v, rows);
+        if let (Some(linear), Some(features)) = (&self.features, &mut saved.features) {
+            features.load(pass);
+            linear.forward(pass, &mut features.logits, &features.values, rows);
+            pass.backend.add(&mut saved.logits, &features.logits, rows * self.logits);
+        }
     }
 
     /// Writes `dx[rows, D]`; `saved` is what forward kept, and `x`.
@@ -182,20 +233,23 @@ impl Head {
     ) {
         let rows = pass.batch.texts();
         let len = rows * self.width;
-        let HeadScratch { features: dfeatures, inner: dinner, pooled: dpooled, windows: dwindows } = scratch;
+        if let (Some(linear), Some(features)) = (&self.features, &saved.features) {
+            linear.accumulate(pass, grads, dlogits, &features.values, rows);
+        }
+        let HeadScratch { v: dv, inner: dinner, pooled: dpooled, windows: dwindows } = scratch;
         let dpooled = match (&self.dense, &saved.dense) {
             (Some((dense, activation)), Some((inner, activated))) => {
-                self.classifier.backward(pass, dfeatures, grads, dlogits, activated, rows);
-                self.dropout.apply(pass, dfeatures, len);
-                pass.backend.activation_backward(dinner, dfeatures, inner, *activation, len);
+                self.classifier.backward(pass, dv, grads, dlogits, activated, rows);
+                self.dropout.apply(pass, dv, len);
+                pass.backend.activation_backward(dinner, dv, inner, *activation, len);
                 dense.backward(pass, dpooled, grads, dinner, &saved.pooled, rows);
                 self.pooled_dropout.apply(pass, dpooled, len);
                 dpooled
             }
             _ => {
-                self.classifier.backward(pass, dfeatures, grads, dlogits, &saved.pooled, rows);
-                self.dropout.apply(pass, dfeatures, len);
-                dfeatures
+                self.classifier.backward(pass, dv, grads, dlogits, &saved.pooled, rows);
+                self.dropout.apply(pass, dv, len);
+                dv
             }
         };
         self.pool_backward(pass, dx, grads, (dpooled, dwindows), (saved, x));

@@ -78,7 +78,8 @@ impl Linear {
         self.accumulate(pass, grads, dy, x, rows);
     }
 
-    fn accumulate<B: Backend>(
+    /// Accumulates the parameters' gradients alone, where `x` has none.
+    pub fn accumulate<B: Backend>(
         &self,
         pass: &Pass<'_, B>,
         grads: &mut Gradients<B>,
