@@ -155,6 +155,14 @@ impl ModelConfig {
         self.max_position_embeddings - self.position_offset
     }
 
+    /// Makes room for a vocabulary of at least `tokens` tokens.
+    pub fn grow_vocabulary(&mut self, tokens: usize) {
+        if tokens > self.vocab_size {
+            self.vocab_size = tokens;
+            self.raw.insert("vocab_size".into(), tokens.into());
+        }
+    }
+
     /// Replaces the head's pooling. Anything but the family's own is followed by dropout and one linear layer.
     pub fn set_pooling(&mut self, pooling: HeadPooling) {
         if pooling != self.head.pooling {

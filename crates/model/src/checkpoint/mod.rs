@@ -5,6 +5,7 @@
 //! imported is exported bit for bit.
 
 mod export;
+mod growth;
 mod tensors;
 
 pub use export::{NamedTensor, exported_config, save, to_hugging_face};
@@ -18,7 +19,7 @@ use serde_json::{Map, Value};
 use crate::config::{Family, ModelConfig};
 use crate::error::ModelError;
 use crate::families::{self, Layout, Rule};
-use crate::params::{ParamTable, Parameters, Part};
+use crate::params::{ParamId, ParamSpec, ParamTable, Parameters, Part};
 use crate::transformer::{Model, Transformer};
 
 /// Whether a head that the folder lacks is an error.
@@ -65,7 +66,8 @@ impl ModelFolder {
         &self.config
     }
 
-    /// Reads the weights of the model that `config` describes: the folder's own configuration, or one with another head.
+    /// Reads the weights of the model that `config` describes: the folder's own configuration, or one with another head. Where
+    /// a head may start fresh, the vocabulary may have grown as well (see [`ModelConfig::grow_vocabulary`]).
     ///
     /// # Errors
     /// See [`ModelError`]: no safetensors, a damaged file, a missing tensor, a wrong shape.
@@ -97,7 +99,7 @@ impl ModelFolder {
                 report.fresh.push(spec.name.clone());
                 Parameters::<B>::fresh(backend, id, spec, seed)
             } else {
-                let values = importer.read(rule, spec.shape)?;
+                let values = self.read_grown(&importer, rule, (id, spec), head)?;
                 let values: Vec<B::Real> = values.into_iter().map(|v| B::Real::from_f64(f64::from(v))).collect();
                 backend.weight(&values, spec.shape)
             });
@@ -105,6 +107,27 @@ impl ModelFolder {
         let parameters = Parameters::new(weights);
         report.unused = importer.unused();
         Ok((Model { config, transformer, table, parameters }, report))
+    }
+
+    /// One parameter; the table of tokens with fresh rows for those that were added.
+    fn read_grown(
+        &self,
+        importer: &Importer<'_>,
+        rule: &Rule,
+        (id, spec): (ParamId, &ParamSpec),
+        head: HeadImport,
+    ) -> Result<Vec<f32>, ModelError> {
+        match head {
+            HeadImport::FreshWhereMissing(seed)
+                if spec.name == growth::TOKEN_TABLE && spec.shape.rows > self.config.vocab_size =>
+            {
+                let stored = WeightShape { rows: self.config.vocab_size, ..spec.shape };
+                let mut values = importer.read(rule, stored)?;
+                growth::add_rows(&mut values, (id, spec), self.config.initializer_range, seed);
+                Ok(values)
+            }
+            _ => importer.read(rule, spec.shape),
+        }
     }
 }
 

@@ -80,6 +80,41 @@ fn a_backbone_without_a_head_gives_pytorchs_hidden_states() {
 }
 
 #[test]
+fn added_tokens_have_rows_near_the_mean_of_the_others() {
+    for (name, table) in [("bert", "bert.embeddings.word_embeddings.weight"), ("gpt2", "transformer.wte.weight")] {
+        let opened = ModelFolder::open(&folder(name)).unwrap();
+        let mut config = opened.config().clone();
+        let (old, width) = (config.vocab_size, config.hidden_size);
+        config.grow_vocabulary(old + 3);
+        assert_eq!(config.raw["vocab_size"], old + 3, "{name}");
+        let fresh = || HeadImport::FreshWhereMissing(5);
+        let load = |head| opened.load(&backend(), config.clone(), head);
+        let before = bits(run::weights(&backend(), &run::load(&backend(), name)));
+        let grown = bits(run::weights(&backend(), &load(fresh()).unwrap().0));
+        assert!(grown == bits(run::weights(&backend(), &load(fresh()).unwrap().0)), "{name}: not the same twice");
+        for (tensor, (shape, values)) in &grown {
+            let (old_shape, old_values) = &before[tensor];
+            if tensor != table {
+                assert!((shape, values) == (old_shape, old_values), "{tensor}");
+                continue;
+            }
+            assert_eq!((shape, old_shape), (&vec![old + 3, width], &vec![old, width]));
+            assert!(values[..old * width] == old_values[..], "{name}: the old rows have changed");
+            let value = |row: usize, column: usize| f64::from(f32::from_bits(values[row * width + column]));
+            for column in 0..width {
+                let mean = (0..old).map(|row| value(row, column)).sum::<f64>() / old as f64;
+                for row in old..old + 3 {
+                    // Ten deviations of the noise, so that it is not the seed that decides.
+                    assert!((value(row, column) - mean).abs() < config.initializer_range, "{name}: row {row}");
+                }
+                assert_ne!(value(old, column), value(old + 1, column), "{name}");
+            }
+        }
+        assert!(load(HeadImport::Required).is_err(), "{name}: a finished classifier has all its rows");
+    }
+}
+
+#[test]
 fn a_finished_classifier_may_not_lack_its_head() {
     let opened = ModelFolder::open(&folder("bert-backbone")).unwrap();
     let error = opened.load(&backend(), opened.config().clone(), HeadImport::Required).err().unwrap();
