@@ -177,6 +177,12 @@ impl ModelConfig {
         }
     }
 
+    /// Uses only the first `layers` blocks, or all where there are no more.
+    pub fn keep_layers(&mut self, layers: usize) {
+        self.num_hidden_layers = self.num_hidden_layers.min(layers);
+        self.raw.insert(self.family.spec().layers.into(), self.num_hidden_layers.into());
+    }
+
     /// Sets every dropout of the backbone to one rate.
     pub fn set_backbone_dropout(&mut self, rate: f64) {
         self.dropout = DropoutRates { embedding: rate, residual: rate, attention: rate };

@@ -5,6 +5,7 @@ use finetone_backend::{Backend, Loss, Reference, Targets};
 use finetone_model::checkpoint::{self, HeadImport, ModelFolder};
 use finetone_model::families::{Sizes, from_scratch};
 use finetone_model::{Family, Gradients, HeadPooling, Memory, Model, ModelConfig, PackedBatch, ParamId, Workspace};
+use serde_json::json;
 
 type Exact = Reference<f64>;
 
@@ -174,4 +175,21 @@ fn a_head_with_numbers_is_saved_and_opened_again() {
     let id = again.table.find("head.features.weight").unwrap();
     let values = |model: &Model<Exact>| model.parameters.values(&Exact::new(), &model.table, id);
     assert_eq!(values(&model), values(&again));
+}
+
+#[test]
+fn numbers_that_the_head_has_no_place_for_are_refused() {
+    let mut config = config(Family::Bert, HeadPooling::First);
+    config.set_features(2);
+    let folder = tempfile::tempdir().unwrap();
+    for (ours, what) in [
+        (json!({"labels": ["a", "b"], "output": "softmax", "features": 2}), "`pooling` beside"),
+        (json!({"labels": ["a", "b"], "output": "softmax", "features": 1e9, "pooling": "mean"}), "`features`"),
+        (json!({"labels": ["a", "b"], "output": "softmax", "features": -1, "pooling": "mean"}), "`features`"),
+    ] {
+        config.raw.insert("finetone".into(), ours);
+        std::fs::write(folder.path().join("config.json"), json!(config.raw).to_string()).unwrap();
+        let error = ModelFolder::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains(what), "{error}");
+    }
 }

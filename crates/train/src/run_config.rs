@@ -132,6 +132,8 @@ pub struct RunConfig {
     pub augment_words: f64,
     /// How a decision is read from the probabilities of the finished model.
     pub decision: Decision,
+    /// The most blocks of the model that are used, from the input on; all if not given.
+    pub max_layers: Option<usize>,
     /// What is not trained: `embeddings`, a number of blocks from the input (`4`, or `-2` for all but the last two), with the
     /// embeddings, or patterns of parameter names with `*`.
     pub freeze: Vec<String>,
@@ -213,6 +215,7 @@ impl Default for RunConfig {
             augment_share: None,
             augment_words: 0.1,
             decision: Decision::default(),
+            max_layers: None,
             freeze: Vec::new(),
             cache: CacheUse::default(),
             eval_every: None,
@@ -277,6 +280,7 @@ impl RunConfig {
             (share(self.label_smoothing), "label_smoothing", "a share from 0 to below 1"),
             (share(self.effective_beta), "effective_beta", "a share from 0 to below 1"),
             (self.focal_gamma >= 0.0, "focal_gamma", "a number from 0"),
+            (self.max_layers != Some(0), "max_layers", "at least 1"),
             (self.eval_every != Some(0), "eval_every", "at least 1"),
             (self.early_stopping != Some(0), "early_stopping", "at least 1"),
             (self.folds.is_none_or(|n| n >= 2), "folds", "at least 2"),

@@ -130,6 +130,7 @@ fn known_keys() -> Vec<String> {
         max_steps: Some(1),
         epoch_rows: Some(1),
         augment_share: Some(0.5),
+        max_layers: Some(1),
         eval_every: Some(1),
         early_stopping: Some(1),
         folds: Some(2),

@@ -150,6 +150,9 @@ fn adjust(model: &mut ModelConfig, config: &RunConfig, texts: &Texts, limit: Lim
             });
         }
     };
+    if let Some(layers) = config.max_layers {
+        model.keep_layers(layers);
+    }
     if let Some(pooling) = &config.pooling {
         model.set_pooling(parse_pooling(pooling)?);
     }

@@ -187,6 +187,24 @@ fn a_stopped_run_keeps_the_same_output_again() {
 }
 
 #[test]
+fn a_model_of_its_first_blocks_is_trained_and_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = pretrained(folder.path());
+    let run_folder = folder.path().join("cut");
+    let settings = ["epochs=2", "max_layers=1", "freeze=[\"-1\"]", "learning_rate=0", &model];
+    run(&cpu(2), &config(folder.path(), 90, &settings), &run_folder, &mut Recorder::default()).unwrap();
+    let classifier = TransformerClassifier::open(cpu(1), &run_folder.join("model"), 512).unwrap();
+    assert_eq!(classifier.model().config.num_hidden_layers, 1);
+    let (whole, cut) = (weights(&folder.path().join("first")), weights(&run_folder));
+    let whole = safetensors::SafeTensors::deserialize(&whole).unwrap();
+    let cut = safetensors::SafeTensors::deserialize(&cut).unwrap();
+    assert!(cut.names().iter().any(|name| name.contains("layer.0.")));
+    for (name, tensor) in cut.iter() {
+        assert!(!name.contains("layer.1.") && tensor.data() == whole.tensor(name).unwrap().data(), "{name}");
+    }
+}
+
+#[test]
 fn output_is_kept_only_where_it_is_used_again() {
     let folder = tempfile::tempdir().unwrap();
     let decision = |name: &str, settings: &[&str]| {

@@ -10,6 +10,7 @@ use crate::error::ModelError;
 pub const SPEC: FamilySpec = FamilySpec {
     model_types: &["bert"],
     prefix: "bert.",
+    layers: "num_hidden_layers",
     architecture: "BertForSequenceClassification",
     config,
     rules: |config| (encoder_rules(config), head_rules()),

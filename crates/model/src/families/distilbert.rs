@@ -10,6 +10,7 @@ use crate::error::ModelError;
 pub const SPEC: FamilySpec = FamilySpec {
     model_types: &["distilbert"],
     prefix: "distilbert.",
+    layers: "n_layers",
     architecture: "DistilBertForSequenceClassification",
     config,
     rules: |config| (backbone_rules(config), head_rules()),

@@ -11,6 +11,7 @@ use crate::error::ModelError;
 pub const SPEC: FamilySpec = FamilySpec {
     model_types: &["gpt2"],
     prefix: "transformer.",
+    layers: "n_layer",
     architecture: "GPT2ForSequenceClassification",
     config,
     rules: |config| (backbone_rules(config), vec![Rule::same("head.classifier.weight", "score.weight")]),

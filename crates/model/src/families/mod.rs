@@ -70,6 +70,8 @@ pub struct FamilySpec {
     pub model_types: &'static [&'static str],
     /// What precedes the backbone's tensors in a model with a head (`bert.`); absent in a bare backbone.
     pub prefix: &'static str,
+    /// The field of `config.json` with the number of blocks.
+    pub layers: &'static str,
     /// The class that Transformers opens a classifier with.
     pub architecture: &'static str,
     /// `config.json` to our configuration.

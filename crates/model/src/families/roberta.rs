@@ -11,6 +11,7 @@ use crate::error::ModelError;
 pub const SPEC: FamilySpec = FamilySpec {
     model_types: &["roberta", "xlm-roberta"],
     prefix: "roberta.",
+    layers: "num_hidden_layers",
     architecture: "RobertaForSequenceClassification",
     config,
     rules: |config| (bert::encoder_rules(config), head_rules()),
