@@ -10,7 +10,7 @@ use finetone_data::batching::epoch_order;
 use finetone_data::conversation::{Conversation, Speaker, Speakers};
 use finetone_data::sampling::{Balance, Sampling};
 use finetone_data::split::random::Random;
-use finetone_data::tokenizer::{Limit, Tokenizer};
+use finetone_data::tokenizer::Tokenizer;
 use finetone_data::{Example, LabelSet, Target};
 
 use crate::choices::SamplingRule;
@@ -42,7 +42,6 @@ pub struct Course<'a> {
     pub epochs: &'a Epochs,
     pub train: &'a Rows,
     pub tokenizer: &'a Tokenizer,
-    pub limit: Limit,
 }
 
 impl Course<'_> {
@@ -60,11 +59,18 @@ impl Course<'_> {
         if self.epochs.copies.is_empty() {
             return Cow::Borrowed(self.train);
         }
-        // The memory of a step is planned for the longest text, and a copy can have a token more than its original.
+        let examples = self.epochs.copies(config, epoch);
+        let mut copies = Rows::encode(&examples, self.tokenizer, &self.train.limit);
+        // The memory of a step is planned for the longest text. Other neighbours can cut words into more tokens; a copy that
+        // is too long for that gives way to its original.
         let longest = self.train.lengths.iter().copied().max().unwrap_or(1);
-        let limit = Limit { max_tokens: self.limit.max_tokens.min(longest), ..self.limit };
-        let copies = self.epochs.copies(config, epoch);
-        Cow::Owned(self.train.followed_by(Rows::encode(&copies, self.tokenizer, &limit)))
+        for (copy, &(of, _)) in self.epochs.copies.iter().enumerate() {
+            if copies.lengths[copy] > longest {
+                copies.ids[copy].clone_from(&self.train.ids[self.epochs.rare[of].row]);
+                copies.lengths[copy] = copies.ids[copy].len();
+            }
+        }
+        Cow::Owned(self.train.followed_by(copies))
     }
 }
 
@@ -212,7 +218,7 @@ fn copies(config: &RunConfig, rare: &[Rare], classes: &[usize]) -> Vec<(usize, u
 #[cfg(test)]
 mod tests {
     use finetone_data::augment::Change;
-    use finetone_data::tokenizer::{TrainKind, TrainOptions};
+    use finetone_data::tokenizer::{Limit, TrainKind, TrainOptions};
 
     use super::*;
 
@@ -248,7 +254,7 @@ mod tests {
         let limit = Limit::head(64);
         let train = Rows::encode(&texts.train, &tokenizer, &limit);
         let epochs = Epochs::new(config, &texts).unwrap();
-        look(&Course { epochs: &epochs, train: &train, tokenizer: &tokenizer, limit })
+        look(&Course { epochs: &epochs, train: &train, tokenizer: &tokenizer })
     }
 
     fn sorted(batches: &[Vec<usize>]) -> Vec<usize> {
@@ -314,6 +320,19 @@ mod tests {
             assert!(first.ids[18..].iter().all(|copy| !course.train.ids.contains(copy)));
             assert_eq!(course.epoch(&config, 0).0.ids, first.ids);
             assert_ne!(course.epoch(&config, 1).0.ids, first.ids);
+        });
+    }
+
+    #[test]
+    fn a_copy_that_is_too_long_gives_way_to_its_original() {
+        let config = RunConfig { augment: vec![Change::Swap], augment_below: 0.3, ..Default::default() };
+        with_course(&config, |course| {
+            // As if every text had been cut to three tokens: then no copy is as short as the longest text.
+            let ids: Vec<Vec<u32>> = course.train.ids.iter().map(|ids| ids[..3].to_vec()).collect();
+            let short = Rows { lengths: vec![3; ids.len()], ids, ..course.train.clone() };
+            let course = Course { train: &short, ..*course };
+            let (rows, _) = course.epoch(&config, 0);
+            assert_eq!((&rows.ids[18..], &rows.lengths[18..]), (&short.ids[16..], &[3, 3][..]));
         });
     }
 

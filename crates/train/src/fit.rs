@@ -133,7 +133,6 @@ impl Encoded {
 struct Prepared<B: Backend> {
     model: Model<B>,
     tokenizer: Tokenizer,
-    limit: Limit,
     rows: Encoded,
     epochs: Epochs,
     plan: Plan,
@@ -154,7 +153,7 @@ pub(crate) fn fit<B: Backend>(
     surroundings: &mut Surroundings<'_>,
 ) -> Result<Outcome<Fit>, TrainError> {
     let start = Instant::now();
-    let Prepared { model, tokenizer, limit, mut rows, epochs, plan, metric, objective, cache } =
+    let Prepared { model, tokenizer, mut rows, epochs, plan, metric, objective, cache } =
         prepare(backend, config, texts, surroundings)?;
     let seen = decide::shares_seen(&epochs, &objective, texts.labels.len());
     let mut recorder = CurveRecorder::open(&place.folder, surroundings.listener);
@@ -167,7 +166,7 @@ pub(crate) fn fit<B: Backend>(
     trainer.restore(&store)?;
     recorder.on(&started_event(&trainer, texts, &rows, place));
     let from = (trainer.progress.step, trainer.progress.num_tokens);
-    let course = Course { epochs: &epochs, train: &rows.train, tokenizer: &tokenizer, limit };
+    let course = Course { epochs: &epochs, train: &rows.train, tokenizer: &tokenizer };
     if trainer.train((&course, &rows.validation), &store, surroundings.control, &mut recorder)? == End::Interrupted {
         return Ok(Outcome::Interrupted { step: trainer.progress.step });
     }
@@ -216,7 +215,7 @@ fn prepare<B: Backend>(
     let plan = Plan::new(config, epochs.rows());
     let cache = Cache::decide(config, (&model, &plan), (&rows.train, &rows.validation, &epochs), *listener)?;
     let objective = Objective::new(config, model.config.head.output, &texts.labels, &texts.class_counts())?;
-    Ok(Prepared { model, tokenizer, limit, rows, epochs, plan, metric, objective, cache })
+    Ok(Prepared { model, tokenizer, rows, epochs, plan, metric, objective, cache })
 }
 
 impl Place {

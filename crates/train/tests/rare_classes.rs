@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use finetone_classify::{Classifier, TransformerClassifier};
-use finetone_train::{Control, Outcome, RunConfig, TrainEvent};
+use finetone_train::{CacheUse, Control, Outcome, RunConfig, TrainEvent};
 use serde_json::Value;
 use workbench::{Recorder, config, cpu, run, weights};
 
@@ -75,6 +75,19 @@ fn sampling_changes_what_is_learnt_from_and_nothing_that_is_measured_on() {
     let (under, left_out) = started("under", &["sampling=undersample", "sampling_ratio=2"]).unwrap();
     assert!(rows == over && rows == under, "{rows:?} {over:?} {under:?}");
     assert!(left_out < plain && plain < repeated, "{left_out} {plain} {repeated} steps");
+}
+
+#[test]
+fn what_frozen_blocks_give_is_kept_for_repeated_texts_and_not_for_changed_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = |name: &str, settings: &[&str]| {
+        let run_folder = folder.path().join(name);
+        let config = uneven(folder.path(), &[&["epochs=2", "freeze=[\"1\"]"], settings].concat());
+        run(&cpu(2), &config, &run_folder, &mut Recorder::default()).unwrap();
+        finetone_train::saved_config(&run_folder).unwrap().cache
+    };
+    assert_eq!(cache("repeated", &["sampling=oversample"]), CacheUse::On);
+    assert_eq!(cache("changed", &["augment=[\"delete\"]"]), CacheUse::Off);
 }
 
 /// The probabilities of two texts by the model of a run, with its rule and without.
