@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use finetone_train::{ClassWeights, RunConfig, RunFile, Truncation, WeightRule};
+use finetone_train::{CacheUse, ClassWeights, RunConfig, RunFile, Truncation, WeightRule};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes")
@@ -40,6 +40,8 @@ fn recipes_say_what_their_names_promise() {
     let recipes = recipes();
     let fine_tune = &recipes["fine-tune.toml"];
     assert_eq!((fine_tune.learning_rate, fine_tune.step_size(), fine_tune.warmup), (5e-5, 16, 0.06));
+    let quick = &recipes["quick.toml"];
+    assert_eq!((quick.max_layers, &quick.freeze[..], quick.cache), (Some(4), &["-1".to_owned()][..], CacheUse::Auto));
     assert_eq!(recipes["rare-class.toml"].class_weights, ClassWeights::Named(WeightRule::Balanced));
     let study = &recipes["conversation-finetune.toml"];
     assert_eq!(study.pooling.as_deref(), Some("attention:100"));
