@@ -153,10 +153,10 @@ impl<B: Backend> Workspace<B> {
         Self::new(&Plan { asked: Queries::All, ..Plan::new(backend, config, capacity.into(), false) })
     }
 
-    /// Memory for [`Transformer::run_blocks`](crate::Transformer::run_blocks) over the first `blocks` blocks: what a
-    /// workspace from that block on begins with.
-    pub fn for_first_blocks(backend: &B, config: &ModelConfig, capacity: impl Into<Capacity>, blocks: usize) -> Self {
-        let whole = Plan::new(backend, config, capacity.into(), false);
+    /// Memory for [`Transformer::run_blocks`](crate::Transformer::run_blocks) over the first `blocks` blocks, with tokens
+    /// and sequences of the largest batch: what a workspace from that block on begins with.
+    pub fn for_first_blocks(backend: &B, config: &ModelConfig, size: (usize, usize), blocks: usize) -> Self {
+        let whole = Plan::new(backend, config, size.into(), false);
         let asked = if blocks < config.num_hidden_layers { Queries::All } else { whole.asked };
         Self::new(&Plan { blocks: 0..blocks, asked, ..whole })
     }

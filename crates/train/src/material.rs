@@ -290,7 +290,10 @@ fn fnv_1a(numbers: impl Iterator<Item = u64>) -> u64 {
 }
 
 /// The limit on tokens: as set, else what tokenizer and model allow, at most 512.
-pub fn text_limit(config: &RunConfig, tokenizer: &Tokenizer, model_max: usize) -> Limit {
+///
+/// # Errors
+/// Windows that would mostly repeat each other.
+pub fn text_limit(config: &RunConfig, tokenizer: &Tokenizer, model_max: usize) -> Result<Limit, TrainError> {
     let usual = tokenizer.max_tokens_hint().unwrap_or(model_max).min(512);
     let keep = match config.truncation {
         Truncation::Windows => Keep::Windows { overlap: config.window_overlap },
@@ -298,7 +301,14 @@ pub fn text_limit(config: &RunConfig, tokenizer: &Tokenizer, model_max: usize) -
         Truncation::Tail => Keep::Tail,
         Truncation::HeadTail => Keep::HeadTail,
     };
-    Limit { max_tokens: config.max_tokens.unwrap_or(usual).min(model_max), keep }
+    let (max_tokens, overlap) = (config.max_tokens.unwrap_or(usual).min(model_max), config.window_overlap);
+    if overlap > max_tokens / 2 {
+        return Err(TrainError::Setting {
+            problem: format!("`window_overlap` is {overlap}, and a window has {max_tokens} tokens"),
+            hint: "it can be half of a window at most; a tenth is usual".into(),
+        });
+    }
+    Ok(Limit { max_tokens, keep })
 }
 
 #[cfg(test)]

@@ -252,11 +252,6 @@ impl RunConfig {
             (fits(&self.time_column, SplitRule::Time), "time_column", "given if, and only if, `split` is `time`"),
             (self.max_tokens.is_none_or(|n| n >= 3), "max_tokens", "at least 3"),
             (
-                self.window_overlap <= self.max_tokens.unwrap_or(usize::MAX) / 2,
-                "window_overlap",
-                "at most half of `max_tokens`",
-            ),
-            (
                 self.window_overlap == 0 || self.truncation == Truncation::Windows,
                 "window_overlap",
                 "0 unless `truncation` is `windows`",

@@ -189,6 +189,8 @@ mod tests {
             "layer_decay=0",
             "folds=1",
             "seeds=0",
+            "max_layers=0",
+            "window_overlap=1",
         ] {
             assert!(resolve(&[wrong]).is_err(), "{wrong} was accepted");
         }

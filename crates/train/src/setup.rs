@@ -58,7 +58,7 @@ fn pretrained<B: Backend>(
     let tokenizer = Tokenizer::from_folder(folder).map_err(ClassifyError::from)?;
     check_vocabulary(folder, &tokenizer, source.config())?;
     let mut model_config = source.config().clone();
-    let limit = text_limit(config, &tokenizer, model_config.max_tokens());
+    let limit = text_limit(config, &tokenizer, model_config.max_tokens())?;
     adjust(&mut model_config, config, texts, limit)?;
     let head = HeadImport::FreshWhereMissing(config.seed);
     let (model, report) = source.load(backend, model_config, head).map_err(ClassifyError::from)?;
@@ -131,7 +131,7 @@ fn scratch<B: Backend>(
     };
     let tokenizer = tokenizer.map_err(ClassifyError::from)?;
     let mut model_config = blueprint.config(&tokenizer)?;
-    let limit = text_limit(config, &tokenizer, model_config.max_tokens());
+    let limit = text_limit(config, &tokenizer, model_config.max_tokens())?;
     adjust(&mut model_config, config, texts, limit)?;
     Ok(Setup { model: Model::initialise(backend, model_config, config.seed), tokenizer, limit })
 }

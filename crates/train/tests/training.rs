@@ -187,6 +187,34 @@ fn a_stopped_run_keeps_the_same_output_again() {
 }
 
 #[test]
+fn a_long_text_is_judged_whole_whatever_the_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = ["epochs=1", "truncation=windows", "max_tokens=8", "window_overlap=2", "pooling=mean"];
+    let run_folder = folder.path().join("run");
+    let mut recorder = Recorder::default();
+    run(&cpu(2), &config(folder.path(), 60, &settings), &run_folder, &mut recorder).unwrap();
+    assert_eq!((recorder.notices("are read in several windows"), recorder.notices("are cut")), (1, 0));
+    let beginning = "the lamp number 4 is superb ".repeat(6);
+    let texts = [format!("{beginning} and lovely"), format!("{beginning} and dreadful"), "the tent".to_owned()];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let [narrow, wide] = [4, 4096].map(|token_budget| {
+        let mut classifier = TransformerClassifier::open(cpu(2), &run_folder.join("model"), token_budget).unwrap();
+        classifier.classify(&texts).unwrap()
+    });
+    assert_eq!(narrow, wide);
+    assert_eq!(narrow.truncated, 0);
+    assert_ne!(narrow.probabilities[..2], narrow.probabilities[2..4], "the last words were not read");
+}
+
+#[test]
+fn windows_that_mostly_repeat_each_other_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), 60, &["truncation=windows", "window_overlap=40"]);
+    let error = run(&cpu(1), &config, &folder.path().join("run"), &mut Recorder::default()).unwrap_err();
+    assert_eq!(error.to_string(), "`window_overlap` is 40, and a window has 64 tokens");
+}
+
+#[test]
 fn a_model_of_its_first_blocks_is_trained_and_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let model = pretrained(folder.path());
