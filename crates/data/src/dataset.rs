@@ -72,6 +72,13 @@ pub enum Notice {
         /// The first lines.
         lines: Vec<u64>,
     },
+    /// The customer's turns are read, and in some texts there are none.
+    SilentCustomers {
+        /// How many rows.
+        rows: usize,
+        /// The first lines.
+        lines: Vec<u64>,
+    },
 }
 
 impl std::fmt::Display for Notice {
@@ -88,6 +95,10 @@ impl std::fmt::Display for Notice {
             Notice::WithoutSpeakers { rows, lines } => {
                 let (rows, lines) = (counted(*rows, "row"), line_list(lines, *rows));
                 write!(formatter, "{rows} without a known speaker, used as one text ({lines})")
+            }
+            Notice::SilentCustomers { rows, lines } => {
+                let (rows, lines) = (counted(*rows, "row"), line_list(lines, *rows));
+                write!(formatter, "{rows} in which the customer says nothing, read as empty texts ({lines})")
             }
         }
     }

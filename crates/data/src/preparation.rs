@@ -135,11 +135,8 @@ impl Preparation {
             FeatureUse::Prefix => prefix = self.prefix(origin),
         }
         let part = conversation.as_ref().and_then(|conversation| self.part(conversation));
-        let text = match (part, prefix.as_str()) {
-            (None, "") => clean,
-            (None, prefix) => Cow::Owned(format!("{prefix}{clean}")),
-            (Some(part), prefix) => Cow::Owned(format!("{prefix}{part}")),
-        };
+        let text = part.map_or(clean, Cow::Owned);
+        let text = if prefix.is_empty() { text } else { Cow::Owned(format!("{} {text}", prefix.trim_end())) };
         Prepared { text, features }
     }
 
@@ -178,24 +175,38 @@ impl Preparation {
         Some(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n"))
     }
 
-    /// Looks for speakers, where the preparation needs them, and tells of rows without one.
+    /// Looks for speakers, where the preparation needs them, and tells of rows that lack them.
     ///
     /// # Errors
     /// [`DataError::NoSpeakers`] where no row has a known speaker.
-    pub fn check_speakers(&self, file: &Path, rows: &[Example]) -> Result<Option<Notice>, DataError> {
+    pub fn check_speakers(&self, file: &Path, rows: &[Example]) -> Result<Vec<Notice>, DataError> {
         if !self.reads_conversation() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let silent =
-            |row: &&Example| Conversation::parse(&self.clean.clean(&row.text), &self.speakers).turns.is_empty();
-        let without: Vec<&Example> = rows.par_iter().filter(silent).collect();
-        let Some(first) = without.first() else { return Ok(None) };
-        if without.len() == rows.len() {
-            let (path, line, candidates) = (file.to_path_buf(), first.line, self.candidates(rows));
+        let sides = |row: &Example| {
+            let conversation = Conversation::parse(&self.clean.clean(&row.text), &self.speakers);
+            let customer = conversation.turns_of(Speaker::Customer).next().is_some();
+            (!conversation.turns.is_empty(), customer)
+        };
+        let sides: Vec<(bool, bool)> = rows.par_iter().map(sides).collect();
+        let lines = |found: fn(&(bool, bool)) -> bool| -> Vec<u64> {
+            sides.iter().zip(rows).filter(|(sides, _)| found(sides)).map(|(_, row)| row.line).collect()
+        };
+        let nobody = lines(|(somebody, _)| !somebody);
+        if nobody.len() == rows.len() && !rows.is_empty() {
+            let (path, line, candidates) = (file.to_path_buf(), nobody[0], self.candidates(rows));
             return Err(DataError::NoSpeakers { path, line, candidates });
         }
-        let lines = without.iter().take(NAMED_LINES).map(|row| row.line).collect();
-        Ok(Some(Notice::WithoutSpeakers { rows: without.len(), lines }))
+        let silent = lines(|(somebody, customer)| *somebody && !customer);
+        let first = |lines: &[u64]| lines.iter().take(NAMED_LINES).copied().collect();
+        let mut notices = Vec::new();
+        if !nobody.is_empty() {
+            notices.push(Notice::WithoutSpeakers { rows: nobody.len(), lines: first(&nobody) });
+        }
+        if !silent.is_empty() && self.conversation == ConversationPart::Customer {
+            notices.push(Notice::SilentCustomers { rows: silent.len(), lines: first(&silent) });
+        }
+        Ok(notices)
     }
 
     /// Names that look like speakers in more than one row, the commonest first.
@@ -299,7 +310,7 @@ mod tests {
         let mut preparation = reading(ConversationPart::Customer).fit(&names, &rows).unwrap();
         assert_eq!(preparation.columns(), ["tier"]);
         assert_eq!(preparation.prepare(&rows[1]).text, "customer words 1, tier unknown. Why?");
-        preparation.feature_template = Some("{tier}: ".to_owned());
+        preparation.feature_template = Some("{tier}:".to_owned());
         assert!(preparation.prepare(&rows[0]).text.starts_with("gold: Yes."));
         preparation.features_as = FeatureUse::Joined;
         let prepared = preparation.prepare(&rows[0]);
@@ -314,14 +325,22 @@ mod tests {
         let rows =
             [example("Ana: hello\nBen: hi", 2), example("Ana: no\nBen: yes\nAna: well", 5), example("Note: x", 9)];
         let file = Path::new("calls.csv");
-        assert_eq!(Preparation::default().check_speakers(file, &rows).unwrap(), None);
+        assert_eq!(Preparation::default().check_speakers(file, &rows).unwrap(), []);
         let error = reading(ConversationPart::Customer).check_speakers(file, &rows).unwrap_err();
         assert_eq!(error.to_string(), "calls.csv:2: no speaker is known in this text, nor in any other of the file");
         let hint = error.hint().unwrap();
         assert!(hint.contains("speakers={ agent = [\"Ana\"] }") && hint.ends_with("`Ana`, `Ben`"), "{hint}");
         let mut named = reading(ConversationPart::Customer);
-        named.speakers.customer.push("Ana".to_owned());
-        let notice = named.check_speakers(file, &rows).unwrap().unwrap();
-        assert_eq!(notice.to_string(), "1 row without a known speaker, used as one text (line 9)");
+        named.speakers.agent.push("Ana".to_owned());
+        let told = |preparation: &Preparation| -> Vec<String> {
+            preparation.check_speakers(file, &rows).unwrap().iter().map(ToString::to_string).collect()
+        };
+        let unknown = "1 row without a known speaker, used as one text (line 9)";
+        let silent = "2 rows in which the customer says nothing, read as empty texts (lines 2, 5)";
+        assert_eq!(told(&named), [unknown, silent]);
+        named.conversation = ConversationPart::Both;
+        assert_eq!(told(&named), [unknown]);
+        named.speakers.customer.push("Ben".to_owned());
+        assert_eq!(told(&Preparation { conversation: ConversationPart::Customer, ..named }), [unknown]);
     }
 }
