@@ -20,7 +20,7 @@ use finetone_classify::{
 };
 use finetone_data::reader::OpenOptions;
 use finetone_data::tokenizer::{Encoding, Keep, Tokenizer};
-use finetone_data::{Reader, Role, columns};
+use finetone_data::{Example, Reader, Role, columns};
 use finetone_model::checkpoint::{HeadImport, ModelFolder};
 use serde_json::{Value, json};
 
@@ -87,7 +87,7 @@ fn open(cpu: &Cpu, args: &Args) -> Result<TransformerClassifier<Cpu>, Fault> {
     with_text_limit(&mut config, args.limit);
     let (model, _) = source.load(cpu, config, HeadImport::FreshWhereMissing(0))?;
     let tokenizer = Tokenizer::from_folder(&args.folder)?;
-    Ok(TransformerClassifier::new(cpu.clone(), model, tokenizer, args.token_budget))
+    Ok(TransformerClassifier::new(cpu.clone(), model, tokenizer, args.token_budget)?)
 }
 
 /// Seconds of each call after a first one that warms up, in ascending order.
@@ -125,9 +125,10 @@ fn measure(cpu: &Cpu, args: &Args) -> Result<Value, Fault> {
     let all_s = median(ROUNDS, || drop(probabilities(cpu, model, &mut forward, &encoded(&ids))));
     let single_s = median(SINGLES, || drop(probabilities(cpu, model, &mut forward, &encoded(&ids[middle..=middle]))));
     let mut fault = None;
-    let mut classify = |texts: &[&str]| fault = classifier.classify(texts).err();
-    let whole_s = median(ROUNDS, || classify(&texts));
-    let whole_single_s = median(SINGLES, || classify(&texts[middle..=middle]));
+    let examples: Vec<Example> = texts.iter().map(|text| Example::from_text(text)).collect();
+    let mut classify = |examples: &[Example]| fault = classifier.classify(examples).err();
+    let whole_s = median(ROUNDS, || classify(&examples));
+    let whole_single_s = median(SINGLES, || classify(&examples[middle..=middle]));
     if let Some(fault) = fault {
         return Err(fault.into());
     }

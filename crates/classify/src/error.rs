@@ -21,6 +21,12 @@ pub enum ClassifyError {
     /// The machine.
     #[error("the device failed: {0}")]
     Device(#[from] DeviceError),
+    /// What `config.json` says of the preparation of texts is not understood.
+    #[error("the `preparation` in the model's `config.json` is not understood: {problem}")]
+    Preparation {
+        /// What is wrong.
+        problem: String,
+    },
     /// The tokenizer knows more tokens than the model has rows for.
     #[error("{}: the tokenizer has {tokens} tokens, the model's embedding {rows} rows", folder.display())]
     VocabularyMismatch {
@@ -47,14 +53,6 @@ pub enum ClassifyError {
         /// What is wrong.
         problem: String,
     },
-    /// The model reads numbers beside the texts.
-    #[error("{}: the model reads {features} numbers beside each text", folder.display())]
-    NeedsFeatures {
-        /// The model folder.
-        folder: PathBuf,
-        /// How many.
-        features: usize,
-    },
 }
 
 impl ClassifyError {
@@ -68,7 +66,9 @@ impl ClassifyError {
             Self::DecisionRule { .. } => {
                 Some("take `decision` out of the entry `finetone` for the model's own probabilities".into())
             }
-            Self::NeedsFeatures { .. } => Some("give a model that judges by the text alone".into()),
+            Self::Preparation { .. } => {
+                Some("the model may come from a newer finetone: update it, or export the model again".into())
+            }
             Self::VocabularyMismatch { .. } => {
                 Some("the tokenizer files and the weights belong to different models: copy both from one place".into())
             }

@@ -13,11 +13,15 @@ pub mod source;
 mod states;
 mod transformer;
 
+use finetone_data::Example;
+
 pub use encoded::Encoded;
 pub use error::ClassifyError;
 pub use probabilities::{Forward, TOKEN_BUDGET, probabilities};
 pub use states::{States, Storage};
-pub use transformer::{TextLimit, TransformerClassifier, check_vocabulary, with_decision, with_text_limit};
+pub use transformer::{
+    TextLimit, TransformerClassifier, check_vocabulary, preparation, with_decision, with_preparation, with_text_limit,
+};
 
 /// What a classifier said about some texts.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,9 +40,15 @@ pub trait Classifier: Send {
     /// Whether any number of classes may apply to a text.
     fn is_multi_label(&self) -> bool;
 
-    /// Probabilities of each text, in the order given.
+    /// The columns that each example must bring besides its text, in the order of [`Example::columns`].
+    fn columns(&self) -> &[String] {
+        &[]
+    }
+
+    /// Probabilities of each example, in the order given. The texts are as in the file: what the model wants done to them is
+    /// done here.
     ///
     /// # Errors
     /// A device that failed.
-    fn classify(&mut self, texts: &[&str]) -> Result<Classified, ClassifyError>;
+    fn classify(&mut self, examples: &[Example]) -> Result<Classified, ClassifyError>;
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use finetone_backend::Backend;
 use finetone_data::tokenizer::{Keep, Limit, Tokenizer};
+use finetone_data::{Example, Preparation};
 use finetone_evaluate::DecisionRule;
 use finetone_model::checkpoint::{HeadImport, ModelFolder};
 use finetone_model::{Model, ModelConfig, Output};
@@ -16,6 +17,8 @@ pub type TextLimit = Limit;
 
 /// The entry of `config.json` that holds what Hugging Face has no word for.
 const OURS: &str = "finetone";
+/// Its entry for what is done to rows.
+const PREPARATION: &str = "preparation";
 
 /// Its entry for the rule that decisions are made by.
 const DECISION: &str = "decision";
@@ -64,6 +67,28 @@ fn decision(config: &ModelConfig) -> Result<Option<DecisionRule>, String> {
     }
 }
 
+/// Notes the preparation in a configuration, so that prediction prepares rows as training did.
+pub fn with_preparation(config: &mut ModelConfig, preparation: &Preparation) {
+    let ours = ours(config);
+    if !preparation.is_identity() {
+        ours[PREPARATION] = json!(preparation);
+    } else if let Some(ours) = ours.as_object_mut() {
+        ours.remove(PREPARATION);
+    }
+}
+
+/// The preparation that a configuration notes; none where it notes none.
+///
+/// # Errors
+/// [`ClassifyError::Preparation`].
+pub fn preparation(config: &ModelConfig) -> Result<Preparation, ClassifyError> {
+    match config.raw.get(OURS).and_then(|ours| ours.get(PREPARATION)) {
+        None => Ok(Preparation::default()),
+        Some(noted) => serde_json::from_value(noted.clone())
+            .map_err(|error| ClassifyError::Preparation { problem: error.to_string() }),
+    }
+}
+
 fn text_limit(config: &ModelConfig, tokenizer: &Tokenizer) -> TextLimit {
     let ours = config.raw.get(OURS);
     let number = |name: &str| ours.and_then(|o| o.get(name)).and_then(Value::as_u64).map(|n| n as usize);
@@ -86,6 +111,8 @@ pub struct TransformerClassifier<B: Backend> {
     tokenizer: Tokenizer,
     limit: TextLimit,
     decision: Option<DecisionRule>,
+    preparation: Preparation,
+    columns: Vec<String>,
     forward: Forward<B>,
 }
 
@@ -104,20 +131,26 @@ impl<B: Backend> TransformerClassifier<B> {
         });
         let ((model, _), tokenizer) = (loaded?, tokenizer?);
         check_vocabulary(folder, &tokenizer, &model.config)?;
-        let features = model.config.head.features;
-        if features > 0 {
-            return Err(ClassifyError::NeedsFeatures { folder: folder.to_owned(), features });
-        }
         let decision = decision(&model.config)
             .map_err(|problem| ClassifyError::DecisionRule { folder: folder.to_owned(), problem })?;
-        Ok(Self { decision, ..Self::new(backend, model, tokenizer, token_budget) })
+        Ok(Self { decision, ..Self::new(backend, model, tokenizer, token_budget)? })
     }
 
     /// Puts a model and its tokenizer together; it answers with the model's own probabilities.
-    pub fn new(backend: B, model: Model<B>, tokenizer: Tokenizer, token_budget: usize) -> Self {
+    ///
+    /// # Errors
+    /// A preparation in the model's configuration that is not understood, or gives other numbers than the model reads.
+    pub fn new(backend: B, model: Model<B>, tokenizer: Tokenizer, token_budget: usize) -> Result<Self, ClassifyError> {
         let limit = text_limit(&model.config, &tokenizer);
+        let preparation = preparation(&model.config)?;
+        let columns = preparation.columns();
         let forward = Forward::new(&backend, &model, token_budget, limit.max_tokens);
-        Self { backend, model, tokenizer, limit, decision: None, forward }
+        let (reads, gives) = (model.config.head.features, preparation.width());
+        if reads != gives {
+            let problem = format!("it gives {gives} numbers beside each text, and the model reads {reads}");
+            return Err(ClassifyError::Preparation { problem });
+        }
+        Ok(Self { backend, model, tokenizer, limit, decision: None, preparation, columns, forward })
     }
 
     /// How texts are cut.
@@ -162,11 +195,18 @@ impl<B: Backend> Classifier for TransformerClassifier<B> {
         self.model.config.head.output == Output::MultiLabel
     }
 
-    fn classify(&mut self, texts: &[&str]) -> Result<Classified, ClassifyError> {
-        let encodings = self.tokenizer.encode_batch(texts, &self.limit);
+    fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    fn classify(&mut self, examples: &[Example]) -> Result<Classified, ClassifyError> {
+        let prepared = self.preparation.prepare_all(examples);
+        let texts: Vec<&str> = prepared.iter().map(|row| &*row.text).collect();
+        let features: Vec<f32> = prepared.iter().flat_map(|row| row.features.iter().copied()).collect();
+        let encodings = self.tokenizer.encode_batch(&texts, &self.limit);
         let truncated = encodings.iter().filter(|encoding| encoding.truncated).count();
         let ids: Vec<&[u32]> = encodings.iter().map(|encoding| encoding.ids.as_slice()).collect();
-        let texts = Encoded { ids: &ids, limit: self.limit, features: &[], states: None };
+        let texts = Encoded { ids: &ids, limit: self.limit, features: &features, states: None };
         let mut probabilities = probabilities(&self.backend, &self.model, &mut self.forward, &texts);
         self.backend.synchronize()?;
         if let Some(rule) = &self.decision {

@@ -27,6 +27,7 @@ fn texts() -> Vec<String> {
         "🙂",
         // Not at the end: transformers takes padding there for padding even where the text is alone and has none.
         "[SEP] </s> <|endoftext|> are words here",
+        "[EMAIL] is a token where it was added [EMAIL]too",
     ];
     let long = "the dinner, number 7, was great value and ".repeat(12);
     short.into_iter().chain([long.trim()]).map(str::to_owned).collect()
@@ -124,6 +125,15 @@ fn two_classes_say_the_same_in_transformers() {
 #[test]
 fn two_classes_with_one_logit_say_the_same_in_transformers() {
     transformers_agrees("tiny", "--set output=one-logit", &TWO, &["positive"]);
+}
+
+#[test]
+fn tokens_added_to_a_model_say_the_same_in_transformers() {
+    for model in ["tiny", "gpt2-tiny"] {
+        let place = place(&THREE);
+        let start = export(place.path(), model, "");
+        transformers_agrees(&start.display().to_string(), r#"--set clean=["emails","urls"]"#, &THREE, &THREE);
+    }
 }
 
 /// Fine-tunes with transformers and predicts with the command.

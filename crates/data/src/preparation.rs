@@ -108,6 +108,14 @@ impl Preparation {
         self.clean.steps.is_empty() && self.conversation == ConversationPart::Off && self.features.is_empty()
     }
 
+    /// How many numbers a row has beside its text.
+    pub fn width(&self) -> usize {
+        match self.features_as {
+            FeatureUse::Joined => self.features.width(),
+            FeatureUse::Prefix => 0,
+        }
+    }
+
     /// The columns that every row must bring besides its text, in the order of [`Example::columns`].
     pub fn columns(&self) -> Vec<String> {
         features::columns(self.features.names())

@@ -7,11 +7,11 @@ use std::borrow::Cow;
 
 use finetone_data::augment::Original;
 use finetone_data::batching::epoch_order;
-use finetone_data::conversation::{Conversation, Speaker, Speakers};
+use finetone_data::conversation::{Conversation, Speaker};
 use finetone_data::sampling::{Balance, Sampling};
 use finetone_data::split::random::Random;
 use finetone_data::tokenizer::Tokenizer;
-use finetone_data::{Example, LabelSet, Target};
+use finetone_data::{Example, LabelSet, Preparation, Target};
 
 use crate::choices::SamplingRule;
 use crate::error::TrainError;
@@ -42,6 +42,7 @@ pub struct Course<'a> {
     pub epochs: &'a Epochs,
     pub train: &'a Rows,
     pub tokenizer: &'a Tokenizer,
+    pub preparation: &'a Preparation,
 }
 
 impl Course<'_> {
@@ -60,7 +61,7 @@ impl Course<'_> {
             return Cow::Borrowed(self.train);
         }
         let examples = self.epochs.copies(config, epoch);
-        let mut copies = Rows::encode(&examples, self.tokenizer, &self.train.limit);
+        let mut copies = Rows::encode(&examples, self.preparation, self.tokenizer, &self.train.limit);
         // The memory of a step is planned for the longest text. Other neighbours can cut words into more tokens; a copy that
         // is too long for that gives way to its original.
         let longest = self.train.lengths.iter().copied().max().unwrap_or(1);
@@ -177,7 +178,7 @@ fn length_factor(config: &RunConfig, text: &str) -> f64 {
         return 1.0;
     }
     let words = text.split_whitespace().count();
-    let customer = Conversation::parse(text, &Speakers::default()).words_of(Speaker::Customer).count();
+    let customer = Conversation::parse(text, &config.speakers).words_of(Speaker::Customer).count();
     let power = |words: usize, power: f64| (words.max(1) as f64).powf(power);
     power(words, config.length_power)
         * power(if customer == 0 { words } else { customer }, config.customer_length_power)
@@ -192,7 +193,7 @@ fn rare_texts(config: &RunConfig, train: &[Example], classes: &[usize]) -> Vec<R
     let below = config.augment_below * counts.iter().copied().max().unwrap_or(0) as f64;
     let rare = |row: &usize| (counts[classes[*row]] as f64) < below;
     let original = |row: usize| {
-        let original = Original::new(&train[row].text, &Speakers::default(), &config.augment)?;
+        let original = Original::new(&train[row].text, &config.speakers, &config.augment)?;
         Some(Rare { row, example: train[row].clone(), original })
     };
     (0..train.len()).filter(rare).filter_map(original).collect()
@@ -238,6 +239,7 @@ mod tests {
         };
         Texts {
             labels: LabelSet::from_names(["calm", "cross", "glad"]),
+            preparation: Preparation::default(),
             train: (0..18).map(example).collect(),
             validation: Vec::new(),
             test: Vec::new(),
@@ -252,9 +254,9 @@ mod tests {
         let options = TrainOptions::new(TrainKind::WordPiece, 200);
         let tokenizer = Tokenizer::train(texts.train.iter().map(|e| e.text.as_str()), &options).unwrap();
         let limit = Limit::head(64);
-        let train = Rows::encode(&texts.train, &tokenizer, &limit);
+        let train = Rows::encode(&texts.train, &texts.preparation, &tokenizer, &limit);
         let epochs = Epochs::new(config, &texts).unwrap();
-        look(&Course { epochs: &epochs, train: &train, tokenizer: &tokenizer })
+        look(&Course { epochs: &epochs, train: &train, tokenizer: &tokenizer, preparation: &texts.preparation })
     }
 
     fn sorted(batches: &[Vec<usize>]) -> Vec<usize> {

@@ -116,7 +116,7 @@ struct Encoded {
 
 impl Encoded {
     fn new(texts: &Texts, tokenizer: &Tokenizer, limit: &Limit) -> Self {
-        let encode = |examples| Rows::encode(examples, tokenizer, limit);
+        let encode = |examples| Rows::encode(examples, &texts.preparation, tokenizer, limit);
         Self { train: encode(&texts.train), validation: encode(&texts.validation), test: encode(&texts.test) }
     }
 
@@ -166,7 +166,7 @@ pub(crate) fn fit<B: Backend>(
     trainer.restore(&store)?;
     recorder.on(&started_event(&trainer, texts, &rows, place));
     let from = (trainer.progress.step, trainer.progress.num_tokens);
-    let course = Course { epochs: &epochs, train: &rows.train, tokenizer: &tokenizer };
+    let course = Course { epochs: &epochs, train: &rows.train, tokenizer: &tokenizer, preparation: &texts.preparation };
     if trainer.train((&course, &rows.validation), &store, surroundings.control, &mut recorder)? == End::Interrupted {
         return Ok(Outcome::Interrupted { step: trainer.progress.step });
     }

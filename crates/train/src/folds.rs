@@ -104,7 +104,9 @@ impl Folds {
             Some(_) => (pick(&split.train), texts.validation.clone()),
             None => HoldOut::for_validation(config).apply(pick(&split.train))?,
         };
-        Ok(Texts { train, validation, test: pick(&split.held_out), ..texts.clone() })
+        // Means and categories of features are learnt from the rows of the other folds alone.
+        let preparation = texts.preparation.clone().fit(&config.features, &train)?;
+        Ok(Texts { train, validation, test: pick(&split.held_out), preparation, ..texts.clone() })
     }
 
     /// What the folds say together, and what each row was taken for by the models that had not seen it.

@@ -7,8 +7,8 @@ use finetone_data::doctor::{self, DoctorOptions, Severity};
 use finetone_data::split::{column_times, column_values};
 use finetone_data::tokenizer::{Keep, Limit, Tokenizer};
 use finetone_data::{
-    Checkup, Dataset, Example, LabelSet, OpenOptions, ReadOptions, Role, Split, Target, group_split, hash_split,
-    stratified_split, time_split,
+    Checkup, Dataset, Example, LabelSet, OpenOptions, Preparation, ReadOptions, Role, Split, Target, features,
+    group_split, hash_split, stratified_split, time_split,
 };
 use finetone_evaluate::Predictions;
 
@@ -23,6 +23,8 @@ use crate::run_config::RunConfig;
 pub struct Texts {
     /// The classes.
     pub labels: LabelSet,
+    /// What is done to an example before its text is encoded; its features are those of the training examples.
+    pub preparation: Preparation,
     /// What is learnt from.
     pub train: Vec<Example>,
     /// What chooses the best checkpoint; may be empty.
@@ -59,7 +61,8 @@ pub struct Rows {
 }
 
 impl Texts {
-    /// Runs the doctor's checks unless that was done, reads the files and holds rows out where no file is given.
+    /// Runs the doctor's checks unless that was done, reads the files, holds rows out where no file is given, and learns from the
+    /// training rows how examples are prepared.
     ///
     /// # Errors
     /// What the doctor calls an error, and a file that cannot be read.
@@ -72,23 +75,27 @@ impl Texts {
             text_column: config.text_column.clone(),
             label_column: config.label_column.clone(),
             multi_label: config.multi_label,
+            columns: features::columns(&config.features),
             ..ReadOptions::default()
         };
         examine(config, checkup, &options, listener)?;
-        let whole = read_one(&config.train, &options, listener)?;
+        let preparation = config.preparation();
+        let mut read_one = |path: &Path, options: &ReadOptions| read_one(path, options, &preparation, listener);
+        let whole = read_one(&config.train, &options)?;
         let known = ReadOptions { known: Some(whole.labels.clone()), ..options.clone() };
         let labels = whole.labels.clone();
         let (text_column, label_column) = (whole.text_column.clone(), whole.label_column.clone());
         let (train, test) = match &config.test {
-            Some(path) => (whole.examples, read_one(path, &known, listener)?.examples),
+            Some(path) => (whole.examples, read_one(path, &known)?.examples),
             None => HoldOut::for_test(config).apply(whole.examples)?,
         };
         let (train, validation) = match &config.validation {
-            Some(path) => (train, read_one(path, &known, listener)?.examples),
+            Some(path) => (train, read_one(path, &known)?.examples),
             None => HoldOut::for_validation(config).apply(train)?,
         };
+        let preparation = preparation.fit(&config.features, &train)?;
         let multi_label = config.multi_label.is_some();
-        Ok(Self { labels, train, validation, test, multi_label, text_column, label_column })
+        Ok(Self { labels, preparation, train, validation, test, multi_label, text_column, label_column })
     }
 
     /// The examples of a set by its name: `test`, `validation`, and otherwise what is learnt from.
@@ -153,9 +160,14 @@ fn examine(
     Ok(())
 }
 
-fn read_one(path: &Path, options: &ReadOptions, listener: &mut dyn Listener) -> Result<Dataset, TrainError> {
+fn read_one(
+    path: &Path,
+    options: &ReadOptions,
+    preparation: &Preparation,
+    listener: &mut dyn Listener,
+) -> Result<Dataset, TrainError> {
     let dataset = Dataset::read(path, options)?;
-    for notice in &dataset.notices {
+    for notice in dataset.notices.iter().chain(&preparation.check_speakers(path, &dataset.examples)?) {
         let message = format!("{}: {notice}", path.display());
         listener.on(&TrainEvent::Notice { message });
     }
@@ -217,10 +229,12 @@ impl<'a> HoldOut<'a> {
 }
 
 impl Rows {
-    /// Encodes examples, all of which have a target.
-    pub fn encode(examples: &[Example], tokenizer: &Tokenizer, limit: &Limit) -> Self {
+    /// Prepares and encodes examples, all of which have a target.
+    pub fn encode(examples: &[Example], preparation: &Preparation, tokenizer: &Tokenizer, limit: &Limit) -> Self {
         let labelled = || examples.iter().filter(|example| example.target.is_some());
-        let texts: Vec<&str> = labelled().map(|example| example.text.as_str()).collect();
+        let prepared = preparation.prepare_all(examples);
+        let prepared = || prepared.iter().zip(examples).filter(|(_, example)| example.target.is_some());
+        let texts: Vec<&str> = prepared().map(|(row, _)| &*row.text).collect();
         let encodings = tokenizer.encode_batch(&texts, limit);
         let truncated = encodings.iter().filter(|encoding| encoding.truncated).count();
         let ids: Vec<Vec<u32>> = encodings.into_iter().map(|encoding| encoding.ids).collect();
@@ -231,7 +245,7 @@ impl Rows {
             lines: labelled().map(|example| example.line).collect(),
             truncated,
             limit: *limit,
-            features: Vec::new(),
+            features: prepared().flat_map(|(row, _)| row.features.iter().copied()).collect(),
             states: None,
         }
     }

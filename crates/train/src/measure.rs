@@ -82,6 +82,7 @@ impl MeasuredFile {
             known: Some(LabelSet::from_names(classifier.labels().iter().cloned())),
             multi_label: options.multi_label.or(multi_label.then_some('|')),
             labels_required: true,
+            columns: classifier.columns().to_vec(),
             ..options.clone()
         };
         let dataset = Dataset::read(file, &options)?;
@@ -96,8 +97,7 @@ impl MeasuredFile {
             dataset.examples.iter().filter_map(|e| e.target.as_ref()).map(|t| moved(t, &places)).collect();
         let (mut all, mut truncated) = (Vec::new(), 0);
         for window in dataset.examples.chunks(WINDOW) {
-            let texts: Vec<&str> = window.iter().map(|example| example.text.as_str()).collect();
-            let classified = classifier.classify(&texts)?;
+            let classified = classifier.classify(window)?;
             all.extend(classified.probabilities);
             truncated += classified.truncated;
         }

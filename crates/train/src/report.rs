@@ -115,6 +115,7 @@ fn data_sections(config: &RunConfig, texts: &Texts, truncated: usize) -> Vec<Sec
         None => "held out from the training file".to_owned(),
     };
     files = files
+        .fact("texts are read", &texts.preparation)
         .fact("training texts", texts.train.len())
         .fact("validation texts", format!("{} ({})", texts.validation.len(), source(&config.validation)))
         .fact("test texts", format!("{} ({})", texts.test.len(), source(&config.test)))

@@ -3,7 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use finetone_data::Preparation;
 use finetone_data::augment::Change;
+use finetone_data::cleaning::Cleaning;
+use finetone_data::conversation::Speakers;
+use finetone_data::features::{check_template, default_template};
+use finetone_data::preparation::{ConversationPart, FeatureUse, StageDirections};
 use serde::{Deserialize, Serialize};
 
 use crate::choices::{
@@ -47,6 +52,20 @@ pub struct RunConfig {
     pub truncation: Truncation,
     /// With `truncation = "windows"`, how many tokens a window repeats from the end of the one before it.
     pub window_overlap: usize,
+    /// What is cleaned from the texts, as a list of steps.
+    pub clean: Cleaning,
+    /// The part of a conversation that the model reads.
+    pub conversation: ConversationPart,
+    /// The names of the two sides of a conversation.
+    pub speakers: Speakers,
+    /// What becomes of stage directions in a conversation.
+    pub stage_directions: StageDirections,
+    /// Numbers beside the text: what is measured on it, and other columns.
+    pub features: Vec<String>,
+    /// How they reach the model.
+    pub features_as: FeatureUse,
+    /// The words around them, with their names between braces; each name and value if not given.
+    pub feature_template: Option<String>,
 
     /// A Hugging Face id, a folder, a run, or the name of a built-in model from scratch.
     pub model: String,
@@ -175,6 +194,13 @@ impl Default for RunConfig {
             max_tokens: None,
             truncation: Truncation::default(),
             window_overlap: 0,
+            clean: Cleaning::default(),
+            conversation: ConversationPart::default(),
+            speakers: Speakers::default(),
+            stage_directions: StageDirections::default(),
+            features: Vec::new(),
+            features_as: FeatureUse::default(),
+            feature_template: None,
             model: DEFAULT_MODEL.into(),
             tokenizer: None,
             pooling: None,
@@ -236,6 +262,19 @@ impl RunConfig {
         self.batch_size * self.accumulate
     }
 
+    /// What is done to a row, before anything is known of its features.
+    pub fn preparation(&self) -> Preparation {
+        Preparation {
+            clean: self.clean.clone(),
+            conversation: self.conversation,
+            speakers: self.speakers.clone(),
+            stage_directions: self.stage_directions,
+            features_as: self.features_as,
+            feature_template: self.feature_template.clone(),
+            ..Preparation::default()
+        }
+    }
+
     /// The file as it is saved with the run.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("every setting has a TOML form")
@@ -288,7 +327,7 @@ impl RunConfig {
                 problem: format!("setting `{key}` is out of range"),
                 hint: format!("`{key}` must be {wanted}"),
             }),
-            None => Ok(()),
+            None => self.check_features(),
         }
     }
 
@@ -342,5 +381,17 @@ impl RunConfig {
             SamplingRule::Undersample => ratio >= 1.0 && ratio.is_finite(),
             SamplingRule::None | SamplingRule::Weighted => ratio == 1.0,
         }
+    }
+
+    fn check_features(&self) -> Result<(), TrainError> {
+        let wrong = |problem: String, hint: &str| Err(TrainError::Setting { problem, hint: hint.to_owned() });
+        if let Some(twice) = self.features.iter().enumerate().find(|(i, name)| self.features[..*i].contains(name)) {
+            return wrong(format!("feature `{}` is asked for twice", twice.1), "name each feature once");
+        }
+        let template = self.feature_template.clone().unwrap_or_else(|| default_template(&self.features));
+        check_template(&template, &self.features).or_else(|problem| {
+            let hint = "write the names of `features` between braces, such as `{customer_words} words. `";
+            wrong(format!("`feature_template`: {problem}"), hint)
+        })
     }
 }

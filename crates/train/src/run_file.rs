@@ -122,6 +122,7 @@ fn known_keys() -> Vec<String> {
         label_column: Some(String::new()),
         multi_label: Some('|'),
         max_tokens: Some(1),
+        feature_template: Some(String::new()),
         tokenizer: Some(PathBuf::new()),
         pooling: Some(String::new()),
         dropout: Some(0.0),
@@ -245,6 +246,43 @@ mod tests {
         for settings in wrong {
             assert!(resolve(settings).is_err(), "{settings:?} was accepted");
         }
+    }
+
+    #[test]
+    fn preparation_is_a_set_of_words() {
+        let plain = resolve(&[]).unwrap();
+        assert!(plain.preparation().is_identity());
+        let config = resolve(&[
+            "conversation=customer",
+            "speakers={ agent = [\"Bo\"] }",
+            "stage_directions=drop",
+            "clean=[\"html\", \"urls\"]",
+            "features=[\"customer_words\", \"tier\"]",
+            "feature_template={tier}: ",
+        ])
+        .unwrap();
+        assert_eq!((config.speakers.agent.as_slice(), config.clean.steps.len()), (&["Bo".to_owned()][..], 2));
+        assert_eq!(config.speakers.customer, plain.speakers.customer);
+        let again: RunConfig = toml::from_str(&config.to_toml()).unwrap();
+        assert_eq!(config, again);
+        assert_eq!(again.preparation().feature_template.as_deref(), Some("{tier}:"));
+    }
+
+    #[test]
+    fn wrong_preparation_is_refused() {
+        let wrong = [
+            ("conversation=client", "customer"),
+            ("clean=[\"url\"]", "urls"),
+            ("speakers={ agents = [] }", "agent"),
+            ("features=[\"words\", \"words\"]", "twice"),
+            ("feature_template={words", "never closed"),
+            ("feature_template={words}", "not among `features`"),
+        ];
+        for (assignment, told) in wrong {
+            let error = resolve(&[assignment]).unwrap_err().to_string();
+            assert!(error.contains(told), "{assignment}: {error}");
+        }
+        assert!(resolve(&["features=[\"words\"]", "features_as=joined"]).is_ok());
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::path::Path;
 use finetone_backend::Backend;
 use finetone_classify::hub::{HubConfig, HubProgress};
 use finetone_classify::source::{BuiltIn, ModelSource, ResolvedModel};
-use finetone_classify::{ClassifyError, check_vocabulary, with_text_limit};
+use finetone_classify::{ClassifyError, check_vocabulary, preparation, with_preparation, with_text_limit};
+use finetone_data::Preparation;
 use finetone_data::tokenizer::{Limit, Tokenizer, TrainKind, TrainOptions};
 use finetone_model::checkpoint::{HeadImport, ModelFolder};
 use finetone_model::families::{from_scratch, read_config};
@@ -57,7 +58,10 @@ fn pretrained<B: Backend>(
     let source = ModelFolder::open(folder).map_err(ClassifyError::from)?;
     let tokenizer = Tokenizer::from_folder(folder).map_err(ClassifyError::from)?;
     check_vocabulary(folder, &tokenizer, source.config())?;
+    let tokenizer = tokenizer.with_special_tokens(&texts.preparation.tokens()).map_err(ClassifyError::from)?;
     let mut model_config = source.config().clone();
+    model_config.grow_vocabulary(tokenizer.vocab_size());
+    tell_preparation(&preparation(&model_config)?, &texts.preparation, listener);
     let limit = text_limit(config, &tokenizer, model_config.max_tokens())?;
     adjust(&mut model_config, config, texts, limit)?;
     let head = HeadImport::FreshWhereMissing(config.seed);
@@ -67,6 +71,16 @@ fn pretrained<B: Backend>(
         listener.on(&TrainEvent::Notice { message });
     }
     Ok(Setup { model, tokenizer, limit })
+}
+
+/// Texts are prepared as this run's settings say, whatever the run it goes on from did.
+fn tell_preparation(before: &Preparation, now: &Preparation, listener: &mut dyn Listener) {
+    let is_ours = !before.is_identity();
+    let (before, now) = (before.to_string(), now.to_string());
+    if is_ours && before != now {
+        let message = format!("the model has read its texts so far: {before}; from now on: {now}");
+        listener.on(&TrainEvent::Notice { message });
+    }
 }
 
 /// What a model from scratch is before its vocabulary is known.
@@ -126,10 +140,12 @@ fn scratch<B: Backend>(
                 Family::Bert | Family::DistilBert => TrainKind::WordPiece,
             };
             let options = TrainOptions { max_tokens: Some(max_tokens), ..TrainOptions::new(kind, vocab_size) };
-            Tokenizer::train(texts.train.iter().map(|example| example.text.as_str()), &options)
+            let prepared = texts.preparation.prepare_all(&texts.train);
+            Tokenizer::train(prepared.iter().map(|row| &*row.text), &options)
         }
     };
-    let tokenizer = tokenizer.map_err(ClassifyError::from)?;
+    let with_tokens = |tokenizer: Tokenizer| tokenizer.with_special_tokens(&texts.preparation.tokens());
+    let tokenizer = tokenizer.and_then(with_tokens).map_err(ClassifyError::from)?;
     let mut model_config = blueprint.config(&tokenizer)?;
     let limit = text_limit(config, &tokenizer, model_config.max_tokens())?;
     adjust(&mut model_config, config, texts, limit)?;
@@ -157,7 +173,7 @@ fn adjust(model: &mut ModelConfig, config: &RunConfig, texts: &Texts, limit: Lim
         model.set_pooling(parse_pooling(pooling)?);
     }
     // The texts come alone; a model that was trained with numbers beside them goes on without.
-    model.set_features(0);
+    model.set_features(texts.preparation.width());
     if let Some(rate) = config.dropout {
         model.set_backbone_dropout(rate);
     }
@@ -165,6 +181,7 @@ fn adjust(model: &mut ModelConfig, config: &RunConfig, texts: &Texts, limit: Lim
         model.set_head_dropout(rate);
     }
     with_text_limit(model, limit);
+    with_preparation(model, &texts.preparation);
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use finetone_classify::{Classifier, TransformerClassifier};
+use finetone_data::Example;
 use finetone_train::{CacheUse, Control, Outcome, RunConfig, TrainEvent};
 use serde_json::Value;
 use workbench::{Recorder, config, cpu, run, weights};
@@ -95,7 +96,7 @@ fn answers(run: &Path) -> (Vec<f32>, Vec<f32>, Vec<f64>) {
     let texts = ["the lamp is superb", "the kettle number 7 is dreadful"];
     let said = || {
         let mut classifier = TransformerClassifier::open(cpu(1), &run.join("model"), 512).unwrap();
-        classifier.classify(&texts).unwrap().probabilities
+        classifier.classify(&texts.map(Example::from_text)).unwrap().probabilities
     };
     let moved = said();
     let path = run.join("model/config.json");

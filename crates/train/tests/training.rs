@@ -5,6 +5,7 @@ mod workbench;
 use std::path::Path;
 
 use finetone_classify::{Classifier, TransformerClassifier};
+use finetone_data::Example;
 use finetone_train::{CacheUse, Control, Outcome, TrainError, TrainEvent};
 use workbench::{Recorder, config, cpu, run, weights, write_data};
 
@@ -193,10 +194,10 @@ fn a_long_text_is_judged_whole_whatever_the_budget() {
     let run_folder = folder.path().join("run");
     let mut recorder = Recorder::default();
     run(&cpu(2), &config(folder.path(), 60, &settings), &run_folder, &mut recorder).unwrap();
-    assert_eq!((recorder.notices("are read in several windows"), recorder.notices("are cut")), (1, 0));
+    assert_eq!((notices(&recorder, "are read in several windows"), notices(&recorder, "are cut")), (1, 0));
     let beginning = "the lamp number 4 is superb ".repeat(6);
     let texts = [format!("{beginning} and lovely"), format!("{beginning} and dreadful"), "the tent".to_owned()];
-    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let texts = texts.map(|text| Example::from_text(&text));
     let [narrow, wide] = [4, 4096].map(|token_budget| {
         let mut classifier = TransformerClassifier::open(cpu(2), &run_folder.join("model"), token_budget).unwrap();
         classifier.classify(&texts).unwrap()
@@ -296,7 +297,9 @@ fn every_pooling_and_output_learns_and_is_opened_again() {
         assert!(accuracy > 0.8, "{variant:?}: accuracy {accuracy}");
         let mut classifier = TransformerClassifier::open(backend, &run_folder.join("model"), 512).unwrap();
         assert_eq!(classifier.labels(), ["bad", "good"]);
-        let said = classifier.classify(&["the lamp number 4 is superb ", "the kettle number 7 is dreadful "]).unwrap();
+        let said = classifier
+            .classify(&["the lamp number 4 is superb ", "the kettle number 7 is dreadful "].map(Example::from_text))
+            .unwrap();
         let good: Vec<f32> = said.probabilities.chunks(2).map(|row| row[1]).collect();
         assert!(good[0] > 0.5 && good[1] < 0.5, "{variant:?}: {good:?}");
     }

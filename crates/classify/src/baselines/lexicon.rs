@@ -3,8 +3,8 @@
 
 use vader_parity::SentimentIntensityAnalyzer;
 
-use super::{Fit, Lesson};
-use crate::{Classified, Classifier, ClassifyError};
+use super::{Fit, Lesson, TextClassifier};
+use crate::{Classified, ClassifyError};
 
 /// Scores nearer to zero than this are neutral, as the authors have it.
 const NEUTRAL: f64 = 0.05;
@@ -22,7 +22,13 @@ struct Meaning {
 struct Lexicon {
     analyzer: SentimentIntensityAnalyzer,
     meaning: Meaning,
-    labels: Vec<String>,
+}
+
+impl Meaning {
+    /// Number of classes.
+    fn classes(self) -> usize {
+        2 + usize::from(self.neutral.is_some())
+    }
 }
 
 /// Finds out what the labels mean, or says why it cannot.
@@ -41,7 +47,7 @@ pub(super) fn fit(lesson: &Lesson<'_>) -> Fit {
         "English words; “{}” is the negative label, “{}” the positive one",
         lesson.labels[meaning.negative], lesson.labels[meaning.positive]
     );
-    Fit::of(Lexicon { analyzer: SentimentIntensityAnalyzer::new(), meaning, labels: lesson.labels.to_vec() }, detail)
+    Fit::of(Lexicon { analyzer: SentimentIntensityAnalyzer::new(), meaning }, detail, lesson)
 }
 
 /// By name, or by value where the labels are the numbers that files of sentiment have.
@@ -56,8 +62,8 @@ fn meaning(labels: &[String]) -> Option<Meaning> {
         ["-1", "0", "1"] | ["0", "1", "2"] => (Some(0), Some(1), Some(2)),
         _ => (called(&NEGATIVE), called(&NEUTRAL), called(&POSITIVE)),
     };
-    let known = usize::from(neutral.is_some()) + 2;
-    (known == labels.len()).then_some(Meaning { negative: negative?, neutral, positive: positive? })
+    let meaning = Meaning { negative: negative?, neutral, positive: positive? };
+    (meaning.classes() == labels.len()).then_some(meaning)
 }
 
 impl Lexicon {
@@ -69,22 +75,15 @@ impl Lexicon {
             Some(neutral) if score.abs() < NEUTRAL => (neutral, 1.0 - score.abs() / NEUTRAL),
             _ => (sides, score.abs()),
         };
-        let others = (1.0 - strength.max(LEAST)) / self.labels.len() as f64;
-        let mut row = vec![others as f32; self.labels.len()];
+        let classes = self.meaning.classes();
+        let others = (1.0 - strength.max(LEAST)) / classes as f64;
+        let mut row = vec![others as f32; classes];
         row[class] = (others + strength.max(LEAST)) as f32;
         row
     }
 }
 
-impl Classifier for Lexicon {
-    fn labels(&self) -> &[String] {
-        &self.labels
-    }
-
-    fn is_multi_label(&self) -> bool {
-        false
-    }
-
+impl TextClassifier for Lexicon {
     fn classify(&mut self, texts: &[&str]) -> Result<Classified, ClassifyError> {
         let score = |text: &&str| self.analyzer.polarity_scores(text).compound;
         let probabilities = texts.iter().flat_map(|text| self.probabilities(score(text))).collect();
@@ -120,7 +119,6 @@ mod tests {
         let lexicon = |neutral| Lexicon {
             analyzer: SentimentIntensityAnalyzer::new(),
             meaning: Meaning { negative: 0, neutral, positive: if neutral.is_some() { 2 } else { 1 } },
-            labels: vec![String::new(); if neutral.is_some() { 3 } else { 2 }],
         };
         let most = |row: Vec<f32>| {
             assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6);

@@ -3,8 +3,8 @@
 use super::logistic::{Examples, Logistic};
 use super::matrix::Matrix;
 use super::strength;
-use super::{Fit, Lesson};
-use crate::{Classified, Classifier, ClassifyError};
+use super::{Fit, Lesson, TextClassifier};
+use crate::{Classified, ClassifyError};
 
 /// Turns texts into the numbers that a linear model reads.
 pub(super) trait Featurise: Send {
@@ -19,8 +19,6 @@ pub(super) trait Featurise: Send {
 pub(super) struct LinearClassifier<F> {
     featurise: F,
     model: Logistic,
-    labels: Vec<String>,
-    multi_label: bool,
 }
 
 impl<F: Featurise + 'static> LinearClassifier<F> {
@@ -32,20 +30,11 @@ impl<F: Featurise + 'static> LinearClassifier<F> {
         let c = strength::choose(&examples, lesson.seed);
         let rows: Vec<usize> = (0..targets.len()).collect();
         let model = Logistic::fit(&examples, &rows, c, None);
-        let classifier = Self { featurise, model, labels: labels.to_vec(), multi_label };
-        Ok(Fit::of(classifier, format!("{detail}, C = {c}")))
+        Ok(Fit::of(Self { featurise, model }, format!("{detail}, C = {c}"), lesson))
     }
 }
 
-impl<F: Featurise> Classifier for LinearClassifier<F> {
-    fn labels(&self) -> &[String] {
-        &self.labels
-    }
-
-    fn is_multi_label(&self) -> bool {
-        self.multi_label
-    }
-
+impl<F: Featurise> TextClassifier for LinearClassifier<F> {
     fn classify(&mut self, texts: &[&str]) -> Result<Classified, ClassifyError> {
         let (matrix, truncated) = self.featurise.features(texts)?;
         Ok(Classified { probabilities: self.model.probabilities(&matrix, 0..texts.len()), truncated })

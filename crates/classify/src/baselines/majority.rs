@@ -1,12 +1,10 @@
 //! The same answer for every text: how frequent each class is in the training texts.
 
-use super::{Fit, Lesson};
-use crate::{Classified, Classifier, ClassifyError};
+use super::{Fit, Lesson, TextClassifier};
+use crate::{Classified, ClassifyError};
 
 struct Majority {
     shares: Vec<f32>,
-    labels: Vec<String>,
-    multi_label: bool,
 }
 
 /// Counts.
@@ -20,18 +18,10 @@ pub(super) fn fit(lesson: &Lesson<'_>) -> Fit {
         Some(class) if !lesson.multi_label => format!("answers “{}”", lesson.labels[class]),
         _ => "answers the labels that at least half of the texts have".to_owned(),
     };
-    Fit::of(Majority { shares, labels: lesson.labels.to_vec(), multi_label: lesson.multi_label }, detail)
+    Fit::of(Majority { shares }, detail, lesson)
 }
 
-impl Classifier for Majority {
-    fn labels(&self) -> &[String] {
-        &self.labels
-    }
-
-    fn is_multi_label(&self) -> bool {
-        self.multi_label
-    }
-
+impl TextClassifier for Majority {
     fn classify(&mut self, texts: &[&str]) -> Result<Classified, ClassifyError> {
         Ok(Classified { probabilities: self.shares.repeat(texts.len()), truncated: 0 })
     }

@@ -25,9 +25,9 @@ mod tf_idf;
 use std::path::Path;
 
 use finetone_backend::Backend;
-use finetone_data::Target;
+use finetone_data::{Example, Preparation, Target};
 
-use crate::{Classifier, ClassifyError, TextLimit};
+use crate::{Classified, Classifier, ClassifyError, TextLimit};
 
 use embeddings::FrozenEmbeddings;
 use linear::LinearClassifier;
@@ -49,7 +49,9 @@ pub enum Baseline {
 /// What a baseline learns from.
 #[derive(Debug, Clone, Copy)]
 pub struct Lesson<'a> {
-    /// The training texts, `n`.
+    /// What is done to an example before a baseline sees its text.
+    pub preparation: &'a Preparation,
+    /// The training texts, prepared, `n`.
     pub texts: &'a [&'a str],
     /// Their classes, `n`.
     pub targets: &'a [Target],
@@ -88,8 +90,49 @@ pub enum Fit {
 }
 
 impl Fit {
-    fn of(classifier: impl Classifier + 'static, detail: String) -> Self {
-        Self::Fitted { classifier: Box::new(classifier), detail }
+    fn of(inner: impl TextClassifier + 'static, detail: String, lesson: &Lesson<'_>) -> Self {
+        let (labels, columns) = (lesson.labels.to_vec(), lesson.preparation.columns());
+        let (preparation, multi_label) = (lesson.preparation.clone(), lesson.multi_label);
+        let classifier = Box::new(OfExamples { inner, preparation, columns, labels, multi_label });
+        Self::Fitted { classifier, detail }
+    }
+}
+
+/// What a baseline is: probabilities of texts that are prepared.
+trait TextClassifier: Send {
+    /// Probabilities of each text, in the order given.
+    ///
+    /// # Errors
+    /// A device that failed.
+    fn classify(&mut self, texts: &[&str]) -> Result<Classified, ClassifyError>;
+}
+
+/// A baseline with what is done to an example before.
+struct OfExamples<C> {
+    inner: C,
+    preparation: Preparation,
+    columns: Vec<String>,
+    labels: Vec<String>,
+    multi_label: bool,
+}
+
+impl<C: TextClassifier> Classifier for OfExamples<C> {
+    fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    fn is_multi_label(&self) -> bool {
+        self.multi_label
+    }
+
+    fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    fn classify(&mut self, examples: &[Example]) -> Result<Classified, ClassifyError> {
+        let prepared = self.preparation.prepare_all(examples);
+        let texts: Vec<&str> = prepared.iter().map(|row| &*row.text).collect();
+        self.inner.classify(&texts)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use finetone_classify::Classifier;
 use finetone_data::reader::OpenOptions;
-use finetone_data::{DataError, NewColumn, Reader, Role, Row, Value, Writer, columns};
+use finetone_data::{DataError, Example, NewColumn, Reader, Role, Row, Value, Writer, columns};
 
 use crate::device::PredictionArgs;
 use crate::failure::Failure;
@@ -74,7 +74,13 @@ fn predict_texts(args: &Args, found: &Found) -> Result<(), Failure> {
     let cpu = args.device.open()?;
     let page = cpu.install(|| -> Result<String, Failure> {
         let mut classifier = found.open(&cpu)?;
-        let texts: Vec<&str> = args.text.iter().map(String::as_str).collect();
+        if let Some(column) = classifier.columns().first() {
+            return Err(Failure::new(
+                format!("`--text` has no column `{column}`, which the model needs with each text"),
+                format!("give a file with that column: `finetone predict {} FILE -o OUT`", args.run),
+            ));
+        }
+        let texts: Vec<Example> = args.text.iter().map(|text| Example::from_text(text)).collect();
         let classified = classifier.classify(&texts)?;
         let labels = classifier.labels();
         let answers = classified.probabilities.chunks_exact(labels.len());
@@ -98,11 +104,12 @@ fn predict_file(args: &Args, found: &Found, file: &Path, out: &Path) -> Result<(
     let stop = interrupt::watch("stopping; nothing is written")?;
     let (rows, empty) = cpu.install(|| -> Result<_, Failure> {
         let mut classifier = found.open(&cpu)?;
+        let columns = columns::find_all(reader.source(), classifier.columns())?;
         let writer = Writer::create(out, &reader, &new_columns(classifier.labels()))?;
         if !args.quiet {
             tell_renamed(&writer, classifier.labels());
         }
-        let mut stream = Stream { reader, column, classifier: &mut classifier, writer, stop: &stop };
+        let mut stream = Stream { reader, column, columns, classifier: &mut classifier, writer, stop: &stop };
         let counts = stream.run(&Rows::new(args.quiet))?;
         stream.writer.finish()?;
         Ok(counts)
@@ -133,7 +140,10 @@ fn tell_renamed(writer: &Writer, labels: &[String]) {
 /// From file to file, one window of rows after the other.
 struct Stream<'a> {
     reader: Reader,
+    /// Where the texts are.
     column: usize,
+    /// Where the other values are that the classifier asks for.
+    columns: Vec<usize>,
     classifier: &'a mut dyn Classifier,
     writer: Writer,
     stop: &'a AtomicBool,
@@ -171,13 +181,15 @@ impl Stream<'_> {
 
     /// Judges and writes the rows of a window; gives the number of those without text.
     fn answer(&mut self, window: &[Row]) -> Result<usize, Failure> {
-        let texts = window.iter().map(|row| row.text(self.column)).collect::<Result<Vec<_>, _>>()?;
-        let there: Vec<&str> = texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect();
+        let examples = window.iter().map(|row| Example::from_row(row, self.column, &self.columns));
+        let examples = examples.collect::<Result<Vec<_>, _>>()?;
+        let empty: Vec<bool> = examples.iter().map(|example| example.text.is_empty()).collect();
+        let there: Vec<Example> = examples.into_iter().filter(|example| !example.text.is_empty()).collect();
         let classified = self.classifier.classify(&there)?;
         let (labels, multi_label) = (self.classifier.labels(), self.classifier.is_multi_label());
         let mut answers = classified.probabilities.chunks_exact(labels.len());
-        for (row, text) in window.iter().zip(&texts) {
-            let answer = if text.trim().is_empty() { None } else { answers.next() };
+        for (row, empty) in window.iter().zip(empty) {
+            let answer = if empty { None } else { answers.next() };
             let values = match answer {
                 Some(probabilities) => Answer::new(probabilities, labels, multi_label).values(probabilities),
                 None => vec![Value::Missing; labels.len() + 2],

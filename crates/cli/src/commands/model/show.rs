@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use finetone_classify::hub::HubConfig;
+use finetone_classify::preparation;
 use finetone_classify::source::{BuiltIn, FolderKind, ModelSource, ResolvedModel};
 use finetone_model::checkpoint::{ModelFolder, Tensors};
 use finetone_model::{HeadConfig, HeadPooling, ModelConfig, Output, Transformer};
@@ -72,6 +73,7 @@ fn on_disk(folder: &Path, kind: &FolderKind) -> Result<Facts, Failure> {
     };
     let mut facts = vec![("model", format!("{} ({place})", folder.display()))];
     facts.extend(shape(config));
+    facts.push(("texts are read", preparation(config)?.to_string()));
     facts.push(("size on disk", indicatif::HumanBytes(disk_size(folder)).to_string()));
     facts.extend(head(folder, config)?);
     Ok(facts)

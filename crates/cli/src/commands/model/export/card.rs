@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use finetone_classify::preparation;
 use finetone_model::checkpoint::ModelFolder;
 use serde_json::Value;
 
@@ -41,6 +42,13 @@ pub fn text(name: &str, found: &Found, report: Option<&Path>, standard: bool) ->
     }
     card += &report.as_ref().map_or_else(String::new, metrics);
     card += &usage(name, standard);
+    let preparation = preparation(&config)?;
+    if !preparation.is_identity() {
+        card += &format!(
+            "\nIt reads its texts prepared ({preparation}). finetone does that by itself; elsewhere it has to be done \
+             before, as `finetone.preparation` in `config.json` says.\n"
+        );
+    }
     Ok(card)
 }
 
