@@ -28,8 +28,8 @@ const STEPS: i32 = 50;
 /// Distance between two offsets that a fit tries: about the least change of odds, 10 %, that is worth having.
 const STEP: f64 = 0.1;
 
-/// Sweeps over the classes after which a fit stops in any case.
-const SWEEPS: usize = 10;
+/// Moves after which a fit stops in any case.
+const MOVES: usize = 50;
 
 /// Less than this is no gain but rounding.
 const LEAST_GAIN: f64 = 1e-9;
@@ -80,9 +80,9 @@ impl DecisionRule {
     /// The offsets that make `metric` best on `predictions`, which should be about texts that the model has not learnt
     /// from: a validation set, or predictions across folds.
     ///
-    /// The search is deterministic. It starts at zero and goes through the classes in turn; for each it tries the offsets
-    /// from −5 to 5 in steps of 0.1 while the others stay, until a sweep over all classes changes nothing. Where each text
-    /// has one class only differences between offsets matter, so the most frequent class keeps zero.
+    /// The search is deterministic. It starts at zero, and each move changes the offset of one class while the others stay:
+    /// of all offsets of all classes, from −5 to 5 in steps of 0.1, the best is taken, until none is better than what there
+    /// is. Where each text has one class only differences between offsets matter, so the most frequent class keeps zero.
     ///
     /// What it makes best is not the metric `M` alone but `M − Σ_c |o_c| / (C · n_c)` for `C` classes with `n_c` rows, `M`
     /// counted negatively if less is better. Of balanced recall one row of class `c` is worth `1 / (C · n_c)`, so to move
@@ -101,12 +101,8 @@ impl DecisionRule {
         let mut search =
             Search { predictions, metric, prices, rule: Self { offsets: vec![0.0; rows.len()] }, worth: 0.0 };
         search.worth = search.worth_of(&search.rule)?;
-        for _ in 0..SWEEPS {
-            let before = search.worth;
-            for &class in &free {
-                search.improve(class)?;
-            }
-            if search.worth == before {
+        for _ in 0..MOVES {
+            if !search.moves(&free)? {
                 break;
             }
         }
@@ -238,19 +234,22 @@ impl Search<'_> {
         Ok(if self.metric.higher_is_better() { value } else { -value } - price)
     }
 
-    /// The best offset of one class while the others stay. The smallest are tried first, so that of equals one of them is
-    /// taken.
-    fn improve(&mut self, class: usize) -> Result<(), EvaluateError> {
-        let mut trial = self.rule.clone();
-        for offset in (0..=STEPS).flat_map(|step| [f64::from(step) * STEP, f64::from(-step) * STEP]) {
-            trial.offsets[class] = offset;
-            let worth = self.worth_of(&trial)?;
-            if worth > self.worth + LEAST_GAIN {
-                self.worth = worth;
-                self.rule = trial.clone();
+    /// Makes the best move, and says whether there was one. The smallest offsets are tried first, so that of equals one of
+    /// them is taken.
+    fn moves(&mut self, free: &[usize]) -> Result<bool, EvaluateError> {
+        let (start, before) = (self.rule.clone(), self.worth);
+        for &class in free {
+            let mut trial = start.clone();
+            for offset in (0..=STEPS).flat_map(|step| [f64::from(step) * STEP, f64::from(-step) * STEP]) {
+                trial.offsets[class] = offset;
+                let worth = self.worth_of(&trial)?;
+                if worth > self.worth + LEAST_GAIN {
+                    self.worth = worth;
+                    self.rule = trial.clone();
+                }
             }
         }
-        Ok(())
+        Ok(self.worth > before)
     }
 }
 
@@ -343,6 +342,17 @@ mod tests {
         // And where nothing is wrong there is nothing to move.
         let right = predictions(Truth::Single(vec![0, 1, 2]), &[0.8, 0.1, 0.1, 0.1, 0.8, 0.1, 0.1, 0.1, 0.8], 3);
         assert_eq!(DecisionRule::fit(&right, &Metric::default()).expect("fits").offsets(), [0.0; 3]);
+    }
+
+    #[test]
+    fn the_first_class_that_helps_is_not_always_the_one_to_move() {
+        // A model that takes everything for class 1: more of class 0 would help, less of class 1 helps more.
+        let truth = [vec![0; 8], vec![1; 2], vec![2; 10]].concat();
+        let rows = [[0.36, 0.40, 0.24].repeat(8), [0.1, 0.8, 0.1].repeat(2), [0.30, 0.38, 0.32].repeat(10)].concat();
+        let biased = predictions(Truth::Single(truth), &rows, 3);
+        let fitted = DecisionRule::fit(&biased, &Metric::default()).expect("fits");
+        assert_eq!(fitted.offsets(), [0.0, -2.0 * STEP, 0.0]);
+        assert_eq!(Metric::default().compute(&fitted.applied(&biased)), Ok(1.0));
     }
 
     #[test]

@@ -73,10 +73,10 @@ def fit(truth, p, multi_label):
 
     best = np.zeros(classes)
     top = worth(best)
-    for _ in range(10):
-        before = top
+    for _ in range(50):
+        before, start = top, best
         for c in free:
-            trial = best.copy()
+            trial = start.copy()
             for offset in OFFSETS:
                 trial[c] = offset
                 if worth(trial) > top + 1e-9:
