@@ -130,7 +130,10 @@ pub enum OutputKind {
 
 /// Weights of the classes in the loss.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "`class_weights` must be `none`, `balanced`, `root-inverse`, `effective-number` or a table with a number for each label"
+)]
 pub enum ClassWeights {
     /// By a rule from the classes' frequencies.
     Named(WeightRule),

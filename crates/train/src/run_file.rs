@@ -246,6 +246,8 @@ mod tests {
         for settings in wrong {
             assert!(resolve(settings).is_err(), "{settings:?} was accepted");
         }
+        let error = resolve(&["class_weights=effective"]).unwrap_err();
+        assert!(error.to_string().contains("`effective-number`"), "{error}");
     }
 
     #[test]
