@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use finetone_data::tokenizer::{Keep, Limit, Tokenizer, TokenizerError};
+use finetone_data::tokenizer::{Keep, Limit, MOST_WINDOWS, Tokenizer, TokenizerError};
 use serde_json::{Map, json};
 use tempfile::TempDir;
 
@@ -139,6 +139,29 @@ fn special_tokens_always_stay() {
     assert_eq!(keep(6, Keep::HeadTail), [2, 5, 12, 17, 18, 3]);
     assert_eq!(keep(0, Keep::HeadTail), [2, 3]);
     assert!(!tokenizer.encode(text, &Limit::head(10)).truncated);
+}
+
+#[test]
+fn every_window_has_the_special_tokens_and_nothing_is_left_out() {
+    let folder = bert_folder();
+    let tokenizer = Tokenizer::from_folder(folder.path()).unwrap();
+    let text = TEXTS[3];
+    let whole = tokenizer.encode(text, &ALL).ids;
+    let inner = &whole[1..whole.len() - 1];
+    for overlap in [0, 1, 2] {
+        let limit = Limit { max_tokens: 6, keep: Keep::Windows { overlap } };
+        let encoding = tokenizer.encode(text, &limit);
+        let mut read: Vec<u32> = Vec::new();
+        for (i, window) in limit.sequences(&encoding.ids).enumerate() {
+            assert!(window.len() <= 6 && window[0] == 2 && window[window.len() - 1] == 3, "{window:?}");
+            read.truncate(read.len() - if i > 0 { overlap } else { 0 });
+            read.extend(&window[1..window.len() - 1]);
+        }
+        assert_eq!((&read[..], encoding.truncated), (inner, false));
+    }
+    let limit = Limit { max_tokens: 3, keep: Keep::Windows { overlap: 0 } };
+    let long = tokenizer.encode(&text.repeat(20), &limit);
+    assert_eq!((limit.sequences(&long.ids).len(), long.truncated), (MOST_WINDOWS, true));
 }
 
 #[test]
