@@ -68,6 +68,11 @@ pub fn needs_conversation<'n>(names: impl IntoIterator<Item = &'n String>) -> bo
     names.into_iter().filter_map(|name| Measured::named(name)).any(Measured::needs_conversation)
 }
 
+/// Every measurement of a text, in the order of [`MEASURED`].
+pub(crate) fn measurements(origin: Origin<'_>) -> impl Iterator<Item = f64> {
+    MEASURED.into_iter().filter_map(Measured::named).map(move |measured| measured.of(origin))
+}
+
 fn bare(name: &str) -> &str {
     name.strip_prefix("column:").unwrap_or(name)
 }

@@ -8,6 +8,7 @@ pub mod conversation;
 pub mod dataset;
 pub mod doctor;
 pub mod error;
+pub mod explore;
 pub mod features;
 pub mod labels;
 pub mod preparation;

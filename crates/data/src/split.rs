@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::dataset::Example;
 pub use by_column::{column_times, column_values, group_split, time_split};
+pub(crate) use by_text::fingerprint;
 pub use by_text::hash_split;
 pub use folds::stratified_folds;
 use random::Random;

@@ -16,7 +16,7 @@ pub fn hash_split(examples: &[Example], fraction: f64, salt: u64) -> Split {
 
 /// FNV-1a (<http://www.isthe.com/chongo/tech/comp/fnv/>), whose high bits depend on the last bytes too little, mixed by
 /// SplitMix64's last steps. Written out, as a split must not change with a library.
-fn fingerprint(text: &str, salt: u64) -> u64 {
+pub(crate) fn fingerprint(text: &str, salt: u64) -> u64 {
     let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
     let bytes = salt.to_le_bytes().into_iter().chain(text.bytes());
     let mut mixed = bytes.fold(0xCBF2_9CE4_8422_2325, fnv);
