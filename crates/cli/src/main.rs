@@ -9,6 +9,7 @@ mod output;
 mod progress;
 mod report_file;
 mod tables;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,7 @@ pub struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   finetone doctor reviews.csv                            what is wrong with the file
+  finetone explore reviews.csv                           what is in it
   finetone train reviews.csv                             a model in runs/reviews-1
   finetone eval runs/reviews-1 fresh.csv                 how good it is on other texts
   finetone compare runs/reviews-1 runs/reviews-2 fresh.csv   which of two is better

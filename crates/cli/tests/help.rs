@@ -6,9 +6,10 @@ use std::path::Path;
 
 use workbench::{BINARY, done, names};
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "",
     "doctor",
+    "explore",
     "train",
     "eval",
     "compare",

@@ -47,6 +47,7 @@ pub use metrics::curves::BinaryCurves;
 pub use predictions::{MULTI_LABEL_THRESHOLD, Predictions, Truth};
 pub use repeats::{CrossValidation, RepeatedMetric, Repeats};
 pub use report::{
-    Baseline, Curve, Disagreement, NamedComparison, NamedEvaluation, Report, Section, Verdict, WorstError, verdict,
+    Baseline, Cell, Chart, Curve, Disagreement, NamedComparison, NamedEvaluation, Page, PageSection, PageTable, Report,
+    Section, Verdict, WorstError, verdict,
 };
 pub use spread::Spread;

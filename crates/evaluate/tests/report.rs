@@ -1,8 +1,8 @@
 //! The report of a small fixed case, in its three forms.
 
 use finetone_evaluate::{
-    Comparison, Curve, Disagreement, Evaluation, EvaluationOptions, NamedComparison, NamedEvaluation, Predictions,
-    Report, Section, Truth, WorstError, verdict,
+    Cell, Chart, Comparison, Curve, Disagreement, Evaluation, EvaluationOptions, NamedComparison, NamedEvaluation,
+    Page, PageSection, PageTable, Predictions, Report, Section, Truth, WorstError, verdict,
 };
 use serde_json::Value;
 
@@ -241,4 +241,33 @@ fn a_comparison_has_its_page_and_its_markdown() {
     assert!(markdown.contains("| 3 | &lt;i&gt;good | bad | &lt;i&gt;good | Fine"), "{markdown}");
     let json = report.to_json().expect("serialises");
     assert!(json.contains("\"only_second\": 12") && json.contains("\"p_value\": 0.000488"));
+}
+
+#[test]
+fn a_page_of_tables_and_charts_escapes_everything_and_loads_nothing() {
+    let evil = "<script>\"'&".to_owned();
+    let chart =
+        |points| Chart { title: evil.clone(), x: "words".into(), y: "share".into(), points, meaning: evil.clone() };
+    let section = PageSection {
+        title: evil.clone(),
+        meaning: evil.clone(),
+        tables: vec![PageTable {
+            title: evil.clone(),
+            header: vec![evil.clone(), "share".into()],
+            rows: vec![
+                vec![Cell::text(&evil), Cell::bar(0.5)],
+                vec![Cell::text("b"), Cell::number(3).shaded(0.25)],
+                vec![Cell::text("c"), Cell::range(0.25, 0.5, 2.0)],
+            ],
+        }],
+        charts: vec![chart(vec![(1.0, 0.5), (2.0, 0.25)]), chart(Vec::new())],
+    };
+    let (headline, remarks) = (evil.clone(), vec![evil.clone()]);
+    let page = Page { title: evil.clone(), headline, remarks, notices: vec![evil.clone()], sections: vec![section] };
+    let html = page.to_html().expect("renders");
+    assert!(!html.contains("<script") && !html.contains("http:") && !html.contains("src="));
+    assert!(html.contains("left:0%;width:50%") && html.contains("--share:0.250"), "{html}");
+    // A mark beyond the scale ends at it, and a chart without points is left out.
+    assert!(html.contains("left:25%;width:75%"));
+    assert_eq!(html.matches("<svg").count(), 1);
 }

@@ -3,17 +3,13 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use finetone_classify::hub::HubConfig;
-use finetone_classify::source::{ModelSource, ResolvedModel};
 use finetone_data::doctor::{TokenLimit, examine};
-use finetone_data::tokenizer::{Limit, Tokenizer};
 use finetone_data::{Checkup, DoctorOptions, ReadOptions, Severity};
-use finetone_model::checkpoint::ModelFolder;
 
 use crate::failure::Failure;
 use crate::found::ColumnArgs;
-use crate::progress::Download;
 use crate::tables;
+use crate::tokens::Counter;
 
 /// The end of the help.
 pub const EXAMPLES: &str = "\
@@ -24,9 +20,6 @@ Examples:
   finetone doctor train.csv --test test.csv              also finds rows shared by both
   finetone doctor reviews.csv --model runs/reviews-1     also counts the texts too long for it
   finetone doctor reviews.csv --json | jq '.faults[].message'";
-
-/// Texts longer than this are cut by default in training.
-const USUAL_LIMIT: usize = 512;
 
 /// What was typed.
 #[derive(clap::Args)]
@@ -73,34 +66,6 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 fn json(checkup: &Checkup) -> Result<String, Failure> {
     let text = serde_json::to_string(checkup).map_err(|error| Failure::new(error.to_string(), None))?;
     Ok(text + "\n")
-}
-
-/// Counts a model's tokens.
-struct Counter {
-    tokenizer: Tokenizer,
-    limit: usize,
-}
-
-impl Counter {
-    fn open(model: &str, limit: Option<usize>) -> Result<Self, Failure> {
-        match ModelSource::resolve(model, &HubConfig::from_env(), &mut Download::default())? {
-            ResolvedModel::Folder { folder, .. } => {
-                let tokenizer = Tokenizer::from_folder(&folder).map_err(finetone_classify::ClassifyError::from)?;
-                let most = ModelFolder::open(&folder)?.config().max_tokens();
-                let usual = tokenizer.max_tokens_hint().unwrap_or(most).min(most).min(USUAL_LIMIT);
-                Ok(Self { tokenizer, limit: limit.unwrap_or(usual) })
-            }
-            ResolvedModel::Scratch(_) | ResolvedModel::Config(_) => Err(Failure::usage(
-                format!("`{model}` has no tokenizer before it is trained"),
-                "name a run, a model folder or a Hugging Face id",
-            )),
-        }
-    }
-
-    fn count(&self, text: &str) -> usize {
-        let whole = Limit::head(usize::MAX);
-        self.tokenizer.encode(text, &whole).ids.len()
-    }
 }
 
 /// The faults grouped by severity, after what the file is.

@@ -4,6 +4,7 @@ mod compare;
 mod completions;
 mod doctor;
 mod eval;
+mod explore;
 mod man;
 mod model;
 mod predict;
@@ -19,6 +20,9 @@ pub enum Command {
     /// Check a data file: every fault with its line and a fix
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(doctor::Args),
+    /// Show what is in a file: balance, lengths, words and columns by class, copies
+    #[command(after_help = explore::EXAMPLES)]
+    Explore(explore::Args),
     /// Train a model on a file of labelled texts
     #[command(after_help = train::EXAMPLES)]
     Train(Box<train::Args>),
@@ -47,6 +51,7 @@ impl Command {
     pub fn run(self) -> Result<(), Failure> {
         match self {
             Self::Doctor(args) => doctor::run(&args),
+            Self::Explore(args) => explore::run(&args),
             Self::Train(args) => train::run(&args),
             Self::Eval(args) => eval::run(&args),
             Self::Compare(args) => compare::run(&args),

@@ -86,10 +86,10 @@ struct ClassView<'a> {
     support: u64,
 }
 
-struct Figure {
-    title: String,
-    svg: String,
-    meaning: String,
+pub(super) struct Figure {
+    pub(super) title: String,
+    pub(super) svg: String,
+    pub(super) meaning: String,
 }
 
 struct ErrorView<'a> {

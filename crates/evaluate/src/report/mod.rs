@@ -8,6 +8,7 @@ mod comparison;
 mod confusion;
 mod html;
 mod markdown;
+mod page;
 mod repeats;
 mod verdict;
 mod words;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Average, CrossValidation, EvaluateError, Evaluation, Metric, Predictions, Repeats, Truth};
 
 pub use comparison::{Disagreement, NamedComparison};
+pub use page::{Cell, Chart, Page, PageSection, PageTable};
 pub use verdict::{Verdict, verdict};
 
 /// Everything that the report shows.
