@@ -208,7 +208,7 @@ impl Survey {
         let classes: Vec<ClassPortrait> = portraits.collect();
         let mut others: Vec<ColumnPortrait> =
             self.columns.into_iter().map(|column| column.portrait(&source.header, labels)).collect();
-        others.sort_by(|a, b| b.strength.total_cmp(&a.strength));
+        others.sort_by(|a, b| b.strength.unwrap_or(-1.0).total_cmp(&a.strength.unwrap_or(-1.0)));
         Exploration {
             file: source.path.clone(),
             text_column: source.header[columns.text].clone(),

@@ -24,8 +24,8 @@ pub struct ColumnPortrait {
     pub name: String,
     /// Rows without a value.
     pub missing: usize,
-    /// How much it goes with the class, from 0 to 1.
-    pub strength: f64,
+    /// How much it goes with the class, from 0 to 1; `None` where its words are too many for that.
+    pub strength: Option<f64>,
     /// What it holds.
     pub values: ColumnValues,
 }
@@ -34,7 +34,7 @@ pub struct ColumnPortrait {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnValues {
-    /// Numbers, described for each class.
+    /// Numbers, described for each class that has any.
     Numbers(Vec<NumberOfClass>),
     /// Words, the most frequent first, with the rows of each class.
     Categories(Vec<CategoryCounts>),
@@ -117,11 +117,11 @@ impl Tally {
         let (name, missing) = (header[self.index].clone(), self.missing);
         let counts = || self.categories.values().map(Vec::as_slice).collect::<Vec<_>>();
         let (strength, values) = if self.numeric && !self.categories.is_empty() {
-            (correlation_ratio(&self.moments), ColumnValues::Numbers(numbers(&self.moments, labels)))
+            (Some(correlation_ratio(&self.moments)), ColumnValues::Numbers(numbers(&self.moments, labels)))
         } else if self.categories.len() > MOST_CATEGORIES {
-            (0.0, ColumnValues::TooMany)
+            (None, ColumnValues::TooMany)
         } else {
-            (cramers_v(&counts()), ColumnValues::Categories(most_frequent(&self.categories)))
+            (Some(cramers_v(&counts())), ColumnValues::Categories(most_frequent(&self.categories)))
         };
         ColumnPortrait { name, missing, strength, values }
     }
@@ -130,11 +130,13 @@ impl Tally {
 fn numbers(moments: &[Moments], labels: &[String]) -> Vec<NumberOfClass> {
     let of_class = |(moments, label): (&Moments, &String)| {
         let rows = moments.rows as f64;
-        let reach = REACH * (moments.squares / (rows - 1.0) / rows).sqrt();
-        let interval = (moments.rows > 1).then(|| (moments.mean - reach, moments.mean + reach));
+        let interval = (moments.rows > 1).then(|| {
+            let reach = REACH * (moments.squares / (rows - 1.0) / rows).sqrt();
+            (moments.mean - reach, moments.mean + reach)
+        });
         NumberOfClass { label: label.clone(), rows: moments.rows, mean: moments.mean, interval }
     };
-    moments.iter().zip(labels).map(of_class).collect()
+    moments.iter().zip(labels).filter(|(moments, _)| moments.rows > 0).map(of_class).collect()
 }
 
 fn most_frequent(categories: &BTreeMap<String, Vec<usize>>) -> Vec<CategoryCounts> {
@@ -215,11 +217,14 @@ mod tests {
         };
         let numbers: Vec<String> = (0..300).map(|row| (row % 2 * 10).to_string()).chain([String::new()]).collect();
         let found = portrait(&numbers);
-        assert!(found.missing == 1 && (found.strength - 1.0).abs() < 1e-9, "{found:?}");
+        assert!(
+            found.missing == 1 && found.strength.is_some_and(|strength| (strength - 1.0).abs() < 1e-9),
+            "{found:?}"
+        );
         assert!(matches!(&found.values, ColumnValues::Numbers(of) if of[1].mean == 10.0 && of[0].rows == 150));
         let words: Vec<String> = (0..300).map(|row| format!("shop {}", row % 4 / 2)).collect();
         assert!(matches!(&portrait(&words).values, ColumnValues::Categories(of) if of[0].rows == [75, 75]));
         let names: Vec<String> = (0..300).map(|row| format!("name {row}")).collect();
-        assert_eq!(portrait(&names).values, ColumnValues::TooMany);
+        assert_eq!((portrait(&names).values, portrait(&names).strength), (ColumnValues::TooMany, None));
     }
 }

@@ -165,7 +165,7 @@ fn columns(found: &Exploration) -> PageSection {
             ColumnValues::Categories(_) => "words",
             ColumnValues::TooMany => "more than 100 different words",
         };
-        let bar = Cell::bar(column.strength);
+        let bar = column.strength.map_or(Cell::text(""), Cell::bar);
         vec![
             Cell::text(&column.name),
             Cell::number(strength(column)),

@@ -121,10 +121,7 @@ fn columns(found: &Exploration) -> String {
 
 /// How much a column goes with the class, where that is measured.
 pub fn strength(column: &ColumnPortrait) -> String {
-    match column.values {
-        ColumnValues::TooMany => "–".to_owned(),
-        _ => format!("{:.2}", column.strength),
-    }
+    column.strength.map_or_else(|| "–".to_owned(), |strength| format!("{strength:.2}"))
 }
 
 /// A share in percent.
