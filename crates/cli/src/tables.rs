@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 use finetone_evaluate::{
     Average, ClassMetric, Disagreement, Estimate, Evaluation, Metric, NamedComparison, NamedEvaluation, Repeats,
-    Report, WorstError, verdict,
+    Report, Study, WorstError, verdict,
 };
 use finetone_train::TrainError;
 
@@ -171,4 +171,26 @@ pub fn headline_of(report: &finetone_evaluate::Report) -> Result<&NamedEvaluatio
         problem: "there is nothing to measure on".into(),
         hint: "give a file with `--test`, or hold rows out by `test_fraction`".into(),
     })
+}
+
+/// The variants and the baselines of a study, a line for each.
+pub fn study(study: &Study) -> String {
+    let labels = study.finetuned.repeats.labels();
+    let classes = labels.iter().map(|label| (format!("F1 {label}"), Metric::Class(ClassMetric::F1, label.clone())));
+    let overall = OVERALL.iter().take(3).map(|(name, metric)| ((*name).to_owned(), metric.clone()));
+    let shown: Vec<(String, Metric)> = overall.chain(classes).collect();
+    let line = |name: &str, value: &dyn Fn(&Metric) -> Option<f64>| {
+        let values = shown.iter().map(|(_, metric)| value(metric).map_or_else(String::new, number));
+        [name.to_owned()].into_iter().chain(values).collect::<Vec<String>>()
+    };
+    let baselines = study.ladder.iter().filter_map(|rung| {
+        let evaluation = rung.evaluation.as_ref()?;
+        Some(line(&rung.name, &|metric| evaluation.get(metric).map(|estimate| estimate.value)))
+    });
+    let variants = [&study.scratch, &study.finetuned].into_iter().map(|variant| {
+        let name = format!("{} (mean of {})", variant.name, variant.training.len());
+        line(&name, &|metric| variant.get(metric).map(|found| found.spread.mean))
+    });
+    let header: Vec<&str> = [""].into_iter().chain(shown.iter().map(|(name, _)| name.as_str())).collect();
+    plain(&header, baselines.chain(variants).collect::<Vec<_>>())
 }

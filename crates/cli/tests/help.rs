@@ -6,7 +6,7 @@ use std::path::Path;
 
 use workbench::{BINARY, done, names};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 15] = [
     "",
     "doctor",
     "explore",
@@ -14,6 +14,8 @@ const COMMANDS: [&str; 13] = [
     "eval",
     "compare",
     "predict",
+    "study",
+    "study conversations",
     "model",
     "model list",
     "model pull",
@@ -77,6 +79,8 @@ fn wrong_usage_has_its_own_exit_code() {
         ("doctor a.csv --model tiny", "hint: name a run"),
         ("model export run", "--out"),
         ("completions tcsh", "bash"),
+        ("study conversations a.csv --model tiny --out b", "--test"),
+        ("study conversations a.csv --test a.csv --model tiny --out b --folds 1", "--folds"),
     ];
     for (line, says) in wrong {
         let output = workbench::run(folder.path(), line);

@@ -34,6 +34,7 @@ mod random;
 mod repeats;
 mod report;
 mod spread;
+mod study;
 
 pub use comparison::{Comparison, Difference, mcnemar};
 pub use decision::{DecisionRule, estimate_prior};
@@ -51,3 +52,4 @@ pub use report::{
     Section, Verdict, WorstError, verdict,
 };
 pub use spread::Spread;
+pub use study::{Published, Rung, Study, Training, Variant};

@@ -102,6 +102,14 @@ pub enum TrainError {
         /// What is missing.
         problem: String,
     },
+    /// The folder cannot take the study that was asked for.
+    #[error("{}: {problem}", folder.display())]
+    NoStudy {
+        /// The folder.
+        folder: PathBuf,
+        /// Why not.
+        problem: String,
+    },
     /// A checkpoint that cannot be read, or belongs to other data or another model.
     #[error("{}: {problem}", path.display())]
     Checkpoint {
@@ -139,6 +147,9 @@ impl TrainError {
             }
             Self::FolderTaken { .. } => Some("choose another `--out`".into()),
             Self::NoRun { .. } => Some("a run folder is made by `finetone train`; name that folder".into()),
+            Self::NoStudy { .. } => {
+                Some("choose another `--out`; a study goes on with the options and recipes it was begun with".into())
+            }
             Self::Checkpoint { .. } => Some("start the run anew with the same settings and another `--out`".into()),
         }
     }

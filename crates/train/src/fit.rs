@@ -33,9 +33,19 @@ pub(crate) struct Place {
     /// The folder of checkpoints, events and the model.
     pub folder: PathBuf,
     /// A file with the settings of the whole, written before anything else.
-    pub settings: (PathBuf, RunConfig),
+    pub settings: (PathBuf, Settings),
     /// Whether the model is kept, as `model` in the folder.
     pub keeps_model: bool,
+}
+
+/// The settings that a place keeps.
+#[derive(Clone)]
+pub(crate) enum Settings {
+    /// Those of a run. What is decided about its cache is written with them: a run that goes on must not decide anew, in
+    /// other memory.
+    Run(Box<RunConfig>),
+    /// Those of several runs, as their file has them.
+    Several(String),
 }
 
 /// What is known of a model once it is fitted, beside the model itself.
@@ -224,12 +234,14 @@ impl Place {
         Self { folder: self.folder.join(name), settings: self.settings.clone(), keeps_model }
     }
 
-    /// Makes the folder and writes the settings of the whole, unless they are there already. What was decided about the
-    /// cache is written with them: a run that goes on must not decide anew, in other memory.
+    /// Makes the folder and writes the settings of the whole, unless they are there already.
     fn make(&self, cache: CacheUse) -> Result<(), TrainError> {
         fs::create_dir_all(&self.folder).map_err(TrainError::io(&self.folder))?;
         let (path, settings) = &self.settings;
-        let text = RunConfig { cache, ..settings.clone() }.to_toml();
+        let text = match settings {
+            Settings::Run(config) => RunConfig { cache, ..(**config).clone() }.to_toml(),
+            Settings::Several(text) => text.clone(),
+        };
         if fs::read_to_string(path).is_ok_and(|written| written == text) { Ok(()) } else { write_whole(path, &text) }
     }
 }

@@ -100,7 +100,8 @@ pub fn build(config: &RunConfig, texts: &Texts, fitted: Fitted, measured: Measur
     }
 }
 
-fn model_name(model: &str) -> String {
+/// The model's name without its folder.
+pub fn model_name(model: &str) -> String {
     Path::new(model).file_name().map_or_else(|| model.to_owned(), |name| name.to_string_lossy().into_owned())
 }
 

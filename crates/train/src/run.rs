@@ -11,13 +11,13 @@ use finetone_evaluate::{CrossValidation, Evaluation, Repeats, Report};
 use crate::epochs::Epochs;
 use crate::error::TrainError;
 use crate::events::Listener;
-use crate::fit::{Fit, Place, fit};
+use crate::fit::{Fit, Place, Settings, fit};
 use crate::folds::Folds;
 use crate::material::Texts;
 use crate::report;
 use crate::run_config::RunConfig;
 use crate::schedule::Plan;
-use crate::seeds::Seeds;
+use crate::seeds::{Keep, Seeds};
 use crate::store::{Store, write_whole};
 use crate::trainer::Control;
 use crate::trial::Tried;
@@ -136,7 +136,7 @@ pub fn is_finished(folder: &Path) -> bool {
 }
 
 /// A run started in one folder must find its files when it is resumed in another.
-fn absolute(config: &RunConfig) -> Result<RunConfig, TrainError> {
+pub(crate) fn absolute(config: &RunConfig) -> Result<RunConfig, TrainError> {
     let whole = |path: &PathBuf| std::path::absolute(path).map_err(TrainError::io(path));
     let mut config = config.clone();
     config.train = whole(&config.train)?;
@@ -159,7 +159,7 @@ fn execute<B: Backend>(
     // A resumed run keeps the number of epochs, whatever is usual by then.
     let epochs = Plan::new(config, Epochs::new(config, &texts)?.rows()).epochs;
     let config = &RunConfig { epochs: Some(epochs), ..config.clone() };
-    let settings = (folder.join("run.toml"), config.clone());
+    let settings = (folder.join("run.toml"), Settings::Run(Box::new(config.clone())));
     let place = Place { folder: folder.to_owned(), settings, keeps_model: true };
     let cross_validation = match cross_validated(backend, config, &texts, &place, &mut surroundings)? {
         Outcome::Finished(found) => found,
@@ -204,7 +204,8 @@ fn fitted<B: Backend>(
     if config.seeds == 1 {
         return Ok(fit(backend, config, texts, place, surroundings)?.map(|fit| (fit, None)));
     }
-    Ok(match Seeds::train(backend, config, texts, &place.within("seeds", true), surroundings)? {
+    let within = (&place.within("seeds", true), Keep::Best);
+    Ok(match Seeds::train(backend, config, texts, within, surroundings)? {
         Outcome::Interrupted { step } => Outcome::Interrupted { step },
         Outcome::Finished(seeds) => {
             surroundings.listener.on(&seeds.notice(config));

@@ -24,7 +24,14 @@ impl RunFile {
     /// # Errors
     /// A file that cannot be read or is not TOML.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
-        let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
+        Self::parse(&std::fs::read_to_string(path).map_err(TrainError::io(path))?, path)
+    }
+
+    /// Reads the text of a recipe; `path` is what an error calls it.
+    ///
+    /// # Errors
+    /// A text that is not TOML.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, TrainError> {
         let table = text.parse::<Table>().map_err(|error| TrainError::RunFile {
             path: path.to_owned(),
             problem: error.to_string(),

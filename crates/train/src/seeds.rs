@@ -15,6 +15,15 @@ use crate::run_config::RunConfig;
 use crate::store::write_whole;
 use crate::trial::{Trial, Tried};
 
+/// Which models stay on the disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Those of all seeds.
+    All,
+    /// The best so far.
+    Best,
+}
+
 /// Models of several seeds.
 pub(crate) struct Seeds {
     pub tried: Vec<Tried>,
@@ -31,7 +40,7 @@ impl Seeds {
         backend: &B,
         config: &RunConfig,
         texts: &Texts,
-        place: &Place,
+        (place, keep): (&Place, Keep),
         surroundings: &mut Surroundings<'_>,
     ) -> Result<Outcome<Self>, TrainError> {
         let metric: Metric = config.metric.parse()?;
@@ -44,7 +53,9 @@ impl Seeds {
                 Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
             }
             seeds.best = seeds.choose(&metric);
-            seeds.forget_the_others()?;
+            if keep == Keep::Best {
+                seeds.forget_the_others()?;
+            }
         }
         Ok(Outcome::Finished(seeds))
     }

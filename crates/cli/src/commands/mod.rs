@@ -8,6 +8,7 @@ mod explore;
 mod man;
 mod model;
 mod predict;
+mod study;
 mod train;
 
 use clap::Subcommand;
@@ -35,6 +36,9 @@ pub enum Command {
     /// Append label, confidence and probabilities to the rows of a file
     #[command(after_help = predict::EXAMPLES)]
     Predict(predict::Args),
+    /// Carry out a whole study: variants, seeds, baselines, cross-validation, one test, one report
+    #[command(subcommand, after_help = study::EXAMPLES)]
+    Study(study::Command),
     /// List, download, describe and export models
     #[command(subcommand, after_help = model::EXAMPLES)]
     Model(model::Command),
@@ -56,6 +60,7 @@ impl Command {
             Self::Eval(args) => eval::run(&args),
             Self::Compare(args) => compare::run(&args),
             Self::Predict(args) => predict::run(&args),
+            Self::Study(command) => command.run(),
             Self::Model(command) => command.run(),
             Self::Completions(args) => completions::run(&args),
             Self::Man(args) => man::run(&args),

@@ -1,7 +1,7 @@
 //! `finetone train`.
 
 mod plan;
-mod settings;
+pub mod settings;
 
 use std::io::Write;
 use std::path::Path;
@@ -144,7 +144,7 @@ fn finished_before(run: &Path, quiet: bool) -> Result<(), Failure> {
 }
 
 /// A path as a shell reads it.
-fn quoted(path: &Path) -> String {
+pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |character: char| character.is_alphanumeric() || "/._-+,:@%".contains(character);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }

@@ -51,6 +51,8 @@ pub(super) enum Look {
     Marked,
     /// Something to compare with.
     Dashed,
+    /// Data that others are shown before.
+    Faint,
 }
 
 /// The chart as an `<svg>` element, or nothing if there is no point to draw.
@@ -108,6 +110,9 @@ fn plots(line: Line) -> Vec<Plot> {
     if line.look == Look::Dashed {
         let path = path.with_color(INK).with_stroke_width(1.2).with_dashed();
         return vec![Plot::Line(path)];
+    }
+    if line.look == Look::Faint {
+        return vec![Plot::Line(path.with_color(INK).with_stroke_width(0.8))];
     }
     let mut plots = vec![Plot::Line(path.with_color(ACCENT).with_stroke_width(2.0))];
     // A line of one point would not be seen.

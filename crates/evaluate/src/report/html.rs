@@ -3,6 +3,8 @@
 //! This file says what stands where as plain strings; how it looks is in `templates/report.html`, which escapes them all.
 //! Only drawings and style numbers made here are put in as they are.
 
+mod study;
+
 use askama::Template;
 
 use super::chart::{Axes, Line, Look, line_chart};
@@ -11,6 +13,8 @@ use super::{
     words,
 };
 use crate::{BinaryCurves, ClassMetric, Estimate, EvaluateError, ReliabilityBin};
+
+pub(crate) use study::page as study_page;
 
 /// Longer texts are folded.
 const TEXT_CHARACTERS: usize = 280;
@@ -135,6 +139,11 @@ pub(super) fn page(report: &Report) -> Result<String, EvaluateError> {
         errors: report.worst_errors.iter().map(error).collect(),
         sections: report.data.iter().chain(&report.run).collect(),
     };
+    render(&page)
+}
+
+/// The text of a page.
+fn render(page: &impl Template) -> Result<String, EvaluateError> {
     // The template language drops the last line end of a file.
     page.render().map(|page| page + "\n").map_err(|error| EvaluateError::Render(error.to_string()))
 }
@@ -151,6 +160,7 @@ fn comparison(named: &NamedComparison) -> ComparisonView<'_> {
     }
 }
 
+/// How one evaluation is shown.
 fn evaluation(named: &NamedEvaluation, headline: bool) -> EvaluationView<'_> {
     let evaluation = &named.evaluation;
     let metrics = words::table().into_iter().filter_map(|entry| {

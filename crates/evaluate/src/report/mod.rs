@@ -18,7 +18,9 @@ use serde::{Deserialize, Serialize};
 use crate::{Average, CrossValidation, EvaluateError, Evaluation, Metric, Predictions, Repeats, Truth};
 
 pub use comparison::{Disagreement, NamedComparison};
+pub(crate) use html::study_page;
 pub use page::{Cell, Chart, Page, PageSection, PageTable};
+pub(crate) use verdict::of_100;
 pub use verdict::{Verdict, verdict};
 
 /// Everything that the report shows.

@@ -70,13 +70,16 @@ pub(super) fn shown(repeats: &Repeats) -> Vec<(String, &RepeatedMetric)> {
 /// The table of several runs.
 pub(super) fn table(repeats: &Repeats) -> Table {
     let shown = shown(repeats);
+    let alike = repeats.runs().windows(2).all(|pair| pair[0].1 == pair[1].1);
     let runs = repeats.runs().iter().enumerate().map(|(run, (name, texts))| {
-        let values = shown.iter().map(|(_, metric)| words::number(metric.values[run]));
-        Row { name: name.clone(), cells: [texts.to_string()].into_iter().chain(values).collect(), together: false }
+        let name = if alike { name.clone() } else { format!("{name}: {texts} texts") };
+        let cells = shown.iter().map(|(_, metric)| words::number(metric.values[run])).collect();
+        Row { name, cells, together: false }
     });
-    let together = |name: &str, say: fn(&RepeatedMetric) -> String| {
-        let values = shown.iter().map(|(_, metric)| say(metric));
-        Row { name: name.into(), cells: [String::new()].into_iter().chain(values).collect(), together: true }
+    let together = |name: &str, say: fn(&RepeatedMetric) -> String| Row {
+        name: name.into(),
+        cells: shown.iter().map(|(_, metric)| say(metric)).collect(),
+        together: true,
     };
     let mut rows: Vec<Row> = runs.collect();
     rows.push(together("mean", |metric| words::number(metric.spread.mean)));
@@ -84,8 +87,7 @@ pub(super) fn table(repeats: &Repeats) -> Table {
         rows.push(together("deviation", |metric| {
             metric.spread.standard_deviation.map_or_else(String::new, words::number)
         }));
-        rows.push(together("interval of the mean", |metric| words::interval(&metric.estimate())));
+        rows.push(together("95 % interval", |metric| words::interval(&metric.estimate())));
     }
-    let columns = ["Texts".to_owned()].into_iter().chain(shown.iter().map(|(name, _)| name.clone())).collect();
-    Table { columns, rows }
+    Table { columns: shown.iter().map(|(name, _)| name.clone()).collect(), rows }
 }

@@ -89,7 +89,7 @@ fn weakest_class(named: &NamedEvaluation) -> Option<String> {
 }
 
 /// A share as a number of a hundred, which is never rounded up to all or down to none.
-fn of_100(share: f64) -> String {
+pub(crate) fn of_100(share: f64) -> String {
     match (100.0 * share).round() {
         100.0 if share < 1.0 => "more than 99".into(),
         0.0 if share > 0.0 => "fewer than 1".into(),

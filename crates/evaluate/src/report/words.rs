@@ -33,6 +33,11 @@ pub(super) fn number(value: f64) -> String {
     format!("{value:.3}")
 }
 
+/// A whole number, of which the millions are enough.
+pub(super) fn count(number: u64) -> String {
+    if number < 1_000_000 { number.to_string() } else { format!("{:.1} M", number as f64 / 1e6) }
+}
+
 /// A difference, which always has a sign.
 pub(super) fn signed(value: f64) -> String {
     format!("{value:+.3}")

@@ -1,0 +1,132 @@
+//! A study from end to end: with tiny models, interrupted and gone on with, and with test files that cannot be measured.
+
+mod workbench;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use workbench::{BINARY, done, failed, names, reviews, run, stderr, trained};
+
+/// A study of seconds: the model to fine-tune is the one that the tests train.
+fn line(out: &str) -> String {
+    let model = trained().join("runs/reviews-1/model");
+    format!(
+        "study conversations train.csv --test test.csv --model {} --out {out} --quick --threads 1 --seeds 2 --folds 2",
+        model.display()
+    )
+}
+
+fn folder_with_data() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("train.csv"), reviews(60)).unwrap();
+    // Other texts than those of the training file.
+    let test: String = reviews(80)
+        .lines()
+        .enumerate()
+        .filter(|(row, _)| *row == 0 || *row > 60)
+        .map(|(_, row)| row.to_owned() + "\n")
+        .collect();
+    fs::write(folder.path().join("test.csv"), test).unwrap();
+    folder
+}
+
+fn report(folder: &Path, out: &str) -> Value {
+    serde_json::from_slice(&fs::read(folder.join(out).join("report.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn a_study_has_every_part_and_its_numbers_are_those_of_its_models() {
+    let folder = folder_with_data();
+    let shown = done(folder.path(), &line("study"));
+    assert!(
+        shown.contains("fine-tuned") && shown.contains("from scratch") && shown.contains("report: study/report.html"),
+        "{shown}"
+    );
+    let report = report(folder.path(), "study");
+    for variant in ["finetuned", "scratch"] {
+        for metric in ["accuracy", "f1_macro", "f1_weighted"] {
+            let found = &report[variant][metric];
+            let values: Vec<f64> = found["values"].as_array().unwrap().iter().filter_map(Value::as_f64).collect();
+            assert_eq!(values.len(), 2, "{variant} {metric}");
+            assert!((found["mean"].as_f64().unwrap() - (values[0] + values[1]) / 2.0).abs() < 1e-12);
+            assert!(found["deviation"].is_number());
+        }
+        for class in ["negative", "neutral", "positive"] {
+            assert!(report[variant]["f1"][class]["mean"].is_number(), "{variant} {class}");
+        }
+        assert_eq!(report[variant]["training"].as_array().unwrap().len(), 2);
+    }
+    assert!(report["cross_validation"]["f1_macro"]["mean"].is_number());
+    let p_value = report["comparisons"][0]["comparison"]["p_value"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&p_value));
+    for (number, seed) in ["finetuned/seed-0", "finetuned/seed-1"].iter().enumerate() {
+        let found: Value =
+            serde_json::from_str(&done(folder.path(), &format!("eval study/{seed}/model test.csv --json"))).unwrap();
+        assert_eq!(found["accuracy"], report["finetuned"]["accuracy"]["values"][number], "{seed}");
+    }
+    let page = fs::read_to_string(folder.path().join("study/report.html")).unwrap();
+    for part in
+        ["published: GPT-2, fine-tuned", "<svg", "validation accuracy", "Cross-validation, 2 folds", "Confusion"]
+    {
+        assert!(page.contains(part), "`{part}` is missing");
+    }
+    assert!(!page.contains("http://") && !page.contains("https://"), "the page loads nothing");
+    let again = run(folder.path(), &line("study"));
+    assert!(again.status.success() && stderr(&again).contains("finished already"), "{}", stderr(&again));
+}
+
+#[test]
+fn an_interrupted_study_goes_on_and_ends_the_same() {
+    let folder = folder_with_data();
+    done(folder.path(), &line("whole"));
+    let mut child = Command::new(BINARY)
+        .current_dir(folder.path())
+        .args(line("parts").split_whitespace())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (parts, start) = (folder.path().join("parts"), Instant::now());
+    while !parts.join("finetuned/seed-1/trial.json").exists() && start.elapsed() < Duration::from_secs(120) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!parts.join("report.json").exists(), "it was over too soon");
+    let before = fs::read(parts.join("finetuned/seed-0/trial.json")).unwrap();
+    let others = run(folder.path(), &line("parts").replace("--folds 2", "--folds 3"));
+    assert_eq!(others.status.code(), Some(1));
+    assert!(stderr(&others).contains("other settings"), "{}", stderr(&others));
+    done(folder.path(), &line("parts"));
+    assert!(fs::read(parts.join("finetuned/seed-0/trial.json")).unwrap() == before, "the first seed was done again");
+    let [whole, parts] = ["whole", "parts"].map(|out| report(folder.path(), out));
+    for part in ["accuracy", "f1", "log_loss", "evaluation", "kept"] {
+        assert_eq!(whole["finetuned"][part], parts["finetuned"][part], "{part}");
+        assert_eq!(whole["scratch"][part], parts["scratch"][part], "{part}");
+    }
+    assert_eq!(whole["cross_validation"], parts["cross_validation"]);
+    assert_eq!(whole["comparisons"], parts["comparisons"]);
+}
+
+#[test]
+fn a_test_file_that_cannot_be_measured_is_refused_before_the_training() {
+    let folder = folder_with_data();
+    let with_test = |text: &str| fs::write(folder.path().join("test.csv"), text).unwrap();
+    with_test("text,label\nfine,positive\nodd,mixed\n");
+    assert!(failed(folder.path(), &line("study")).contains("test.csv:3: label `mixed` is not in the label set"));
+    with_test("words,label\nfine,positive\n");
+    assert!(failed(folder.path(), &line("study")).contains("no column looks like the text"));
+    with_test("text,label\nfine,\n");
+    assert!(failed(folder.path(), &line("study")).contains("the label is missing"));
+    fs::remove_file(folder.path().join("test.csv")).unwrap();
+    assert!(failed(folder.path(), &line("study")).contains("no such file"));
+    assert!(failed(folder.path(), &line("study").replace("train.csv", "no.csv")).contains("no.csv"));
+    assert_eq!(names(folder.path()), ["train.csv"], "a study that cannot start leaves nothing behind");
+    fs::create_dir(folder.path().join("mine")).unwrap();
+    fs::write(folder.path().join("mine/letter.txt"), "").unwrap();
+    fs::write(folder.path().join("test.csv"), reviews(30)).unwrap();
+    assert!(failed(folder.path(), &line("mine")).contains("not empty"));
+}

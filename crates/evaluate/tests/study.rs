@@ -1,0 +1,136 @@
+//! The report of a small fixed study.
+
+use finetone_evaluate::{
+    Average, ClassMetric, Comparison, CrossValidation, Curve, Evaluation, EvaluationOptions, Metric, NamedComparison,
+    NamedEvaluation, Predictions, Published, Repeats, Rung, Section, Study, Training, Truth, Variant,
+};
+use serde_json::Value;
+
+const LABELS: [&str; 2] = ["<b>bad</b>", "good"];
+
+fn options() -> EvaluationOptions {
+    EvaluationOptions { resamples: 200, ..EvaluationOptions::default() }
+}
+
+/// Twelve texts, of which the first `right` are judged rightly.
+fn predictions(right: usize) -> Predictions {
+    let truth: Vec<usize> = (0..12).map(|row| row % 2).collect();
+    let said = truth.iter().enumerate().map(|(row, class)| if row < right { *class } else { 1 - class });
+    let probabilities = said.flat_map(|class| if class == 0 { [0.75, 0.25] } else { [0.25, 0.75] }).collect();
+    Predictions::new(LABELS.map(str::to_owned).to_vec(), Truth::Single(truth), probabilities).expect("valid")
+}
+
+fn training(name: &str) -> Training {
+    let points = vec![(1, 0.75), (2, 0.5)];
+    let curve = |name: &str| Curve { name: name.into(), unit: String::new(), points: points.clone() };
+    Training {
+        name: name.into(),
+        steps: 2,
+        best_step: 2,
+        validation: Some(0.5),
+        tokens: 1_000,
+        seconds: 2.0,
+        tokens_per_second: 500.0,
+        curves: vec![curve("training loss"), curve("validation loss"), curve("validation accuracy")],
+    }
+}
+
+fn variant(name: &str, rights: &[usize]) -> Variant {
+    let said: Vec<Predictions> = rights.iter().map(|&right| predictions(right)).collect();
+    let runs: Vec<(String, &Predictions)> =
+        said.iter().enumerate().map(|(seed, one)| (format!("seed {seed}"), one)).collect();
+    let evaluation = Evaluation::new(&said[0], &options()).expect("evaluates");
+    Variant {
+        name: name.into(),
+        model: "<script>".into(),
+        parameters: 22_700_000,
+        repeats: Repeats::of_seeds(&runs).expect("runs"),
+        kept: 0,
+        evaluation: NamedEvaluation::new("test", &said[0], evaluation).expect("has a baseline"),
+        training: runs.iter().map(|(name, _)| training(name)).collect(),
+    }
+}
+
+fn study() -> Study {
+    let folds = [predictions(9), predictions(10)];
+    let runs: Vec<(String, &Predictions)> =
+        folds.iter().enumerate().map(|(fold, one)| (format!("fold {fold}"), one)).collect();
+    let whole = Evaluation::new(&folds[0], &options()).expect("evaluates");
+    let cross_validation = CrossValidation {
+        folds: 2,
+        divisions: 1,
+        repeats: Repeats::of_folds(&runs, 1.0).expect("runs"),
+        pooled: folds[0].clone(),
+        evaluation: whole.clone(),
+    };
+    let comparison = Comparison::new(&predictions(5), &predictions(12), &options()).expect("comparable");
+    let rung = |key: &str, evaluation: Option<Evaluation>| Rung {
+        key: key.into(),
+        name: format!("the {key}"),
+        detail: "<i>".into(),
+        evaluation,
+        seconds: 0.5,
+    };
+    let named = |first: &str, second: &str| (first.to_owned(), second.to_owned());
+    let (first, second) = named("from scratch", "fine-tuned");
+    Study {
+        title: "a study".into(),
+        finetuned: variant("fine-tuned", &[12, 10, 11]),
+        scratch: variant("from scratch", &[5]),
+        ladder: vec![rung("majority", Some(whole)), rung("lexicon", None)],
+        cross_validation,
+        comparisons: vec![NamedComparison { first, second, comparison, disagreements: Vec::new() }],
+        published: vec![Published {
+            name: "GPT-2".into(),
+            values: vec![
+                (Metric::F1(Average::Weighted), 0.898),
+                (Metric::Class(ClassMetric::F1, "elsewhere".into()), 0.5),
+            ],
+        }],
+        notices: vec!["2 texts stand in both files".into()],
+        facts: vec![Section::new("Data").fact("test texts", 12)],
+    }
+}
+
+#[test]
+fn the_verdict_says_how_sure_each_number_is() {
+    let verdict = study().verdict();
+    // Of 12, 10 and 11 right of 12 the mean is 0.917; Student's interval with two degrees of freedom ends at one.
+    let expected = "Fine-tuned is right on 92 of 100 texts (71 to 100), from scratch on 42 of 100 texts, the best baseline \
+                    (the majority) on 75.";
+    assert_eq!(verdict.headline, expected);
+    assert!(verdict.remarks[0].starts_with("Means of 3 seeds"), "{:?}", verdict.remarks);
+    assert!(verdict.remarks[1].starts_with("One text is 8.3 points"), "{:?}", verdict.remarks);
+    let compared = verdict.remarks.last().unwrap();
+    assert!(compared.starts_with("Fine-tuned is 58.3 points better") && compared.ends_with("p = 0.016."), "{compared}");
+}
+
+#[test]
+fn scripts_find_every_part_by_its_name() {
+    let json: Value = serde_json::from_str(&study().to_json().unwrap()).unwrap();
+    assert_eq!(json["finetuned"]["accuracy"]["values"].as_array().unwrap().len(), 3);
+    assert!(
+        json["finetuned"]["f1"]["good"]["mean"].is_number()
+            && json["finetuned"]["f1_weighted"]["deviation"].is_number()
+    );
+    assert!(json["scratch"]["accuracy"]["deviation"].is_null(), "one seed has none");
+    assert_eq!(json["ladder"]["majority"]["accuracy"], 0.75);
+    assert_eq!(json["ladder"]["lexicon"]["detail"], "<i>");
+    assert!(json["cross_validation"]["f1_macro"]["mean"].is_number());
+    assert_eq!(json["published"]["GPT-2"]["f1_weighted"], 0.898);
+    assert!(json["comparisons"][0]["comparison"]["p_value"].as_f64().unwrap() < 0.05);
+}
+
+#[test]
+fn the_page_loads_nothing_and_escapes_everything() {
+    let page = study().to_html().unwrap();
+    for part in
+        ["2 texts stand in both files", "published: GPT-2", "0.898", "22.7 M parameters", "Cross-validation, 2 folds"]
+    {
+        assert!(page.contains(part), "`{part}` is missing");
+    }
+    assert_eq!(page.matches("<svg").count(), 6 + 2 * 3, "curves of both variants, and the figures of both evaluations");
+    for evil in ["<script", "<b>bad", "<i>", "http"] {
+        assert!(!page.contains(evil), "`{evil}` is in the page");
+    }
+}
