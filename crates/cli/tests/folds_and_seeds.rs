@@ -123,6 +123,8 @@ fn folds_that_cannot_be_leave_nothing_behind() {
     let said = failed(folder.path(), &format!("train a.csv {SHORT} --folds 5 --set test_fraction=0"));
     assert!(said.contains("label `mixed` has 3 different texts, too few for 5 folds"), "{said}");
     assert!(said.contains("at most 3 folds"), "{said}");
+    let by_group = failed(folder.path(), "train a.csv --folds 3 --set split=group --set group_column=id");
+    assert!(by_group.contains("not by group or time"), "{by_group}");
     let usage = run(folder.path(), "train a.csv --repeats 2");
     assert_eq!(usage.status.code(), Some(2), "{}", stderr(&usage));
     assert!(stderr(&usage).contains("`repeats` must be 1 without `folds`"), "{}", stderr(&usage));

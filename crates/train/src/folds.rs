@@ -6,6 +6,7 @@ use finetone_backend::Backend;
 use finetone_data::{Example, Split, stratified_folds};
 use finetone_evaluate::{CrossValidation, Evaluation, EvaluationOptions, Predictions, Repeats};
 
+use crate::choices::SplitRule;
 use crate::error::TrainError;
 use crate::fit::Place;
 use crate::material::{HoldOut, Texts};
@@ -27,8 +28,14 @@ impl Folds {
     /// of its own.
     ///
     /// # Errors
-    /// A class that is too rare for so many folds.
+    /// A class that is too rare for so many folds; a division by group or time, which folds would not keep to.
     pub fn new(config: &RunConfig, texts: &Texts, folds: usize) -> Result<Self, TrainError> {
+        if matches!(config.split, SplitRule::Group | SplitRule::Time) {
+            return Err(TrainError::Setting {
+                problem: "folds divide the rows by class alone, not by group or time".into(),
+                hint: "leave out `folds`, or leave `split` at `stratified`".into(),
+            });
+        }
         let mut examples = texts.train.clone();
         if config.validation.is_none() {
             examples.extend_from_slice(&texts.validation);
