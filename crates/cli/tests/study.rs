@@ -125,8 +125,11 @@ fn a_test_file_that_cannot_be_measured_is_refused_before_the_training() {
     assert!(failed(folder.path(), &line("study")).contains("no such file"));
     assert!(failed(folder.path(), &line("study").replace("train.csv", "no.csv")).contains("no.csv"));
     assert_eq!(names(folder.path()), ["train.csv"], "a study that cannot start leaves nothing behind");
+    fs::write(folder.path().join("test.csv"), reviews(30)).unwrap();
+    let nowhere = line("study").replace("--quick", "--quick --scratch-model nowhere.json");
+    assert!(failed(folder.path(), &nowhere).contains("nowhere.json"), "the other variant must not be trained before");
+    assert_eq!(names(folder.path()), ["test.csv", "train.csv"]);
     fs::create_dir(folder.path().join("mine")).unwrap();
     fs::write(folder.path().join("mine/letter.txt"), "").unwrap();
-    fs::write(folder.path().join("test.csv"), reviews(30)).unwrap();
     assert!(failed(folder.path(), &line("mine")).contains("not empty"));
 }

@@ -203,6 +203,19 @@ pub(crate) fn fit<B: Backend>(
     Ok(Outcome::Finished(Fit { fitted: Fitted { truncated, fingerprint: texts.fingerprint(), ..fitted }, measured }))
 }
 
+/// Whether a fit could begin, without beginning it.
+///
+/// # Errors
+/// What [`fit`] would refuse before its first step.
+pub(crate) fn check<B: Backend>(
+    backend: &B,
+    config: &RunConfig,
+    texts: &Texts,
+    surroundings: &mut Surroundings<'_>,
+) -> Result<(), TrainError> {
+    prepare(backend, config, texts, surroundings).map(drop)
+}
+
 /// Finds the model, encodes the texts, and sees to it that they fit each other, the settings and the machine.
 fn prepare<B: Backend>(
     backend: &B,

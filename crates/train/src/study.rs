@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
-use crate::fit::{Place, Settings};
+use crate::fit::{self, Place, Settings};
 use crate::folds::Folds;
 use crate::material::Texts;
 use crate::run::{Outcome, Surroundings, absolute, is_finished};
@@ -132,6 +132,10 @@ fn train_all<B: Backend>(
     let scratch_texts = Texts::read(&config.scratch, surroundings.checkup, &mut Unheard)?;
     let folds = Folds::new(&config.finetuned, &texts, config.folds)?;
     check_test(config, &texts)?;
+    // The variant from scratch comes last; what is wrong with it should be told before the hours of the other.
+    let Surroundings { hub, download, control, .. } = surroundings;
+    let mut quiet = Surroundings { hub, download: *download, control, listener: &mut Unheard, checkup: None };
+    fit::check(backend, &config.scratch, &scratch_texts, &mut quiet)?;
     let settings = toml::to_string(config).expect("every setting has a TOML form");
     let place = Place {
         folder: folder.to_owned(),
