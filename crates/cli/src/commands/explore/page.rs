@@ -70,7 +70,7 @@ fn lengths(found: &Exploration) -> PageSection {
 }
 
 fn lengths_table(title: &str, found: &Exploration, of: impl Fn(&ClassPortrait) -> Option<&Lengths>) -> PageTable {
-    let longest = found.classes.iter().filter_map(|class| of(class)).map(|lengths| lengths.quantiles[6]).max();
+    let longest = found.classes.iter().filter_map(&of).map(|lengths| lengths.quantiles[6]).max();
     let scale = |length: usize| length as f64 / longest.unwrap_or(1).max(1) as f64;
     let rows = found.classes.iter().filter_map(|class| {
         let quantiles = of(class)?.quantiles;
