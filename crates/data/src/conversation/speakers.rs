@@ -117,7 +117,8 @@ fn label(line: &str) -> Option<&str> {
     };
     let (count, last) = (words(label).count(), words(label).last()?);
     let fits = count == 1 || words(label).all(|word| named(word) || word == last && count <= MOST_WORDS);
-    (label.chars().all(sound) && closes_its_brackets(label) && count <= MOST_WORDS && fits).then_some(label)
+    let readable = label.contains(char::is_alphabetic) && label.chars().all(sound);
+    (readable && closes_its_brackets(label) && count <= MOST_WORDS && fits).then_some(label)
 }
 
 fn closes_its_brackets(label: &str) -> bool {
@@ -186,7 +187,8 @@ mod tests {
 
     #[test]
     fn sentences_are_no_names() {
-        let text = "Ann:hello\n  Shift Lead 2 : yes\nand then he said: no\nI asked. Tom: no\nhttp://a\nKunde\u{ff1a}ja";
+        let text =
+            "Ann:hello\n  Shift Lead 2 : yes\nand then he said: no\nI asked. Tom: no\nhttp://a\n10:32\nKunde\u{ff1a}ja";
         assert_eq!(speaker_like(text).collect::<Vec<_>>(), ["Ann", "Shift Lead 2", "http", "Kunde"]);
         assert_eq!(Speakers::default().at_start("Client\u{ff1a} yes"), Some((Speaker::Customer, 9)));
     }

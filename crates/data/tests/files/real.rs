@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use finetone_data::conversation::{Conversation, Speakers};
 use finetone_data::doctor::{DoctorOptions, FaultKind, examine};
-use finetone_data::{Dataset, ReadOptions};
+use finetone_data::preparation::ConversationPart;
+use finetone_data::{Dataset, Notice, Preparation, ReadOptions};
 
 fn present(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
@@ -36,6 +38,24 @@ fn support_conversations() {
     assert!(!checkup.has_errors(), "{:?}", checkup.faults);
     assert_eq!(checkup.test_rows, Some(30));
     assert!(checkup.faults.iter().any(|fault| matches!(fault.kind, FaultKind::SmallClasses { .. })));
+}
+
+#[test]
+fn turns_of_support_conversations() {
+    let Some(train) = present("customer_service/train.csv") else { return };
+    let dataset = Dataset::read(&train, &ReadOptions::default()).expect("a sound file");
+    let customer = Preparation { conversation: ConversationPart::Customer, ..Preparation::default() };
+    let notices = customer.check_speakers(&train, &dataset.examples).expect("speakers");
+    // These three are cut off before the customer speaks.
+    assert_eq!(notices, [Notice::SilentCustomers { rows: 3, lines: vec![6854, 10263, 26905] }]);
+    for example in &dataset.examples {
+        let conversation = Conversation::parse(&example.text, &Speakers::default());
+        assert_eq!(conversation.preamble, "", "line {}", example.line);
+        assert_eq!(Conversation::parse(&conversation.to_string(), &Speakers::default()), conversation);
+        for turn in &conversation.turns {
+            assert!(!turn.text.contains("Agent:") && !turn.text.contains("Customer:"), "line {}", example.line);
+        }
+    }
 }
 
 #[test]
