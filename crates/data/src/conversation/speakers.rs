@@ -103,8 +103,8 @@ impl Speakers {
     }
 }
 
-/// What stands before the first colon, if it looks like somebody's name: a few words that begin with a capital letter or a
-/// digit, or one word.
+/// What stands before the first colon, if it looks like somebody's name: one word, or a few of which all but the last, as in
+/// `Returns and Refunds team`, begin with a capital letter or a digit.
 fn label(line: &str) -> Option<&str> {
     const LONGEST: usize = 60;
     const MOST_WORDS: usize = 6;
@@ -116,7 +116,7 @@ fn label(line: &str) -> Option<&str> {
         first || ["and", "of", "the", "for"].contains(&word)
     };
     let (count, last) = (words(label).count(), words(label).last()?);
-    let fits = count == 1 || words(label).all(|word| named(word) || word == last && count <= MOST_WORDS);
+    let fits = count == 1 || words(label).all(|word| named(word) || word == last);
     let readable = label.contains(char::is_alphabetic) && label.chars().all(sound);
     (readable && closes_its_brackets(label) && count <= MOST_WORDS && fits).then_some(label)
 }
