@@ -9,8 +9,8 @@ use askama::Template;
 
 use super::chart::{Axes, Line, Look, line_chart};
 use super::{
-    Curve, Disagreement, NamedComparison, NamedEvaluation, Report, Section, Verdict, comparison, confusion, repeats,
-    words,
+    Curve, Disagreement, NamedComparison, NamedEvaluation, Report, Section, Verdict, comparison, confusion, ladder,
+    repeats, words,
 };
 use crate::{BinaryCurves, ClassMetric, Estimate, EvaluateError, ReliabilityBin};
 
@@ -30,6 +30,7 @@ struct Page<'a> {
     set: &'a str,
     notices: &'a [String],
     comparison: Option<ComparisonView<'a>>,
+    ladder: Option<ladder::View<'a>>,
     evaluations: Vec<EvaluationView<'a>>,
     repeats: Vec<repeats::Section>,
     curves: Vec<Figure>,
@@ -133,6 +134,7 @@ pub(super) fn page(report: &Report) -> Result<String, EvaluateError> {
         set: headline.map_or("", |named| &named.name),
         notices: &report.notices,
         comparison: report.comparison.as_ref().map(comparison),
+        ladder: report.ladder.as_ref().map(ladder::view),
         evaluations,
         repeats: repeats::sections(report),
         curves: report.curves.iter().filter_map(curve).collect(),
@@ -219,7 +221,7 @@ fn classes(named: &NamedEvaluation) -> Vec<ClassView<'_>> {
         .collect()
 }
 
-fn range(estimate: &Estimate) -> Option<Range> {
+pub(super) fn range(estimate: &Estimate) -> Option<Range> {
     let within = estimate.low >= 0.0 && estimate.high <= 1.0;
     let percent = |share: f64| (1_000.0 * share).round() / 10.0;
     within.then(|| Range {

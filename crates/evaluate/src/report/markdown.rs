@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::{
-    Disagreement, NamedComparison, NamedEvaluation, Report, Section, WorstError, comparison, confusion, repeats, words,
+    Disagreement, NamedComparison, NamedEvaluation, Report, Section, WorstError, comparison, confusion, ladder,
+    repeats, words,
 };
 use crate::ClassMetric;
 
@@ -25,6 +26,9 @@ pub(super) fn page(report: &Report) -> String {
     }
     for named in &report.evaluations {
         evaluation(&mut page, named);
+    }
+    if let Some(found) = &report.ladder {
+        climbed(&mut page, &ladder::view(found));
     }
     for section in repeats::sections(report) {
         repeated(&mut page, &section);
@@ -120,6 +124,26 @@ fn classes(page: &mut String, named: &NamedEvaluation) {
         ]);
     }
     table(page, &["Class", "Precision", "Recall", "F1", "Interval of F1", "Texts"], &rows);
+}
+
+fn climbed(page: &mut String, ladder: &ladder::View<'_>) {
+    add(page, &format!("## What it bought ({} texts)", escaped(ladder.measured_on)));
+    add(page, &format!("**{}** {}", escaped(&ladder.headline), escaped(&ladder.remarks)));
+    let f1 = ladder.classes.iter().map(|class| format!("F1 {}", escaped(class)));
+    let columns =
+        ["Way to answer", "What it is", "Accuracy", "Interval", "Macro F1", "Interval", "Weighted F1", "Seconds"];
+    let header: Vec<String> = columns.into_iter().map(str::to_owned).chain(f1).collect();
+    let rows = ladder.rows.iter().map(|row| {
+        let mut cells = vec![escaped(row.title), escaped(row.detail)];
+        if let Some(scores) = &row.scores {
+            cells.extend(scores.main.iter().flat_map(|score| [score.value.clone(), score.interval.clone()]));
+            cells.extend([scores.f1_weighted.clone(), scores.seconds.clone()]);
+            cells.extend(scores.by_class.iter().cloned());
+        }
+        cells.resize(header.len(), "–".into());
+        cells
+    });
+    table(page, &header.iter().map(String::as_str).collect::<Vec<_>>(), &rows.collect::<Vec<_>>());
 }
 
 fn repeated(page: &mut String, section: &repeats::Section) {

@@ -7,6 +7,7 @@ mod chart;
 mod comparison;
 mod confusion;
 mod html;
+mod ladder;
 mod markdown;
 mod page;
 mod repeats;
@@ -15,7 +16,7 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Average, CrossValidation, EvaluateError, Evaluation, Metric, Predictions, Repeats, Truth};
+use crate::{Average, CrossValidation, EvaluateError, Evaluation, Ladder, Metric, Predictions, Repeats, Truth};
 
 pub use comparison::{Disagreement, NamedComparison};
 pub(crate) use html::study_page;
@@ -39,6 +40,9 @@ pub struct Report {
     /// What several seeds reach, of which this model is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seeds: Option<Repeats>,
+    /// The model beside simpler ways to answer the same texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ladder: Option<Ladder>,
     /// What the reader should know before trusting the numbers.
     pub notices: Vec<String>,
     /// The wrong predictions that cost most, worst first, on the texts that the verdict is about.

@@ -57,6 +57,11 @@ pub(super) fn interval(estimate: &Estimate) -> String {
     format!("{} to {}", number(estimate.low), number(estimate.high))
 }
 
+/// A time of seconds in as many digits as tell two ways apart.
+pub(super) fn seconds(value: f64) -> String {
+    if value < 10.0 { format!("{value:.1}") } else { format!("{value:.0}") }
+}
+
 /// A share in whole percent.
 pub(super) fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
