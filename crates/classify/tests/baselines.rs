@@ -138,7 +138,7 @@ fn a_folder_that_is_no_model_is_an_error() {
     };
     let backend = Cpu::new(CpuOptions::default()).unwrap();
     let folder = Path::new("/nowhere");
-    let pretrained = Pretrained { backend: &backend, folder, limit: TextLimit::head(16), token_budget: 64 };
+    let pretrained = Pretrained { backend: &backend, folder, limit: &|_, _| TextLimit::head(16), token_budget: 64 };
     let Err(error) = Baseline::Embeddings.fit(&lesson, Some(&pretrained)) else { panic!("it was fitted") };
     assert!(error.to_string().contains("/nowhere") && error.hint().is_some(), "{error}");
 }

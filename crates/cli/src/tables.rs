@@ -2,8 +2,8 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 use finetone_evaluate::{
-    Average, ClassMetric, Disagreement, Estimate, Evaluation, Metric, NamedComparison, NamedEvaluation, Repeats,
-    Report, Study, WorstError, verdict,
+    Average, ClassMetric, Disagreement, Estimate, Evaluation, Ladder, Metric, NamedComparison, NamedEvaluation,
+    Repeats, Report, Standing, Study, WorstError, verdict,
 };
 use finetone_train::TrainError;
 
@@ -131,6 +131,26 @@ fn together(name: &str, repeats: &Repeats) -> String {
     plain(&[name, "mean", "deviation", "95 % interval"], shown)
 }
 
+/// The model beside simpler ways to answer the same texts, and what that says.
+pub fn ladder(ladder: &Ladder) -> String {
+    let rows = ladder.rungs.iter().map(|rung| match &rung.result {
+        Ok(Standing { evaluation, seconds, .. }) => {
+            let scores = OVERALL
+                .iter()
+                .take(3)
+                .map(|(_, metric)| evaluation.get(metric).map_or_else(String::new, |e| number(e.value)));
+            std::iter::once(rung.title.clone()).chain(scores).chain([format!("{seconds:.1}")]).collect()
+        }
+        Err(_) => vec![rung.title.clone(), "not applicable".into()],
+    });
+    let table = plain(
+        &[&format!("on the {} texts", ladder.measured_on), "accuracy", "macro F1", "weighted F1", "seconds"],
+        rows,
+    );
+    let sentences: String = ladder.verdict().iter().map(|sentence| format!("{sentence}\n")).collect();
+    format!("{table}{sentences}")
+}
+
 /// The wrong answers that cost most.
 pub fn worst_errors(errors: &[WorstError], most: usize) -> String {
     let one = |error: &WorstError| {
@@ -184,8 +204,8 @@ pub fn study(study: &Study) -> String {
         [name.to_owned()].into_iter().chain(values).collect::<Vec<String>>()
     };
     let baselines = study.ladder.iter().filter_map(|rung| {
-        let evaluation = rung.evaluation.as_ref()?;
-        Some(line(&rung.name, &|metric| evaluation.get(metric).map(|estimate| estimate.value)))
+        let evaluation = &rung.result.as_ref().ok()?.evaluation;
+        Some(line(&rung.title, &|metric| evaluation.get(metric).map(|estimate| estimate.value)))
     });
     let variants = [&study.scratch, &study.finetuned].into_iter().map(|variant| {
         let name = format!("{} (mean of {})", variant.name, variant.training.len());

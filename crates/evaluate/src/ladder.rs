@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
+use crate::study::capital;
 use crate::{Comparison, EvaluateError, Evaluation, EvaluationOptions, NamedComparison, Predictions};
 
 /// Keys of an evaluation that a rung has in JSON.
@@ -111,7 +112,7 @@ impl Ladder {
             return vec!["There is nothing simpler to hold the model against.".into()];
         };
         let verdict = comparison.verdict();
-        std::iter::once(verdict.headline).chain(verdict.remarks).map(|sentence| capitalised(&sentence)).collect()
+        std::iter::once(verdict.headline).chain(verdict.remarks).map(|sentence| capital(&sentence)).collect()
     }
 
     fn to_json(&self) -> Value {
@@ -127,7 +128,7 @@ impl Ladder {
 }
 
 impl Rung {
-    fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let standing = match &self.result {
             Ok(standing) => standing,
             Err(reason) => return json!({ "title": self.title, "not_applicable": reason }),
@@ -143,12 +144,6 @@ impl Rung {
         object.insert("seconds".into(), json!(standing.seconds));
         Value::Object(object)
     }
-}
-
-/// The titles of rungs are no names: at the start of a sentence they are written as one is.
-fn capitalised(sentence: &str) -> String {
-    let mut rest = sentence.chars();
-    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }
 
 impl Serialize for Ladder {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::report::of_100;
 use crate::{
     CrossValidation, Curve, EvaluateError, Evaluation, Metric, NamedComparison, NamedEvaluation, RepeatedMetric,
-    Repeats, Section, Verdict,
+    Repeats, Rung, Section, Verdict,
 };
 
 /// Below this many texts it must be said what one text weighs.
@@ -75,21 +75,6 @@ pub struct Training {
     pub curves: Vec<Curve>,
 }
 
-/// A baseline.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rung {
-    /// Its name in JSON.
-    pub key: String,
-    /// Its name for people.
-    pub name: String,
-    /// What it is in a few words, or why it does not apply.
-    pub detail: String,
-    /// Its numbers on the test texts, where it applies.
-    pub evaluation: Option<Evaluation>,
-    /// Seconds it took to make.
-    pub seconds: f64,
-}
-
 /// Results of another study.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Published {
@@ -119,13 +104,6 @@ impl Variant {
 
 impl Serialize for Study {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let rung = |rung: &Rung| {
-            let mut object = rung.evaluation.as_ref().map(Evaluation::to_json).unwrap_or_else(|| json!({}));
-            object["name"] = json!(rung.name);
-            object["detail"] = json!(rung.detail);
-            object["seconds"] = json!(rung.seconds);
-            (rung.key.clone(), object)
-        };
         let published = |one: &Published| {
             let values: Map<String, Value> =
                 one.values.iter().map(|(metric, value)| (metric.to_string(), json!(value))).collect();
@@ -136,7 +114,7 @@ impl Serialize for Study {
             "verdict": self.verdict().headline,
             "finetuned": self.finetuned.to_json(),
             "scratch": self.scratch.to_json(),
-            "ladder": self.ladder.iter().map(rung).collect::<Map<String, Value>>(),
+            "ladder": self.ladder.iter().map(|rung| (rung.key.to_owned(), rung.to_json())).collect::<Map<String, Value>>(),
             "cross_validation": self.cross_validation,
             "comparisons": self.comparisons,
             "published": self.published.iter().map(published).collect::<Map<String, Value>>(),
@@ -166,7 +144,7 @@ impl Study {
 
     /// The baseline with the best accuracy on the test texts; of equals the first.
     pub fn best_rung(&self) -> Option<(&Rung, &Evaluation)> {
-        let measured = self.ladder.iter().filter_map(|rung| Some((rung, rung.evaluation.as_ref()?)));
+        let measured = self.ladder.iter().filter_map(|rung| Some((rung, &rung.result.as_ref().ok()?.evaluation)));
         measured.reduce(|best, other| if other.1.accuracy().value > best.1.accuracy().value { other } else { best })
     }
 
@@ -183,7 +161,7 @@ impl Study {
         let mut headline = format!("{} is right on {}", capital(&self.finetuned.name), said(&self.finetuned));
         headline += &format!(", {} on {}", self.scratch.name, said(&self.scratch));
         if let Some((rung, evaluation)) = self.best_rung() {
-            headline += &format!(", the best baseline ({}) on {}", rung.name, of_100(evaluation.accuracy().value));
+            headline += &format!(", the best baseline ({}) on {}", rung.title, of_100(evaluation.accuracy().value));
         }
         Verdict { headline: headline + ".", remarks: self.remarks() }
     }

@@ -2,7 +2,7 @@
 
 use finetone_evaluate::{
     Average, ClassMetric, Comparison, CrossValidation, Curve, Evaluation, EvaluationOptions, Metric, NamedComparison,
-    NamedEvaluation, Predictions, Published, Repeats, Rung, Section, Study, Training, Truth, Variant,
+    NamedEvaluation, Predictions, Published, Repeats, Rung, Section, Standing, Study, Training, Truth, Variant,
 };
 use serde_json::Value;
 
@@ -64,12 +64,12 @@ fn study() -> Study {
         evaluation: whole.clone(),
     };
     let comparison = Comparison::new(&predictions(5), &predictions(12), &options()).expect("comparable");
-    let rung = |key: &str, evaluation: Option<Evaluation>| Rung {
-        key: key.into(),
-        name: format!("the {key}"),
-        detail: "<i>".into(),
-        evaluation,
-        seconds: 0.5,
+    let rung = |key: &'static str, evaluation: Option<Evaluation>| Rung {
+        key,
+        title: format!("the {key}"),
+        result: evaluation
+            .map(|evaluation| Standing { evaluation, detail: "<i>".into(), seconds: 0.5 })
+            .ok_or_else(|| "<i>".into()),
     };
     let named = |first: &str, second: &str| (first.to_owned(), second.to_owned());
     let (first, second) = named("from scratch", "fine-tuned");
@@ -115,7 +115,7 @@ fn scripts_find_every_part_by_its_name() {
     );
     assert!(json["scratch"]["accuracy"]["deviation"].is_null(), "one seed has none");
     assert_eq!(json["ladder"]["majority"]["accuracy"], 0.75);
-    assert_eq!(json["ladder"]["lexicon"]["detail"], "<i>");
+    assert_eq!(json["ladder"]["lexicon"]["not_applicable"], "<i>");
     assert!(json["cross_validation"]["f1_macro"]["mean"].is_number());
     assert_eq!(json["published"]["GPT-2"]["f1_weighted"], 0.898);
     assert!(json["comparisons"][0]["comparison"]["p_value"].as_f64().unwrap() < 0.05);

@@ -13,6 +13,7 @@ pub mod events;
 mod fit;
 mod folds;
 mod groups;
+mod ladder;
 mod material;
 mod measure;
 mod memory;

@@ -14,7 +14,7 @@ use crate::error::TrainError;
 /// How many of the worst errors a report shows.
 const WORST_ERRORS: usize = 20;
 
-/// Texts that `evaluate_file` hands to the classifier at a time.
+/// Texts that `answers` hands to the classifier at a time.
 const WINDOW: usize = 4096;
 
 /// Probabilities and truth, put together.
@@ -53,6 +53,15 @@ pub fn final_metrics(evaluation: &Evaluation) -> BTreeMap<String, f64> {
     evaluation.estimates().iter().map(|(metric, estimate)| (metric.to_string(), estimate.value)).collect()
 }
 
+/// The numbers that fit on a line.
+pub fn brief(predictions: &Predictions) -> Result<BTreeMap<String, f64>, TrainError> {
+    let metrics = ["accuracy", "f1_macro"].into_iter().map(|name| {
+        let metric: Metric = name.parse()?;
+        Ok((name.to_owned(), metric.compute(predictions)?))
+    });
+    metrics.collect()
+}
+
 /// Numbers with intervals and the baseline of the same texts.
 pub fn evaluate(name: &str, predictions: &Predictions) -> Result<NamedEvaluation, TrainError> {
     let evaluation = Evaluation::new(predictions, &EvaluationOptions::default())?;
@@ -62,6 +71,17 @@ pub fn evaluate(name: &str, predictions: &Predictions) -> Result<NamedEvaluation
 /// The wrong answers that cost most, with their texts.
 pub fn worst_errors(predictions: &Predictions, examples: &[Example]) -> Vec<WorstError> {
     WorstError::rank(predictions, WORST_ERRORS, |row| (examples[row].line, examples[row].text.clone()))
+}
+
+/// A classifier's probabilities of examples, and how many of these it cut.
+pub fn answers(classifier: &mut dyn Classifier, examples: &[Example]) -> Result<(Vec<f32>, usize), TrainError> {
+    let (mut all, mut truncated) = (Vec::new(), 0);
+    for window in examples.chunks(WINDOW) {
+        let classified = classifier.classify(window)?;
+        all.extend(classified.probabilities);
+        truncated += classified.truncated;
+    }
+    Ok((all, truncated))
 }
 
 /// A labelled file and what a classifier says about it.
@@ -95,12 +115,7 @@ impl MeasuredFile {
             .collect();
         let targets: Vec<Target> =
             dataset.examples.iter().filter_map(|e| e.target.as_ref()).map(|t| moved(t, &places)).collect();
-        let (mut all, mut truncated) = (Vec::new(), 0);
-        for window in dataset.examples.chunks(WINDOW) {
-            let classified = classifier.classify(window)?;
-            all.extend(classified.probabilities);
-            truncated += classified.truncated;
-        }
+        let (all, truncated) = answers(classifier, &dataset.examples)?;
         let predictions = predictions((classifier.labels(), multi_label), &targets, all)?;
         Ok(Self { dataset, predictions, truncated })
     }

@@ -13,6 +13,7 @@ use crate::error::TrainError;
 use crate::events::Listener;
 use crate::fit::{Fit, Place, Settings, fit};
 use crate::folds::Folds;
+use crate::ladder::climb;
 use crate::material::Texts;
 use crate::report;
 use crate::run_config::RunConfig;
@@ -169,8 +170,12 @@ fn execute<B: Backend>(
         Outcome::Finished(fit) => fit,
         Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
     };
+    let ladder = match climb(backend, config, &texts, (&fitted, &measured), &place, &mut surroundings)? {
+        Outcome::Finished(ladder) => ladder,
+        Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
+    };
     let best_step = fitted.best_step();
-    let report = Report { cross_validation, seeds, ..report::build(config, &texts, fitted, measured) };
+    let report = Report { cross_validation, seeds, ladder, ..report::build(config, &texts, fitted, measured) };
     let summary = finish(folder, report, best_step)?;
     Store::new(folder).clear()?;
     Ok(Outcome::Finished(Box::new(summary)))

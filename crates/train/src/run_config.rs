@@ -173,6 +173,8 @@ pub struct RunConfig {
     pub folds: Option<usize>,
     /// How often the rows are divided into folds.
     pub repeats: usize,
+    /// Whether simpler ways to answer the test texts are measured as well: baselines, and a small model from scratch.
+    pub ladder: bool,
     /// Models trained with as many seeds, from `seed` on; the best on the validation texts is kept.
     pub seeds: usize,
 }
@@ -251,6 +253,7 @@ impl Default for RunConfig {
             seed: 0,
             folds: None,
             repeats: 1,
+            ladder: false,
             seeds: 1,
         }
     }

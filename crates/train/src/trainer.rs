@@ -32,6 +32,13 @@ pub struct Control {
     pub stop: Arc<AtomicBool>,
 }
 
+impl Control {
+    /// Whether the user wants an end.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
 /// Why the loop ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -122,7 +129,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
             for batch in batches.iter().skip(done as usize) {
                 self.step_and_tell(&train, batch, listener)?;
                 let step = self.progress.step;
-                let stop = control.stop.load(Ordering::Relaxed) && step < self.plan.steps;
+                let stop = control.is_stopped() && step < self.plan.steps;
                 if self.plan.evaluates_after(step) {
                     if !validation.is_empty() {
                         let forward = forward.get_or_insert_with(|| self.forward(validation));

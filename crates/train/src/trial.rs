@@ -1,17 +1,16 @@
 //! A fit in a folder of its own inside a run, one of several: a fold, a seed, a part of a study. It leaves a file with its
 //! numbers, so that what is finished is not done again.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use finetone_backend::Backend;
-use finetone_evaluate::Metric;
 
 use crate::error::TrainError;
 use crate::events::TrainEvent;
 use crate::fit::{Fit, Fitted, Measured, Place, fit};
 use crate::material::Texts;
+use crate::measure;
 use crate::run::{Outcome, Surroundings};
 use crate::run_config::RunConfig;
 use crate::store::{Store, write_whole};
@@ -66,7 +65,7 @@ impl Trial {
         };
         // Nothing is there to go on with any more, and checkpoints are large.
         Store::new(&folder).clear()?;
-        let metrics = brief(&measured)?;
+        let metrics = measure::brief(&measured.predictions)?;
         let (name, measured_on, seconds) = (self.name.clone(), measured.name.clone(), fitted.seconds);
         surroundings.listener.on(&TrainEvent::TrialFinished { name, metrics, measured_on, seconds, again });
         Ok(Outcome::Finished(Tried { name: self.name, folder, fitted, measured }))
@@ -86,13 +85,4 @@ fn read(path: &Path, texts: &Texts) -> Result<Option<Fitted>, TrainError> {
         return Err(wrong("the data have changed since the run was started".into()));
     }
     Ok(Some(fitted))
-}
-
-/// The numbers that fit on a line.
-fn brief(measured: &Measured) -> Result<BTreeMap<String, f64>, TrainError> {
-    let metrics = ["accuracy", "f1_macro"].into_iter().map(|name| {
-        let metric: Metric = name.parse()?;
-        Ok((name.to_owned(), metric.compute(&measured.predictions)?))
-    });
-    metrics.collect()
 }

@@ -46,7 +46,7 @@ impl<B: Backend> FrozenEmbeddings<B> {
         let tokenizer = Tokenizer::from_folder(folder)?;
         check_vocabulary(folder, &tokenizer, source.config())?;
         let (model, _) = source.load(backend, source.config().clone(), HeadImport::FreshWhereMissing(0))?;
-        let limit = TextLimit { max_tokens: limit.max_tokens.min(model.config.max_tokens()), ..limit };
+        let limit = limit(&tokenizer, model.config.max_tokens());
         let pooling = pooling(folder)?;
         Ok(Self { backend: backend.clone(), model, tokenizer, limit, pooling, token_budget, scale: None })
     }
@@ -54,11 +54,11 @@ impl<B: Backend> FrozenEmbeddings<B> {
     /// What the vectors are, in a few words.
     pub(super) fn detail(&self) -> String {
         let pooling = match self.pooling {
-            Pooling::First => "the first token's",
-            Pooling::Last => "the last token's",
-            Pooling::Mean => "the mean token's",
+            Pooling::First => "the first token",
+            Pooling::Last => "the last token",
+            Pooling::Mean => "the mean of all tokens",
         };
-        format!("{pooling} {} numbers", self.model.config.hidden_size)
+        format!("{} numbers, {pooling}", self.model.config.hidden_size)
     }
 
     /// Vectors `[n, D]` of the texts, and how many of these were cut. A text in windows has the mean of their vectors.
@@ -184,7 +184,12 @@ mod tests {
 
     fn open(folder: &Path, token_budget: usize) -> Result<FrozenEmbeddings<Reference<f64>>, ClassifyError> {
         let backend = Reference::new();
-        FrozenEmbeddings::open(&Pretrained { backend: &backend, folder, limit: TextLimit::head(8), token_budget })
+        FrozenEmbeddings::open(&Pretrained {
+            backend: &backend,
+            folder,
+            limit: &|_, _| TextLimit::head(8),
+            token_budget,
+        })
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod tf_idf;
 use std::path::Path;
 
 use finetone_backend::Backend;
+use finetone_data::tokenizer::Tokenizer;
 use finetone_data::{Example, Preparation, Target};
 
 use crate::{Classified, Classifier, ClassifyError, TextLimit};
@@ -64,14 +65,14 @@ pub struct Lesson<'a> {
 }
 
 /// A pretrained model for [`Baseline::Embeddings`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Pretrained<'a, B> {
     /// The machine to run it on.
     pub backend: &'a B,
     /// Its folder: `config.json`, weights, tokenizer.
     pub folder: &'a Path,
-    /// How texts are cut.
-    pub limit: TextLimit,
+    /// How texts are cut, by the model's tokenizer and the most tokens that it takes.
+    pub limit: &'a dyn Fn(&Tokenizer, usize) -> TextLimit,
     /// Tokens computed at a time.
     pub token_budget: usize,
 }
@@ -153,9 +154,9 @@ impl Baseline {
     /// Its name for people.
     pub fn title(self) -> &'static str {
         match self {
-            Self::Majority => "always the most frequent class",
-            Self::Lexicon => "lexicon (VADER)",
-            Self::TfIdf => "words: TF-IDF and logistic regression",
+            Self::Majority => "the most frequent class",
+            Self::Lexicon => "VADER's lexicon",
+            Self::TfIdf => "TF-IDF and logistic regression",
             Self::Embeddings => "frozen embeddings and logistic regression",
         }
     }

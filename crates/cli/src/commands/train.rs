@@ -25,6 +25,9 @@ pub const EXAMPLES: &str = "\
 The run folder holds the model (`model`, a Hugging Face folder), the report (`report.html`, `report.json`), every event \
 (`events.jsonl`) and the settings (`run.toml`). Ctrl-C saves the run and says how to resume it; twice ends at once.
 
+With `--ladder` the report holds the model against the most frequent class, a lexicon (VADER, English), words (TF-IDF and \
+logistic regression), the model's embeddings before training, and a small model from scratch, with the seconds of each.
+
 Settings come from the recipe, then the flags, then `--set`, the later over the earlier. After a run, its `run.toml` names all \
 of them.
 
@@ -35,6 +38,7 @@ Examples:
   finetone train reviews.csv --recipe recipe.toml
   finetone train reviews.csv --folds 5            cross-validation: every row judged unseen
   finetone train reviews.csv --seeds 3            how much of a result is luck
+  finetone train reviews.csv --ladder             what training bought over simpler ways
   finetone train --resume runs/reviews-1";
 
 /// What was typed.
@@ -126,6 +130,9 @@ fn finished(summary: &Summary, test: Option<&Path>, quiet: bool) -> Result<(), F
     let named = tables::headline_of(&summary.report)?;
     writeln!(out, "\n{}", tables::evaluation(named))?;
     write!(out, "{}", tables::repeats(&summary.report))?;
+    if let Some(ladder) = &summary.report.ladder {
+        writeln!(out, "{}", tables::ladder(ladder))?;
+    }
     writeln!(out, "the model is that of step {}\n", summary.best_step)?;
     let places = [
         ("report:", quoted(&summary.run.join("report.html"))),

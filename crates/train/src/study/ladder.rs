@@ -6,10 +6,8 @@ use finetone_backend::Backend;
 use finetone_classify::baselines::{Baseline, Fit, Lesson, Pretrained};
 use finetone_classify::source::{ModelSource, ResolvedModel};
 use finetone_classify::{Classifier, ClassifyError, TOKEN_BUDGET};
-use finetone_data::tokenizer::Tokenizer;
 use finetone_data::{Example, Target};
-use finetone_evaluate::{Predictions, Rung};
-use finetone_model::checkpoint::ModelFolder;
+use finetone_evaluate::{Predictions, Rung, Standing};
 
 use super::StudyConfig;
 use crate::error::TrainError;
@@ -19,7 +17,14 @@ use crate::measure::{self, MeasuredFile};
 use crate::run::Surroundings;
 
 /// Baselines that have learnt.
-pub(super) struct Baselines(Vec<(Rung, Option<Box<dyn Classifier>>)>);
+pub(super) struct Baselines(Vec<(Baseline, Result<Learnt, String>)>);
+
+/// One that applies.
+struct Learnt {
+    classifier: Box<dyn Classifier>,
+    detail: String,
+    seconds: f64,
+}
 
 impl Baselines {
     /// Makes all of them from the texts of the training file. They choose nothing by the validation texts, so they may learn
@@ -49,10 +54,10 @@ impl Baselines {
         let ResolvedModel::Folder { folder, .. } = source.map_err(ClassifyError::from)? else {
             return Self::learn::<B>(&lesson, None, surroundings);
         };
-        let tokenizer = Tokenizer::from_folder(&folder).map_err(ClassifyError::from)?;
-        let most = ModelFolder::open(&folder).map_err(ClassifyError::from)?.config().max_tokens();
-        let limit = text_limit(&config.finetuned, &tokenizer, most)?;
-        let pretrained = Pretrained { backend, folder: &folder, limit, token_budget: TOKEN_BUDGET };
+        let limit = |tokenizer: &_, most| {
+            text_limit(&config.finetuned, tokenizer, most).expect("the same limit fitted when this model was trained")
+        };
+        let pretrained = Pretrained { backend, folder: &folder, limit: &limit, token_budget: TOKEN_BUDGET };
         Self::learn(&lesson, Some(&pretrained), surroundings)
     }
 
@@ -63,15 +68,16 @@ impl Baselines {
     ) -> Result<Self, TrainError> {
         let learn = |baseline: Baseline| {
             let start = Instant::now();
-            let (detail, classifier) = match baseline.fit(lesson, pretrained)? {
-                Fit::Fitted { classifier, detail } => (detail, Some(classifier)),
-                Fit::NotApplicable(reason) => (reason, None),
+            let learnt = match baseline.fit(lesson, pretrained)? {
+                Fit::Fitted { classifier, detail } => {
+                    Ok(Learnt { classifier, detail, seconds: start.elapsed().as_secs_f64() })
+                }
+                Fit::NotApplicable(reason) => Err(reason),
             };
-            let message = format!("baseline: {} ({detail})", baseline.title());
+            let what = learnt.as_ref().map_or_else(Clone::clone, |learnt| learnt.detail.clone());
+            let message = format!("baseline: {} ({what})", baseline.title());
             surroundings.listener.on(&TrainEvent::Notice { message });
-            let (key, name) = (baseline.key().to_owned(), baseline.title().to_owned());
-            let rung = Rung { key, name, detail, evaluation: None, seconds: start.elapsed().as_secs_f64() };
-            Ok((rung, classifier))
+            Ok((baseline, learnt))
         };
         Ok(Self(Baseline::ALL.into_iter().map(learn).collect::<Result<_, TrainError>>()?))
     }
@@ -81,11 +87,15 @@ impl Baselines {
     /// # Errors
     /// A test file that cannot be read any more, a device that failed.
     pub fn judge(self, config: &StudyConfig) -> Result<Vec<(Rung, Option<Predictions>)>, TrainError> {
-        let judge = |(rung, classifier): (Rung, Option<Box<dyn Classifier>>)| {
-            let Some(mut classifier) = classifier else { return Ok((rung, None)) };
+        let judge = |(baseline, learnt): (Baseline, Result<Learnt, String>)| {
+            let rung = |result| Rung { key: baseline.key(), title: baseline.title().to_owned(), result };
+            let Learnt { mut classifier, detail, seconds } = match learnt {
+                Ok(learnt) => learnt,
+                Err(reason) => return Ok((rung(Err(reason)), None)),
+            };
             let said = MeasuredFile::new(classifier.as_mut(), &config.test, &config.test_options())?.predictions;
-            let evaluation = Some(measure::evaluate("test", &said)?.evaluation);
-            Ok((Rung { evaluation, ..rung }, Some(said)))
+            let evaluation = measure::evaluate("test", &said)?.evaluation;
+            Ok((rung(Ok(Standing { evaluation, detail, seconds })), Some(said)))
         };
         self.0.into_iter().map(judge).collect()
     }

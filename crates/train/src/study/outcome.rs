@@ -51,9 +51,9 @@ pub(super) fn measure<B: Backend>(
         notices: notices(config, &test)?,
         facts,
     };
-    let rung = study.best_rung().map(|(rung, _)| rung.key.clone());
-    if let Some((rung, Some(said))) = judged.iter().find(|(one, _)| Some(&one.key) == rung.as_ref()) {
-        comparisons.push(compared((&rung.name, said), (&study.finetuned.name, &best))?);
+    let best_rung = study.best_rung().map(|(rung, _)| rung.key);
+    if let Some((rung, Some(said))) = judged.iter().find(|(one, _)| Some(one.key) == best_rung) {
+        comparisons.push(compared((&rung.title, said), (&study.finetuned.name, &best))?);
     }
     study.comparisons = comparisons;
     Ok(study)

@@ -57,6 +57,9 @@ pub struct SettingArgs {
     /// Models with as many seeds, from `--seed` on; the best on the validation texts is kept [default: 1]
     #[arg(long, value_name = "N")]
     seeds: Option<u32>,
+    /// Measure simpler ways on the same test texts: what did training buy?
+    #[arg(long)]
+    ladder: bool,
     /// A file of settings, `key = value` on each line
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
@@ -105,6 +108,9 @@ impl SettingArgs {
             if let Some(text) = text {
                 file.set(key, text.clone());
             }
+        }
+        if self.ladder {
+            file.set("ladder", true);
         }
         for (key, number) in [("epochs", self.epochs), ("learning_rate", self.learning_rate)] {
             if let Some(number) = number {

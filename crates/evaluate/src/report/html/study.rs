@@ -128,10 +128,10 @@ fn published(study: &Study) -> Comparison {
 /// The baselines, then one model of each variant.
 fn ladder(study: &Study) -> Vec<RungView<'_>> {
     let baselines = study.ladder.iter().map(|rung| RungView {
-        name: &rung.name,
-        detail: &rung.detail,
-        scores: rung.evaluation.as_ref().map(scores).unwrap_or_default(),
-        seconds: seconds(rung.seconds),
+        name: &rung.title,
+        detail: rung.result.as_ref().map_or_else(|reason| reason, |standing| &standing.detail),
+        scores: rung.result.as_ref().map_or_else(|_| Vec::new(), |standing| scores(&standing.evaluation)),
+        seconds: rung.result.as_ref().map_or_else(|_| String::new(), |standing| seconds(standing.seconds)),
         ours: false,
     });
     let ours = [&study.scratch, &study.finetuned].into_iter().map(|variant| RungView {
