@@ -1,10 +1,12 @@
 //! Named numbers beside a text: measured on its words, or taken from other columns of the file.
 //!
 //! A name of [`MEASURED`] is measured, any other is a column; `column:words` is the column `words`. A column is numeric where
-//! every value of the training rows is a number, and has categories otherwise.
+//! every value of the training rows is a number, and has categories otherwise. [`ALL_COLUMNS`] stands for every column that
+//! [`usable_columns`] finds.
 
 mod measure;
 mod template;
+mod usable;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +15,7 @@ use crate::error::DataError;
 use crate::labels::is_missing;
 use measure::Measured;
 pub use template::{check_template, default_template};
+pub use usable::{ALL_COLUMNS, usable_columns};
 
 /// What can be measured on a text: all of it, the customer's turns or the agent's.
 ///
@@ -37,7 +40,7 @@ pub const MEASURED: [&str; 15] = [
 ];
 
 /// The most categories of a column.
-const MOST_CATEGORIES: usize = 100;
+pub(crate) const MOST_CATEGORIES: usize = 1000;
 
 /// What features are taken from.
 #[derive(Debug, Clone, Copy)]
@@ -117,7 +120,7 @@ impl FeatureSet {
     /// Learns means, deviations and categories from the training rows.
     ///
     /// # Errors
-    /// [`DataError::TooManyCategories`] for a column that has more than a hundred different words.
+    /// [`DataError::TooManyCategories`] for a column that has more than a thousand different words.
     pub fn fit(names: &[String], rows: &[Origin<'_>]) -> Result<FeatureSet, DataError> {
         let mut gathered: Vec<Vec<Value<'_>>> = vec![Vec::with_capacity(rows.len()); names.len()];
         for row in rows {
@@ -291,7 +294,7 @@ mod tests {
         let rows = origins(&vec![""; cells.len()], &cells);
         assert!(FeatureSet::fit(&names(&["column:id"]), &rows[1..]).is_ok());
         let error = FeatureSet::fit(&names(&["column:id"]), &rows).unwrap_err();
-        assert_eq!(error.to_string(), "column `id` has more than 100 different values, too many for a feature");
+        assert_eq!(error.to_string(), "column `id` has more than 1000 different values, too many for a feature");
     }
 
     #[test]

@@ -103,6 +103,15 @@ impl Preparation {
         Ok(Preparation { features, ..self })
     }
 
+    /// The same preparation with features that are learnt from other training rows.
+    ///
+    /// # Errors
+    /// As [`FeatureSet::fit`].
+    pub fn refit(&self, rows: &[Example]) -> Result<Preparation, DataError> {
+        let names: Vec<String> = self.features.names().cloned().collect();
+        self.clone().fit(&names, rows)
+    }
+
     /// Whether rows stay as they are.
     pub fn is_identity(&self) -> bool {
         self.clean.steps.is_empty() && self.conversation == ConversationPart::Off && self.features.is_empty()

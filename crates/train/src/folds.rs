@@ -112,7 +112,7 @@ impl Folds {
             None => HoldOut::for_validation(config).apply(pick(&split.train))?,
         };
         // Means and categories of features are learnt from the rows of the other folds alone.
-        let preparation = texts.preparation.clone().fit(&config.features, &train)?;
+        let preparation = texts.preparation.refit(&train)?;
         Ok(Texts { train, validation, test: pick(&split.held_out), preparation, ..texts.clone() })
     }
 

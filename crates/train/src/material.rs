@@ -4,6 +4,7 @@ use std::path::Path;
 
 use finetone_classify::{Encoded, States};
 use finetone_data::doctor::{self, DoctorOptions, Severity};
+use finetone_data::features::{ALL_COLUMNS, usable_columns};
 use finetone_data::split::{column_times, column_values};
 use finetone_data::tokenizer::{Keep, Limit, Tokenizer};
 use finetone_data::{
@@ -75,9 +76,10 @@ impl Texts {
             text_column: config.text_column.clone(),
             label_column: config.label_column.clone(),
             multi_label: config.multi_label,
-            columns: features::columns(&config.features),
             ..ReadOptions::default()
         };
+        let features = feature_names(config, &options)?;
+        let options = ReadOptions { columns: features::columns(&features), ..options };
         examine(config, checkup, &options, listener)?;
         let preparation = config.preparation();
         let mut read_one = |path: &Path, options: &ReadOptions| read_one(path, options, &preparation, listener);
@@ -93,7 +95,7 @@ impl Texts {
             Some(path) => (train, read_one(path, &known)?.examples),
             None => HoldOut::for_validation(config).apply(train)?,
         };
-        let preparation = preparation.fit(&config.features, &train)?;
+        let preparation = preparation.fit(&features, &train)?;
         let multi_label = config.multi_label.is_some();
         Ok(Self { labels, preparation, train, validation, test, multi_label, text_column, label_column })
     }
@@ -129,6 +131,18 @@ impl Texts {
         targets.flat_map(Target::classes).for_each(|&class| counts[class] += 1);
         counts
     }
+}
+
+/// The features that the settings name, with the columns that they leave to the file.
+fn feature_names(config: &RunConfig, options: &ReadOptions) -> Result<Vec<String>, TrainError> {
+    let Some(place) = config.features.iter().position(|name| name == ALL_COLUMNS) else {
+        return Ok(config.features.clone());
+    };
+    let mut columns = usable_columns(&config.train, options)?;
+    columns.retain(|column| !config.features.contains(column));
+    let mut names = config.features.clone();
+    names.splice(place..=place, columns);
+    Ok(names)
 }
 
 /// The same checks as `finetone doctor`: errors stop the run, warnings are told.

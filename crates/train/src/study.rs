@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use finetone_backend::Backend;
-use finetone_data::{Dataset, ReadOptions, features};
+use finetone_data::{Dataset, ReadOptions};
 use finetone_evaluate::{CrossValidation, Study};
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +63,6 @@ impl StudyConfig {
             text_column: self.finetuned.text_column.clone(),
             label_column: self.finetuned.label_column.clone(),
             multi_label: self.finetuned.multi_label,
-            columns: features::columns(&self.finetuned.features),
             ..ReadOptions::default()
         }
     }
@@ -166,7 +165,8 @@ fn train_all<B: Backend>(
 /// Refuses a test file that could not be measured. Its labels are held against the known names, and forgotten.
 fn check_test(config: &StudyConfig, texts: &Texts) -> Result<(), TrainError> {
     let known = Some(texts.labels.clone());
-    Dataset::read(&config.test, &ReadOptions { known, ..config.test_options() })?;
+    let columns = texts.preparation.columns();
+    Dataset::read(&config.test, &ReadOptions { known, columns, ..config.test_options() })?;
     Ok(())
 }
 

@@ -86,6 +86,10 @@ pub struct Args {
     /// Settings of the variant from scratch [default: recipes/conversation-scratch.toml]
     #[arg(long, value_name = "FILE")]
     scratch_recipe: Option<PathBuf>,
+    /// The model of the variant from scratch: a built-in name or a `config.json` [default: the configuration of MODEL, with
+    /// its tokenizer, where MODEL is a folder; else `tiny`]
+    #[arg(long, value_name = "MODEL")]
+    scratch_model: Option<String>,
     #[command(flatten)]
     columns: ColumnArgs,
     #[command(flatten)]
@@ -99,13 +103,26 @@ impl Args {
     fn config(&self) -> Result<StudyConfig, Failure> {
         let mut finetuned = recipe(self.recipe.as_deref(), FINETUNED)?;
         finetuned.set("model", self.model.clone());
-        let scratch = recipe(self.scratch_recipe.as_deref(), SCRATCH)?;
+        let scratch = self.scratch(recipe(self.scratch_recipe.as_deref(), SCRATCH)?);
         let folds = self.folds.unwrap_or(if self.quick { 2 } else { 5 });
         let [finetuned, scratch] = [self.complete(finetuned)?, self.complete(scratch)?];
         if finetuned.precision != scratch.precision {
             return Err(Failure::usage("the recipes name different precisions", "both variants are computed alike"));
         }
         Ok(StudyConfig::new(self.test.clone(), folds as usize, finetuned, scratch))
+    }
+
+    /// The recipe of the variant from scratch with its model: what was asked for, else what the fine-tuned one is made of.
+    fn scratch(&self, mut file: RunFile) -> RunFile {
+        let folder = Path::new(&self.model);
+        let config = folder.join("config.json");
+        if let Some(model) = &self.scratch_model {
+            file.set("model", model.clone());
+        } else if config.is_file() {
+            file.set("model", config.display().to_string());
+            file.set("tokenizer", folder.display().to_string());
+        }
+        file
     }
 
     /// A recipe with what both variants have in common.
