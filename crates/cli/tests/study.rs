@@ -19,11 +19,16 @@ fn line(out: &str) -> String {
     )
 }
 
+/// Short conversations, of which the customer's turn is one of the reviews.
+fn conversations(rows: usize) -> String {
+    reviews(rows).replace(",\"the", ",\"Agent: Hello. (pause) Customer: the")
+}
+
 fn folder_with_data() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("train.csv"), reviews(60)).unwrap();
+    fs::write(folder.path().join("train.csv"), conversations(60)).unwrap();
     // Other texts than those of the training file.
-    let test: String = reviews(80)
+    let test: String = conversations(80)
         .lines()
         .enumerate()
         .filter(|(row, _)| *row == 0 || *row > 60)
@@ -60,7 +65,7 @@ fn a_study_has_every_part_and_its_numbers_are_those_of_its_models() {
         assert_eq!(report[variant]["training"].as_array().unwrap().len(), 2);
     }
     assert!(report["cross_validation"]["f1_macro"]["mean"].is_number());
-    let p_value = report["comparisons"][0]["comparison"]["p_value"].as_f64().unwrap();
+    let p_value = report["comparisons"][0]["p_value"].as_f64().unwrap();
     assert!((0.0..=1.0).contains(&p_value));
     for (number, seed) in ["finetuned/seed-0", "finetuned/seed-1"].iter().enumerate() {
         let found: Value =
@@ -125,7 +130,7 @@ fn a_test_file_that_cannot_be_measured_is_refused_before_the_training() {
     assert!(failed(folder.path(), &line("study")).contains("no such file"));
     assert!(failed(folder.path(), &line("study").replace("train.csv", "no.csv")).contains("no.csv"));
     assert_eq!(names(folder.path()), ["train.csv"], "a study that cannot start leaves nothing behind");
-    fs::write(folder.path().join("test.csv"), reviews(30)).unwrap();
+    fs::write(folder.path().join("test.csv"), conversations(30)).unwrap();
     let nowhere = line("study").replace("--quick", "--quick --scratch-model nowhere.json");
     assert!(failed(folder.path(), &nowhere).contains("nowhere.json"), "the other variant must not be trained before");
     assert_eq!(names(folder.path()), ["test.csv", "train.csv"]);

@@ -65,7 +65,7 @@ fn json_has_each_rung_by_its_key() {
     }
     assert!(json["majority"]["f1"]["good"].is_number() && json["majority"]["intervals"]["f1"]["good"][1].is_number());
     assert_eq!(json["lexicon"]["not_applicable"], "the labels are <others>");
-    assert!(json["comparison"]["comparison"]["p_value"].as_f64().expect("a number") < 0.01);
+    assert!(json["comparison"]["p_value"].as_f64().expect("a number") < 0.01);
     assert_eq!((&json["measured_on"], &json["tf_idf"]["seconds"]), (&"test".into(), &12.34.into()));
 }
 
