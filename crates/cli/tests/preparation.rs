@@ -128,3 +128,21 @@ fn wrong_settings_end_before_anything_is_written() {
     let tokenizer = fs::read_to_string(folder.path().join("named/model/tokenizer.json")).unwrap();
     assert!(tokenizer.contains("\"[AGENT]\"") && tokenizer.contains("\"[CUSTOMER]\""));
 }
+
+/// A column alone tells the classes apart, so only a model that reads its numbers can be right.
+#[test]
+fn columns_reach_the_model_as_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let label = |i: usize| ["negative", "neutral", "positive"][i % 3];
+    let rows: String = (0..90).map(|i| format!("call number {i},{},{i}.5,{}\n", label(i + 1), label(i))).collect();
+    fs::write(folder.path().join("calls.csv"), format!("text,mood,length,label\n{rows}")).unwrap();
+    fs::write(folder.path().join("joined.toml"), "features = [\"columns\"]\nfeatures_as = \"joined\"\n").unwrap();
+    done(
+        folder.path(),
+        "train calls.csv --recipe joined.toml --set head_rate=20 --out run --epochs 4 --learning-rate 2e-3 --threads 1 -q",
+    );
+    let measured: Value = serde_json::from_str(&done(folder.path(), "eval run calls.csv --json")).unwrap();
+    assert_eq!(measured["accuracy"], 1.0);
+    let shown = done(folder.path(), "model show run");
+    assert!(shown.contains("mood, length"), "{shown}");
+}
