@@ -100,9 +100,12 @@ pub fn build(config: &RunConfig, texts: &Texts, fitted: Fitted, measured: Measur
     }
 }
 
-/// The model's name without its folder.
+/// The model's name without its folder; a configuration has that of its folder.
 pub fn model_name(model: &str) -> String {
-    Path::new(model).file_name().map_or_else(|| model.to_owned(), |name| name.to_string_lossy().into_owned())
+    let path = Path::new(model);
+    let configuration = path.file_name().is_some_and(|name| name == "config.json");
+    let named = if configuration { path.parent().and_then(Path::file_name) } else { path.file_name() };
+    named.map_or_else(|| model.to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 fn data_sections(config: &RunConfig, texts: &Texts, truncated: usize) -> Vec<Section> {
