@@ -74,7 +74,10 @@ pub(crate) fn climb<B: Backend>(
 }
 
 /// The folder that fine-tuning starts from; nothing for a model from scratch.
-fn pretrained_folder(config: &RunConfig, surroundings: &mut Surroundings<'_>) -> Result<Option<PathBuf>, TrainError> {
+pub(crate) fn pretrained_folder(
+    config: &RunConfig,
+    surroundings: &mut Surroundings<'_>,
+) -> Result<Option<PathBuf>, TrainError> {
     let resolved = ModelSource::resolve(&config.model, surroundings.hub, surroundings.download);
     Ok(match resolved.map_err(ClassifyError::from)? {
         ResolvedModel::Folder { folder, .. } => Some(folder),

@@ -42,6 +42,11 @@ pub(super) struct Score {
     pub(super) range: Option<Range>,
 }
 
+/// An estimate as a page shows it.
+pub(super) fn score(estimate: Estimate) -> Score {
+    Score { value: words::number(estimate.value), interval: words::interval(&estimate), range: range(&estimate) }
+}
+
 /// The rungs from the simplest to the dearest.
 pub(super) fn view(ladder: &Ladder) -> View<'_> {
     let mut sentences = ladder.verdict();
@@ -68,11 +73,6 @@ fn row(rung: &Rung, classes: usize) -> Row<'_> {
 fn scores(standing: &Standing, classes: usize) -> Scores {
     let evaluation = &standing.evaluation;
     let number = |estimate: Option<Estimate>| estimate.map_or_else(|| "–".into(), |e| words::number(e.value));
-    let score = |estimate: Estimate| Score {
-        value: words::number(estimate.value),
-        interval: words::interval(&estimate),
-        range: range(&estimate),
-    };
     Scores {
         main: [evaluation.accuracy(), evaluation.f1_macro()].map(score),
         f1_weighted: number(evaluation.get(&Metric::F1(Average::Weighted))),

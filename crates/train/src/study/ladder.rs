@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use finetone_backend::Backend;
 use finetone_classify::baselines::{Baseline, Fit, Lesson, Pretrained};
-use finetone_classify::source::{ModelSource, ResolvedModel};
-use finetone_classify::{Classifier, ClassifyError, TOKEN_BUDGET};
+use finetone_classify::{Classifier, TOKEN_BUDGET};
 use finetone_data::{Example, Target};
 use finetone_evaluate::{Predictions, Rung, Standing};
 
 use super::StudyConfig;
 use crate::error::TrainError;
 use crate::events::TrainEvent;
+use crate::ladder::pretrained_folder;
 use crate::material::{Texts, text_limit};
 use crate::measure::{self, MeasuredFile};
 use crate::run::Surroundings;
@@ -50,8 +50,7 @@ impl Baselines {
             multi_label: texts.multi_label,
             seed: config.finetuned.seed,
         };
-        let source = ModelSource::resolve(&config.finetuned.model, surroundings.hub, surroundings.download);
-        let ResolvedModel::Folder { folder, .. } = source.map_err(ClassifyError::from)? else {
+        let Some(folder) = pretrained_folder(&config.finetuned, surroundings)? else {
             return Self::learn::<B>(&lesson, None, surroundings);
         };
         let limit = |tokenizer: &_, most| {

@@ -2,12 +2,13 @@
 
 use askama::Template;
 
-use super::{EvaluationView, Figure, Range, evaluation, range, render};
+use super::{EvaluationView, Figure, evaluation, render};
 use crate::report::chart::{Axes, Line, Look, line_chart};
+use crate::report::ladder::{Score, score};
 use crate::report::repeats::{self, Table};
 use crate::report::{Section, Verdict, words};
 use crate::study::{Published, Study, Training, Variant, capital};
-use crate::{Average, ClassMetric, Estimate, EvaluateError, Evaluation, Metric};
+use crate::{Average, ClassMetric, EvaluateError, Evaluation, Metric};
 
 /// More points than this are drawn as a line without marks.
 const MARKED: usize = 30;
@@ -45,12 +46,6 @@ struct RungView<'a> {
     scores: Vec<Score>,
     seconds: String,
     ours: bool,
-}
-
-struct Score {
-    value: String,
-    interval: String,
-    range: Option<Range>,
 }
 
 struct VariantView<'a> {
@@ -145,11 +140,6 @@ fn ladder(study: &Study) -> Vec<RungView<'_>> {
 }
 
 fn scores(evaluation: &Evaluation) -> Vec<Score> {
-    let score = |found: Estimate| Score {
-        value: words::number(found.value),
-        interval: words::interval(&found),
-        range: range(&found),
-    };
     vec![score(evaluation.accuracy()), score(evaluation.f1_macro())]
 }
 
