@@ -1,0 +1,29 @@
+//! What the server asks of the machine that computes.
+
+use std::path::Path;
+
+use finetone_classify::{Classifier, ClassifyError};
+use finetone_train::events::Listener;
+use finetone_train::{Control, Outcome, RunConfig, TrainError};
+
+/// Training and judging. The binary implements it, because it alone chooses a backend.
+pub trait Workshop: Send + Sync + 'static {
+    /// Trains a model in `folder`, or goes on with a run that was begun there. Blocks until it is finished or `control`
+    /// stops it.
+    ///
+    /// # Errors
+    /// See [`TrainError`].
+    fn train(
+        &self,
+        config: &RunConfig,
+        folder: &Path,
+        control: &Control,
+        listener: &mut dyn Listener,
+    ) -> Result<Outcome<()>, TrainError>;
+
+    /// Opens a model folder.
+    ///
+    /// # Errors
+    /// A folder that holds no model that can be used.
+    fn open(&self, folder: &Path) -> Result<Box<dyn Classifier>, ClassifyError>;
+}
