@@ -15,13 +15,18 @@ from transformers import (
     DistilBertForSequenceClassification,
     GPT2Config,
     GPT2ForSequenceClassification,
+    GPT2LMHeadModel,
     LlamaConfig,
+    LlamaForCausalLM,
     LlamaForSequenceClassification,
     MistralConfig,
+    MistralForCausalLM,
     MistralForSequenceClassification,
     Qwen2Config,
+    Qwen2ForCausalLM,
     Qwen2ForSequenceClassification,
     Qwen3Config,
+    Qwen3ForCausalLM,
     Qwen3ForSequenceClassification,
     RobertaConfig,
     RobertaForSequenceClassification,
@@ -31,6 +36,9 @@ from transformers import (
 
 MULTI_LABEL = "multi_label_classification"
 NAMES = {3: ["negative", "neutral", "positive"], 1: ["positive"], 4: ["price", "staff", "delivery", "quality"]}
+
+
+LANGUAGE_MODELS = [GPT2LMHeadModel, LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM]
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,11 @@ class Case:
     @property
     def has_head(self):
         return self.model is not BertModel
+
+    @property
+    def writes(self):
+        """Whether it is a language model."""
+        return self.model in LANGUAGE_MODELS
 
     @property
     def classes(self):
@@ -120,8 +133,8 @@ LLAMA3 = {
 }
 
 
-def llama():
-    return decoder(LlamaConfig, head_dim=10, rope_parameters=LLAMA3)
+def llama(**changes):
+    return decoder(LlamaConfig, head_dim=10, rope_parameters=LLAMA3, **changes)
 
 
 def llama_biased():
@@ -184,4 +197,9 @@ def cases():
         Case("mistral", MistralForSequenceClassification, mistral()),
         Case("qwen2", Qwen2ForSequenceClassification, qwen2()),
         Case("qwen3", Qwen3ForSequenceClassification, qwen3()),
+        Case("gpt2-language", GPT2LMHeadModel, gpt2()),
+        Case("llama-language", LlamaForCausalLM, llama(max_position_embeddings=64)),
+        Case("mistral-language", MistralForCausalLM, mistral()),
+        Case("qwen2-language", Qwen2ForCausalLM, qwen2()),
+        Case("qwen3-language", Qwen3ForCausalLM, qwen3()),
     ]

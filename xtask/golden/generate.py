@@ -13,6 +13,8 @@ For every case a folder with `config.json` and `model.safetensors`, as transform
     curve [10] f64                     the loss before each of ten AdamW steps on all sequences
     final.<name> f32                   every parameter after the tenth step
 
+A language model has other answers of its head; see `language.py`.
+
 All of it is computed in f64 from weights that are exact in f32, without dropout; see `exactly.py` for what transformers
 would compute in f32 nevertheless. A model without a head has only the
 first, second and fourth of these. `losses/losses.json` holds the extras of the loss.
@@ -33,6 +35,7 @@ import transformers
 from safetensors.torch import save_file
 
 import exactly
+import language
 import losses
 from cases import cases
 
@@ -99,7 +102,7 @@ def insist_on_same_when_padded(model, texts, logits, labels, loss):
     torch.testing.assert_close(output.loss, loss, rtol=1e-9, atol=1e-11)
 
 
-def insist_on_double_precision(model, texts, labels):
+def insist_on_double_precision(model, loss_of):
     """A central difference along the gradient agrees to a precision that no f32 inside the model would allow."""
     names = dict(model.named_parameters())
     gradient = {name: parameter.grad.clone() for name, parameter in names.items()}
@@ -111,7 +114,7 @@ def insist_on_double_precision(model, texts, labels):
         with torch.no_grad():
             for name, parameter in moved.named_parameters():
                 parameter.add_(sign * step * gradient[name])
-            ends.append(mean_loss(logits_one_by_one(moved, texts), labels).item())
+            ends.append(loss_of(moved).item())
     slope = (ends[0] - ends[1]) / (2 * step)
     if abs(slope - square) > 1e-6 * square:
         raise SystemExit(f"the gradient is not the slope of the loss: {square} against {slope}")
@@ -133,12 +136,12 @@ def optimiser(model):
     return torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.999), eps=1e-8)
 
 
-def train(model, texts, labels):
+def train(model, loss_of):
     """[STEPS]: the loss before each step; the model is left as the last step made it."""
     adamw = optimiser(model)
     curve = []
     for _ in range(STEPS):
-        loss = mean_loss(logits_one_by_one(model, texts), labels)
+        loss = loss_of(model)
         curve.append(loss.item())
         adamw.zero_grad()
         loss.backward()
@@ -147,18 +150,24 @@ def train(model, texts, labels):
 
 
 def answers_of_head(model, texts, labels):
-    """Logits, loss, gradients, the curve and the parameters at its end."""
+    """Labels, logits, and what comes of their loss."""
+    loss_of = lambda model: mean_loss(logits_one_by_one(model, texts), labels)
     logits = logits_one_by_one(model, texts)
-    loss = mean_loss(logits, labels)
-    insist_on_same_when_padded(model, texts, logits, labels, loss)
+    insist_on_same_when_padded(model, texts, logits, labels, mean_loss(logits, labels))
+    return {"labels": labels, "logits": logits.detach().float(), **answers_of_loss(model, loss_of)}
+
+
+def answers_of_loss(model, loss_of):
+    """Loss, gradients, the curve and the parameters at its end."""
+    loss = loss_of(model)
     loss.backward()
     without = [name for name, parameter in model.named_parameters() if parameter.grad is None]
     if without:
         raise SystemExit(f"parameters without a gradient: {without}")
-    insist_on_double_precision(model, texts, labels)
-    answers = {"labels": labels, "logits": logits.detach().float(), "loss": loss.detach()[None]}
+    insist_on_double_precision(model, loss_of)
+    answers = {"loss": loss.detach()[None]}
     answers.update({f"grad.{name}": parameter.grad.float() for name, parameter in model.named_parameters()})
-    answers["curve"] = train(model, texts, labels)
+    answers["curve"] = train(model, loss_of)
     answers.update({f"final.{name}": parameter.detach().float() for name, parameter in model.named_parameters()})
     return answers
 
@@ -172,7 +181,11 @@ def answers(model, case):
         "starts": torch.cat([torch.zeros(1, dtype=torch.int64), ends]),
         "hidden": hidden_states(model, texts).detach().float(),
     }
-    if case.has_head:
+    if case.writes:
+        targets = language.Targets(texts, seeded(f"{case.name}/weights"))
+        found.update(language.answers(model, targets))
+        found.update(answers_of_loss(model, lambda model: language.mean_loss(model, targets)))
+    elif case.has_head:
         found.update(answers_of_head(model, texts, random_labels(case)))
     return {name: value.contiguous().clone() for name, value in found.items()}
 

@@ -299,8 +299,8 @@ impl Backend for Cpu {
         activation::add(self, cut_mut("y", y, len, &"the sum"), cut("x", x, len, &"the sum"));
     }
 
-    fn copy(&self, y: &mut Buffer, x: &Buffer, len: usize) {
-        let (y, x) = (cut_mut("y", y, len, &"the copy"), cut("x", x, len, &"the copy"));
+    fn copy(&self, y: (&mut Buffer, usize), x: &Buffer, len: usize) {
+        let (y, x) = (&mut cut_mut("y", y.0, y.1 + len, &"the copy")[y.1..], cut("x", x, len, &"the copy"));
         self.chunks([(y, GRAIN)], |i, [y]| y.copy_from_slice(&x[i * GRAIN..][..y.len()]));
     }
 
@@ -392,6 +392,10 @@ impl Backend for Cpu {
         let classes = loss.classes;
         let rows = match targets {
             Targets::Classes(labels) => labels.len(),
+            Targets::Weighted { classes, weights } => {
+                assert_eq!(classes.len(), weights.len(), "weights for the rows");
+                classes.len()
+            }
             Targets::Binary(answers) => answers.len() / classes,
         };
         if let Some(weights) = &loss.class_weights {
@@ -399,7 +403,7 @@ impl Backend for Cpu {
         }
         let losses = cut_mut("losses", losses, rows, loss);
         let dlogits = cut_mut("dlogits", dlogits, rows * classes, loss);
-        loss::cross_entropy(losses, dlogits, cut("logits", logits, rows * classes, loss), targets, loss);
+        loss::cross_entropy(self, losses, dlogits, cut("logits", logits, rows * classes, loss), targets, loss);
     }
 
     fn global_norm(&self, grads: &Buffer, spans: &[Span]) -> f64 {

@@ -261,11 +261,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
     );
     /// `y += x` for the first `len` values.
     fn add(&self, y: &mut Self::Buffer, x: &Self::Buffer, len: usize);
-    /// `y = x` for the first `len` values.
-    fn copy(&self, y: &mut Self::Buffer, x: &Self::Buffer, len: usize) {
-        self.clear(y, len);
-        self.add(y, x, len);
-    }
+    /// The first `len` values of `x`, to `y` from the index beside it on.
+    fn copy(&self, y: (&mut Self::Buffer, usize), x: &Self::Buffer, len: usize);
     /// Zeroes a share `rate` of the first `len` values and scales the others by `1 / (1 - rate)`. The mask depends on
     /// the key and the index alone, so backward is the same call on the gradient.
     fn dropout(&self, x: &mut Self::Buffer, dropout: Dropout, len: usize);
@@ -278,7 +275,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
     }
     /// `y = drop(x)` for the first `len` values: what of a gradient passes through a dropout.
     fn dropout_copy(&self, y: &mut Self::Buffer, x: &Self::Buffer, dropout: Dropout, len: usize) {
-        self.copy(y, x, len);
+        self.copy((&mut *y, 0), x, len);
         self.dropout(y, dropout, len);
     }
 
@@ -323,7 +320,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
 
     // ---- loss and optimiser -------------------------------------------------------------------------------------
 
-    /// Loss of each sequence, `losses[S]` (not divided by the normaliser), and its gradient `dlogits[S, C]` (divided).
+    /// Loss of each row of logits, `losses[S]` (not divided by the normaliser), and its gradient `dlogits[S, C]` (divided).
     fn cross_entropy(
         &self,
         losses: &mut Self::Buffer,

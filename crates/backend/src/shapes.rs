@@ -263,16 +263,23 @@ pub struct AttentionPoolShape<'a> {
     pub last: usize,
 }
 
-/// What the logits should have been.
+/// What the logits should have been, for S rows of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Targets<'a> {
-    /// One class per sequence: softmax over C logits. S class indices.
+    /// One class per row: softmax over C logits. S class indices.
     Classes(&'a [u32]),
+    /// One class per row, such as the token that follows, whose loss and gradient are multiplied by the row's weight.
+    Weighted {
+        /// S class indices.
+        classes: &'a [u32],
+        /// S weights, 0 or more.
+        weights: &'a [f32],
+    },
     /// Independent yes/no answers: a sigmoid per logit. S × C values, 0 or 1.
     Binary(&'a [f32]),
 }
 
-/// The loss and how it is weighted. The formulas are those of PyTorch's `CrossEntropyLoss` (for [`Targets::Classes`]) and
+/// The loss and how it is weighted. The formulas are those of PyTorch's `CrossEntropyLoss` (for classes) and
 /// `BCEWithLogitsLoss` with `reduction="none"`; the focal factor follows <https://arxiv.org/abs/1708.02002>.
 ///
 /// For classes, with `p = softmax(logits)`, smoothing ε and weights `w`:

@@ -11,6 +11,9 @@ use crate::transformer::Pass;
 
 /// Whose hidden states the head of this configuration reads.
 pub(crate) fn asked_by_head(config: &ModelConfig) -> Queries {
+    if config.language.is_some() {
+        return Queries::All;
+    }
     match config.head.pooling {
         HeadPooling::First => Queries::First,
         HeadPooling::Last => Queries::Last,

@@ -3,6 +3,7 @@
 use finetone_backend::{Activation, Mask, NormKind};
 use serde_json::{Map, Value};
 
+use crate::error::ModelError;
 use crate::rotary::Rotary;
 
 /// A family of models: how its `config.json` is read and what its tensors are called.
@@ -149,6 +150,14 @@ impl HeadConfig {
     }
 }
 
+/// The head of a language model: a linear layer without bias from a token's hidden state to a logit for each token that may
+/// follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LanguageHead {
+    /// Whether its weight is the table of token embeddings.
+    pub tied: bool,
+}
+
 /// A transformer's sizes and choices. Sizes carry Hugging Face's names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
@@ -204,6 +213,8 @@ pub struct ModelConfig {
     pub scaled_residual_init: bool,
     /// The classification head.
     pub head: HeadConfig,
+    /// What stands in its place in a language model.
+    pub language: Option<LanguageHead>,
     /// `config.json` as it was read, so that an export keeps every field.
     pub raw: Map<String, Value>,
 }
@@ -246,6 +257,26 @@ impl ModelConfig {
     /// The longest sequence that the positions allow.
     pub fn max_tokens(&self) -> usize {
         self.max_position_embeddings - self.position_offset
+    }
+
+    /// Makes it a language model: each token asked for has a logit for each token that may follow, instead of each sequence
+    /// one for each class.
+    ///
+    /// # Errors
+    /// A family that reads a text in both directions.
+    pub fn set_language_head(&mut self) -> Result<(), ModelError> {
+        let spec = self.family.spec();
+        if spec.language_architecture.is_none() {
+            return Err(ModelError::NoLanguageModel { model_type: spec.model_types[0] });
+        }
+        let tied = self.raw.get("tie_word_embeddings").and_then(Value::as_bool);
+        self.language = Some(LanguageHead { tied: tied.unwrap_or(self.family == Family::Gpt2) });
+        Ok(())
+    }
+
+    /// Number of logits in a row: C, or V in a language model.
+    pub fn logits(&self) -> usize {
+        if self.language.is_some() { self.vocab_size } else { self.head.logits() }
     }
 
     /// Makes room for a vocabulary of at least `tokens` tokens.

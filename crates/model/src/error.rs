@@ -65,6 +65,12 @@ pub enum ModelError {
         /// The shape by `config.json`.
         expected: Vec<usize>,
     },
+    /// A family that cannot say which token follows.
+    #[error("a model of type `{model_type}` reads texts in both directions and cannot write any")]
+    NoLanguageModel {
+        /// Its `model_type`.
+        model_type: &'static str,
+    },
     /// A tensor of a type that is not floating-point.
     #[error("{}: tensor `{name}` is of type {dtype}, which is not read", path.display())]
     TensorType {
@@ -96,6 +102,9 @@ impl ModelError {
                 Some("the weights belong to another model than `config.json` describes, or the export was cut off".into())
             }
             Self::TensorShape { .. } => Some("`config.json` and the weights belong to different models".into()),
+            Self::NoLanguageModel { .. } => {
+                Some("choose a causal model, such as GPT-2, Llama, Mistral or Qwen, or train a classifier".into())
+            }
             Self::TensorType { .. } => {
                 Some("save the model in float32, float16 or bfloat16; quantised checkpoints are not read".into())
             }

@@ -22,7 +22,9 @@ mod rotary;
 mod transformer;
 mod workspace;
 
-pub use config::{Biases, Family, HeadConfig, HeadPooling, ModelConfig, Output, Placement, Positions, Window};
+pub use config::{
+    Biases, Family, HeadConfig, HeadPooling, LanguageHead, ModelConfig, Output, Placement, Positions, Window,
+};
 pub use error::ModelError;
 pub use gradients::{Gradients, Moments};
 pub use packed_batch::PackedBatch;

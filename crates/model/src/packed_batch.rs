@@ -18,6 +18,9 @@ pub struct PackedBatch {
     pub texts: Vec<u32>,
     /// `[T, M]`: the numbers of each text that the head reads beside it, row by row. Packing clears them.
     pub features: Vec<f32>,
+    /// A + 1 offsets for a language model, 0 and the places behind the A tokens whose next token is asked for. Packing
+    /// clears them.
+    pub asked: Vec<u32>,
 }
 
 impl PackedBatch {
@@ -54,6 +57,7 @@ impl PackedBatch {
         self.ids.clear();
         self.positions.clear();
         self.features.clear();
+        self.asked.clear();
         for text in texts {
             let before = self.sequences();
             text.into_iter().for_each(|sequence| self.append(sequence, position_offset as u32));
@@ -74,6 +78,25 @@ impl PackedBatch {
         self.ids.extend_from_slice(sequence);
         self.positions.extend(position_offset..position_offset + sequence.len() as u32);
         self.starts.push(self.ids.len() as u32);
+    }
+
+    /// Asks what follows these tokens, counted over all sequences of the batch.
+    ///
+    /// # Panics
+    /// When they do not ascend, or one is not in the batch.
+    pub fn ask(&mut self, tokens: impl IntoIterator<Item = u32>) {
+        self.asked.clear();
+        self.asked.push(0);
+        for token in tokens {
+            let before = self.asked[self.asked.len() - 1];
+            assert!(token >= before && (token as usize) < self.tokens(), "token {token} asked for after {before}");
+            self.asked.push(token + 1);
+        }
+    }
+
+    /// Rows of logits that a head gives: one for each token that is asked about, or for each text.
+    pub fn answers(&self) -> usize {
+        if self.asked.is_empty() { self.texts() } else { self.asked.len() - 1 }
     }
 
     /// Number of tokens N.
@@ -104,6 +127,15 @@ mod tests {
         assert_eq!(batch.starts, [0, 3, 4]);
         assert_eq!(batch.ones, [0, 1, 2]);
         assert_eq!((batch.tokens(), batch.sequences(), batch.texts()), (4, 2, 2));
+    }
+
+    #[test]
+    fn tokens_that_are_asked_about_give_the_rows() {
+        let mut batch = PackedBatch::pack([&[5, 6, 7][..], &[8][..]], 0);
+        batch.ask([1, 3]);
+        assert_eq!((&batch.asked[..], batch.answers()), (&[0, 2, 4][..], 2));
+        batch.repack([&[5, 6][..]], 0);
+        assert_eq!(batch.answers(), 1);
     }
 
     #[test]

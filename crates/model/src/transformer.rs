@@ -108,7 +108,8 @@ impl Transformer {
             let mut at = declare(&mut table, &mut sites, Part::FinalNorm, "final_norm.");
             Norm::declare(&mut at, config)
         });
-        let head = Head::declare(&mut declare(&mut table, &mut sites, Part::Head, "head."), config);
+        let mut at = declare(&mut table, &mut sites, Part::Head, "head.");
+        let head = Head::declare(&mut at, config, embedding.tokens());
         (Self { embedding, stack: Stack::new(blocks), final_norm, head }, table)
     }
 
@@ -139,6 +140,8 @@ impl Transformer {
         let (tokens, sequences) = (pass.batch.tokens(), pass.batch.sequences());
         assert!(tokens <= workspace.max_tokens, "{tokens} tokens in a workspace for {}", workspace.max_tokens);
         assert!(sequences <= workspace.max_sequences, "{sequences} sequences for {}", workspace.max_sequences);
+        let answers = pass.batch.answers();
+        assert!(answers <= workspace.max_sequences, "{answers} answers of a workspace for {}", workspace.max_sequences);
         let Workspace { entrance, stack, scratch, .. } = workspace;
         if let Entrance::Embedding(embedding) = entrance {
             self.embedding.forward(pass, embedding);
@@ -146,8 +149,8 @@ impl Transformer {
         self.stack.forward(pass, stack, scratch, entrance.output());
     }
 
-    /// The loss of each text of the last forward, into `losses[T]` (not divided by the normaliser); keeps the
-    /// gradient of the logits for [`Transformer::backward`].
+    /// The loss of each text of the last forward, into `losses[T]`, or of each token that was asked about, `losses[A]` (not
+    /// divided by the normaliser); keeps the gradient of the logits for [`Transformer::backward`].
     ///
     /// # Panics
     /// When the workspace is one for inference.
@@ -162,7 +165,7 @@ impl Transformer {
         let memory = workspace.training.as_mut().expect("the loss needs a workspace for training");
         let logits = &workspace.head.logits;
         pass.backend.cross_entropy(&mut memory.losses, &mut memory.dlogits, logits, targets, loss);
-        pass.backend.read(losses, &memory.losses, 0..pass.batch.texts());
+        pass.backend.read(losses, &memory.losses, 0..pass.batch.answers());
     }
 
     /// Accumulates the gradients of the last loss, down to the lowest part that is trained.

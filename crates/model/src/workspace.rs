@@ -25,7 +25,7 @@ pub enum Memory {
 pub struct Capacity {
     /// Its tokens N.
     pub tokens: usize,
-    /// Its sequences S.
+    /// Its sequences S; for a language model at least as many as the tokens that are asked about.
     pub sequences: usize,
     /// The first block that runs: 0 after the embedding, another on hidden states that were computed before. With the
     /// number of blocks, only what follows them does.
@@ -116,9 +116,9 @@ pub struct Workspace<B: Backend> {
 
 /// What only backward needs.
 pub(crate) struct TrainingMemory<B: Backend> {
-    /// `[T, C]`.
+    /// `[T, C]`, or `[A, V]`.
     pub dlogits: B::Buffer,
-    /// `[T]`.
+    /// `[T]`, or `[A]`.
     pub losses: B::Buffer,
     pub head: HeadScratch<B>,
     /// `[N, D]` each: the gradient of a block's output and of its input, which swap from block to block.
@@ -129,7 +129,7 @@ impl<B: Backend> TrainingMemory<B> {
     fn new(plan: &Plan<'_, B>) -> Self {
         let hidden = || plan.zeros(plan.tokens * plan.config.hidden_size);
         Self {
-            dlogits: plan.zeros(plan.sequences * plan.config.head.logits()),
+            dlogits: plan.zeros(plan.sequences * plan.config.logits()),
             losses: plan.zeros(plan.sequences),
             head: HeadScratch::new(plan),
             gradients: [hidden(), hidden()],
@@ -192,7 +192,7 @@ impl<B: Backend> Workspace<B> {
         self.max_sequences
     }
 
-    /// The logits `[T, C]` of the last forward.
+    /// The logits `[T, C]` of the last forward; of a language model `[A, V]`.
     pub fn logits(&self) -> &B::Buffer {
         &self.head.logits
     }
@@ -259,10 +259,11 @@ pub fn workspace_values(config: &ModelConfig, capacity: impl Into<Capacity>, tra
         _ => capacity.entering_rows(config) * d,
     };
     let last = sequences * d + if pre { asked * (d + 2) } else { 0 };
-    let head = sequences * (d * if config.head.dense.is_some() { 4 } else { 2 } + config.head.logits())
+    let dense = config.head.dense.is_some() && config.language.is_none();
+    let head = sequences * (d * if dense { 4 } else { 2 } + config.logits())
         + if matches!(config.head.pooling, HeadPooling::Attention { .. }) { tokens } else { 0 };
     let features = if config.head.features > 0 { sequences * (config.head.features + config.head.logits()) } else { 0 };
-    let backward = tokens * (5 * d + inner) + sequences * (config.head.logits() + 1 + 4 * d);
+    let backward = tokens * (5 * d + inner) + sequences * (config.logits() + 1 + 4 * d);
     let angles = match config.positions {
         Positions::Learned => 0,
         Positions::Rotary(_) => angle_rows(config, tokens) * config.head_dim,

@@ -76,7 +76,7 @@ fn damaged_weights_give_errors() {
 
 #[test]
 fn damaged_configurations_give_errors() {
-    for case in ["bert", "gpt2", "distilbert", "roberta"] {
+    for case in ["bert", "gpt2", "distilbert", "roberta", "llama", "qwen2"] {
         spoil_many(case, "config.json", 400);
     }
 }

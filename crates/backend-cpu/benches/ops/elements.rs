@@ -53,7 +53,9 @@ fn sums(memory: &Memory, rows: usize, width: usize) -> [Case; 5] {
         (memory.clone(), memory.clone(), memory.clone(), memory.clone(), memory.clone());
     [
         Case::new("add", shape.clone(), Amount::numbers(3 * len), move |cpu| cpu.add(&mut add.out(), &add.x, len)),
-        Case::new("copy", shape.clone(), Amount::numbers(2 * len), move |cpu| cpu.copy(&mut copy.out(), &copy.x, len)),
+        Case::new("copy", shape.clone(), Amount::numbers(2 * len), move |cpu| {
+            cpu.copy((&mut copy.out(), 0), &copy.x, len)
+        }),
         Case::new("dropout", shape.clone(), Amount::numbers(2 * len), move |cpu| {
             cpu.dropout(&mut dropout.out(), DROPOUT, len);
         }),

@@ -57,7 +57,7 @@ pub fn add<B: Backend>(backend: &B, tolerance: &Tolerance) {
     lengths().for_each(|len| check_case(&Add(len), backend, tolerance));
 }
 
-/// `copy`.
+/// `copy`, to the start and behind it.
 pub fn copy<B: Backend>(backend: &B, tolerance: &Tolerance) {
     lengths().for_each(|len| check_case(&Copy(len), backend, tolerance));
 }
@@ -190,8 +190,11 @@ struct Copy(usize);
 impl Case for Copy {
     fn run<B: Backend>(&self, desk: &Desk<'_, B>, numbers: &mut Numbers) -> Vec<Outcome> {
         let (mut y, x) = (desk.output(self.0), desk.input(&numbers.values(self.0)));
-        desk.backend.copy(&mut y, &x, self.0);
-        vec![desk.outcome("y", &y, self.0)]
+        desk.backend.copy((&mut y, 0), &x, self.0);
+        // What lies before the place stays as it is.
+        let (before, mut all) = (7, desk.changed(&numbers.values(self.0 + 7)));
+        desk.backend.copy((&mut all, before), &x, self.0);
+        vec![desk.outcome("y", &y, self.0), desk.outcome("all", &all, self.0 + before)]
     }
 }
 
@@ -233,7 +236,7 @@ impl DropoutFused {
         let Self { dropout, len } = *self;
         let (mut sum, x) = (desk.changed(&numbers.values(len)), desk.input(&numbers.values(len)));
         let mut copy = desk.output(len);
-        desk.backend.copy(&mut copy, &x, len);
+        desk.backend.copy((&mut copy, 0), &x, len);
         if let Some(dropout) = dropout {
             desk.backend.dropout(&mut sum, dropout, len);
             desk.backend.dropout(&mut copy, dropout, len);

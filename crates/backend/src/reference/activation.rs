@@ -107,6 +107,10 @@ pub(super) fn add<T: Real>(y: &mut [T], x: &[T], len: usize) {
     super::add_scaled(part_mut("y", y, len, &"`add`"), T::one(), x);
 }
 
+pub(super) fn copy<T: Real>((y, at): (&mut [T], usize), x: &[T], len: usize) {
+    part_mut("y", y, at + len, &"`copy`")[at..].copy_from_slice(part("x", x, len, &"`copy`"));
+}
+
 pub(super) fn dropout<T: Real>(x: &mut [T], dropout: Dropout, len: usize) {
     let scale = T::from_f64(dropout.scale());
     for (i, x) in part_mut("x", x, len, &dropout).iter_mut().enumerate() {

@@ -312,7 +312,9 @@ fn check_cross_entropy(sequences: usize, loss: &Loss) {
     let logits = numbers.scaled(len, 2.0);
     let labels = numbers.indices(sequences, loss.classes);
     let answers: Vec<f32> = numbers.indices(len, 2).into_iter().map(|t| t as f32).collect();
-    for targets in [Targets::Classes(&labels), Targets::Binary(&answers)] {
+    let weights: Vec<f32> = numbers.indices(sequences, 5).into_iter().map(|w| w as f32 / 2.0).collect();
+    let weighted = Targets::Weighted { classes: &labels, weights: &weights };
+    for targets in [Targets::Classes(&labels), Targets::Binary(&answers), weighted] {
         let call = |logits: &[f64]| {
             let (mut losses, mut dlogits) = (vec![9.0; sequences], vec![9.0; len]);
             BACKEND.cross_entropy(&mut losses, &mut dlogits, &logits.to_vec(), targets, loss);

@@ -19,6 +19,10 @@ pub(super) fn cross_entropy<T: Real>(
     let classes = loss.classes;
     let sequences = match targets {
         Targets::Classes(targets) => targets.len(),
+        Targets::Weighted { classes, weights } => {
+            assert!(classes.len() == weights.len(), "{} weights for {} rows", weights.len(), classes.len());
+            classes.len()
+        }
         Targets::Binary(targets) => {
             assert!(targets.len().is_multiple_of(classes), "{} targets for {classes} logits a row", targets.len());
             targets.len() / classes
@@ -34,6 +38,12 @@ pub(super) fn cross_entropy<T: Real>(
         let (dz, z) = (&mut dlogits[s * classes..][..classes], &logits[s * classes..][..classes]);
         losses[s] = match targets {
             Targets::Classes(targets) => one_of(dz, z, targets[s] as usize, &weights, smoothing, gamma),
+            Targets::Weighted { classes, weights: of_rows } => {
+                let value = one_of(dz, z, classes[s] as usize, &weights, smoothing, gamma);
+                let weight = T::from_f64(f64::from(of_rows[s]));
+                dz.iter_mut().for_each(|dz| *dz *= weight);
+                value * weight
+            }
             Targets::Binary(targets) => {
                 let targets = &targets[s * classes..][..classes];
                 (0..classes).map(|c| yes_or_no(&mut dz[c], z[c], targets[c], weights[c], smoothing, gamma)).sum()

@@ -264,6 +264,10 @@ impl<T: Real> Backend for Reference<T> {
         activation::add(y, x, len);
     }
 
+    fn copy(&self, y: (&mut Vec<T>, usize), x: &Vec<T>, len: usize) {
+        activation::copy((&mut *y.0, y.1), x, len);
+    }
+
     fn dropout(&self, x: &mut Vec<T>, dropout: Dropout, len: usize) {
         activation::dropout(x, dropout, len);
     }

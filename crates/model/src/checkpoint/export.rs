@@ -9,7 +9,7 @@ use safetensors::{Dtype, SafeTensorError};
 use serde_json::{Map, Value, json};
 
 use super::{rules_of, their_shapes, transpose};
-use crate::config::{HeadPooling, ModelConfig, Output};
+use crate::config::{HeadConfig, HeadPooling, ModelConfig, Output};
 use crate::error::ModelError;
 use crate::families::Layout;
 use crate::params::{ParamId, ParamTable};
@@ -76,8 +76,25 @@ pub fn save<B: Backend>(backend: &B, model: &Model<B>, folder: &Path) -> Result<
 
 /// `config.json` as it was read, with the head as it is now.
 pub fn exported_config(config: &ModelConfig) -> Map<String, Value> {
-    let head = &config.head;
     let mut raw = config.raw.clone();
+    let spec = config.family.spec();
+    let architecture = match config.language {
+        Some(_) => spec.language_architecture.expect("only families that have such a class are given a language head"),
+        None => {
+            insert_classes(&mut raw, &config.head);
+            spec.architecture
+        }
+    };
+    raw.insert("architectures".to_owned(), json!([architecture]));
+    raw.insert("dtype".to_owned(), json!("float32"));
+    for stale in ["torch_dtype", "_name_or_path"] {
+        raw.remove(stale);
+    }
+    raw
+}
+
+/// The names of the classes, what the logits mean, and what Transformers has no word for.
+fn insert_classes(raw: &mut Map<String, Value>, head: &HeadConfig) {
     let names: Vec<&String> = match head.output {
         Output::OneLogit => head.labels.iter().skip(1).collect(),
         Output::Softmax | Output::MultiLabel => head.labels.iter().collect(),
@@ -107,20 +124,14 @@ pub fn exported_config(config: &ModelConfig) -> Map<String, Value> {
             ours.insert("features".into(), json!(head.features));
         }
     }
-    let architecture = config.family.spec().architecture;
     let fields = [
-        ("architectures", json!([architecture])),
         ("id2label", Value::Object(by_id)),
         ("label2id", Value::Object(by_label)),
         ("problem_type", json!(problem)),
-        ("dtype", json!("float32")),
         ("finetone", Value::Object(ours)),
     ];
     for (name, value) in fields {
         raw.insert(name.to_owned(), value);
     }
-    for stale in ["num_labels", "torch_dtype", "_name_or_path"] {
-        raw.remove(stale);
-    }
-    raw
+    raw.remove("num_labels");
 }

@@ -5,8 +5,8 @@ use finetone_backend::WeightShape;
 use crate::initialise;
 use crate::params::{Init, ParamId, ParamSpec};
 
-/// Our name of the table that has a row for each token.
-pub(super) const TOKEN_TABLE: &str = "embeddings.token";
+/// Our names of the tables that have a row for each token.
+pub(super) const TOKEN_TABLES: [&str; 2] = ["embeddings.token", "head.tokens.weight"];
 
 /// Deviation of a fresh row from the mean, as a share of the deviation that fresh weights have.
 const NOISE: f64 = 0.1;

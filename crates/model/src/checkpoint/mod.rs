@@ -88,7 +88,7 @@ impl ModelFolder {
             let rule = importer.rules.iter().find(|rule| rule.ours == spec.name);
             let rule = rule.expect("every parameter of the table has a rule");
             let fresh = match head {
-                HeadImport::FreshWhereMissing(seed) if spec.part == Part::Head => {
+                HeadImport::FreshWhereMissing(seed) if spec.part == Part::Head && !self.has_grown(spec) => {
                     let of_labels = ["head.classifier.", "head.features."];
                     let other_labels = !same_labels && of_labels.iter().any(|name| spec.name.starts_with(name));
                     (other_labels || !importer.fits(rule, spec.shape)).then_some(seed)
@@ -109,6 +109,11 @@ impl ModelFolder {
         Ok((Model { config, transformer, table, parameters }, report))
     }
 
+    /// Whether this is a table with a row for each token, of which there are more than the folder knows.
+    fn has_grown(&self, spec: &ParamSpec) -> bool {
+        growth::TOKEN_TABLES.contains(&spec.name.as_str()) && spec.shape.rows > self.config.vocab_size
+    }
+
     /// One parameter; the table of tokens with fresh rows for those that were added.
     fn read_grown(
         &self,
@@ -118,9 +123,7 @@ impl ModelFolder {
         head: HeadImport,
     ) -> Result<Vec<f32>, ModelError> {
         match head {
-            HeadImport::FreshWhereMissing(seed)
-                if spec.name == growth::TOKEN_TABLE && spec.shape.rows > self.config.vocab_size =>
-            {
+            HeadImport::FreshWhereMissing(seed) if self.has_grown(spec) => {
                 let stored = WeightShape { rows: self.config.vocab_size, ..spec.shape };
                 let mut values = importer.read(rule, stored)?;
                 growth::add_rows(&mut values, (id, spec), self.config.initializer_range, seed);
@@ -138,7 +141,11 @@ pub(crate) fn rules_of(config: &ModelConfig, table: &ParamTable, prefixed: bool)
     if prefixed {
         rename(&mut rules, |name| format!("{}{name}", spec.prefix));
     }
-    if config.head.standard {
+    if let Some(head) = config.language {
+        if !head.tied {
+            rules.push(Rule::same("head.tokens.weight", "lm_head.weight"));
+        }
+    } else if config.head.standard {
         let mut head = standard_head;
         // A file without prefixes also names the pooler, which is part of BERT's backbone there, without one.
         if !prefixed {

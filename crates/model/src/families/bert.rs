@@ -12,6 +12,7 @@ pub const SPEC: FamilySpec = FamilySpec {
     prefix: "bert.",
     layers: "num_hidden_layers",
     architecture: "BertForSequenceClassification",
+    language_architecture: None,
     config,
     rules: |config| (encoder_rules(config), head_rules()),
     scratch,
@@ -77,6 +78,7 @@ pub fn encoder_config(
         initializer_range: fields.number("initializer_range", 0.02)?,
         scaled_residual_init: false,
         head: fields.head(standard_head)?,
+        language: None,
         raw: fields.raw(),
     })
 }

@@ -12,6 +12,7 @@ pub const SPEC: FamilySpec = FamilySpec {
     prefix: "distilbert.",
     layers: "n_layers",
     architecture: "DistilBertForSequenceClassification",
+    language_architecture: None,
     config,
     rules: |config| (backbone_rules(config), head_rules()),
     scratch,
@@ -59,6 +60,7 @@ fn config(fields: &mut Fields<'_>) -> Result<ModelConfig, ModelError> {
         initializer_range: fields.number("initializer_range", 0.02)?,
         scaled_residual_init: false,
         head: fields.head(standard_head)?,
+        language: None,
         raw: fields.raw(),
     })
 }

@@ -13,6 +13,7 @@ pub const SPEC: FamilySpec = FamilySpec {
     prefix: "transformer.",
     layers: "n_layer",
     architecture: "GPT2ForSequenceClassification",
+    language_architecture: Some("GPT2LMHeadModel"),
     config,
     rules: |config| (backbone_rules(config), vec![Rule::same("head.classifier.weight", "score.weight")]),
     scratch,
@@ -55,6 +56,7 @@ fn config(fields: &mut Fields<'_>) -> Result<ModelConfig, ModelError> {
         initializer_range: fields.number("initializer_range", 0.02)?,
         scaled_residual_init: true,
         head: fields.head(HeadConfig::of_last_token(output, labels))?,
+        language: None,
         raw: fields.raw(),
     })
 }

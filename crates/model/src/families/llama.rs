@@ -13,6 +13,7 @@ pub const SPEC: FamilySpec = FamilySpec {
     prefix: "model.",
     layers: "num_hidden_layers",
     architecture: "LlamaForSequenceClassification",
+    language_architecture: Some("LlamaForCausalLM"),
     config,
     rules,
     scratch: |sizes| decoder_scratch("llama", sizes),
@@ -61,6 +62,7 @@ pub fn decoder_config(
         initializer_range: fields.number("initializer_range", 0.02)?,
         scaled_residual_init: false,
         head: fields.head(HeadConfig::of_last_token(output, labels))?,
+        language: None,
         raw: fields.raw(),
     })
 }

@@ -11,6 +11,7 @@ pub const SPEC: FamilySpec = FamilySpec {
     prefix: "model.",
     layers: "num_hidden_layers",
     architecture: "MistralForSequenceClassification",
+    language_architecture: Some("MistralForCausalLM"),
     config,
     rules: llama::rules,
     scratch: |sizes| llama::decoder_scratch("mistral", sizes),

@@ -42,7 +42,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    fn same(ours: impl Into<String>, theirs: impl Into<String>) -> Self {
+    pub(crate) fn same(ours: impl Into<String>, theirs: impl Into<String>) -> Self {
         Self { ours: ours.into(), theirs: vec![theirs.into()], shares: vec![1], layout: Layout::Same }
     }
 
@@ -92,6 +92,8 @@ pub struct FamilySpec {
     pub layers: &'static str,
     /// The class that Transformers opens a classifier with.
     pub architecture: &'static str,
+    /// The class that it opens a language model with; `None` for families that read in both directions.
+    pub language_architecture: Option<&'static str>,
     /// `config.json` to our configuration.
     pub config: fn(&mut Fields<'_>) -> Result<ModelConfig, ModelError>,
     /// The rules of the backbone (without the prefix) and of the head.

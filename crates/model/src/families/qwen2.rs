@@ -10,6 +10,7 @@ pub const SPEC: FamilySpec = FamilySpec {
     prefix: "model.",
     layers: "num_hidden_layers",
     architecture: "Qwen2ForSequenceClassification",
+    language_architecture: Some("Qwen2ForCausalLM"),
     config,
     rules: llama::rules,
     scratch: |sizes| llama::decoder_scratch("qwen2", sizes),

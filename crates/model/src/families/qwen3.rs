@@ -11,6 +11,7 @@ pub const SPEC: FamilySpec = FamilySpec {
     prefix: "model.",
     layers: "num_hidden_layers",
     architecture: "Qwen3ForSequenceClassification",
+    language_architecture: Some("Qwen3ForCausalLM"),
     config,
     rules: llama::rules,
     scratch,

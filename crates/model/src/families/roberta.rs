@@ -13,6 +13,7 @@ pub const SPEC: FamilySpec = FamilySpec {
     prefix: "roberta.",
     layers: "num_hidden_layers",
     architecture: "RobertaForSequenceClassification",
+    language_architecture: None,
     config,
     rules: |config| (bert::encoder_rules(config), head_rules()),
     scratch,

@@ -45,8 +45,14 @@ impl Embedding {
     pub(crate) fn declare(at: &mut Declare<'_>, config: &ModelConfig) -> Self {
         let d = config.hidden_size;
         let init = Init::Normal(config.initializer_range);
+        let tied = config.language.is_some_and(|head| head.tied);
         Self {
-            token: at.lookup("token", config.vocab_size, d, init),
+            // A head that shares the table has a gradient for every row.
+            token: if tied {
+                at.matrix("token", config.vocab_size, d, init)
+            } else {
+                at.lookup("token", config.vocab_size, d, init)
+            },
             position: (config.positions == Positions::Learned)
                 .then(|| at.lookup("position", config.max_position_embeddings, d, init)),
             token_type: (config.type_vocab_size > 0).then(|| at.lookup("type", config.type_vocab_size, d, init)),
@@ -54,6 +60,11 @@ impl Embedding {
             dropout: Dropout::declare(at, config.dropout.embedding),
             width: d,
         }
+    }
+
+    /// The table of tokens.
+    pub(crate) fn tokens(&self) -> ParamId {
+        self.token
     }
 
     /// Writes the output, `saved.output()`.

@@ -3,6 +3,8 @@
 //! Where a text has numbers `m` beside it, `logits = W drop(v) + U m + b`: one linear layer over the joined vector
 //! `[drop(v); m]`, written as two products. `dU += dlogitsᵀ m`.
 //!
+//! In a language model `pool` takes the tokens that are asked about, and `W[V, D]` may be the table of embeddings.
+//!
 //! Pooling by attention: `p = softmax(x · q / √D)` over the last tokens, `v = Σ p x`, with a learned query `q`. Where a
 //! text is several sequences, `pool(x)` is the mean of what pooling gives for each of them.
 
@@ -15,7 +17,7 @@ use crate::params::{Init, ParamId};
 use crate::transformer::Pass;
 use crate::workspace::Plan;
 
-/// Hidden states to one row of logits for each text.
+/// Hidden states to one row of logits for each text, or for each token that is asked about.
 #[derive(Debug, Clone)]
 pub struct Head {
     pool: Pool,
@@ -31,7 +33,12 @@ pub struct Head {
 #[derive(Debug, Clone)]
 enum Pool {
     Plain(Pooling),
-    Attention { query: ParamId, last: usize },
+    /// The tokens that are asked about: the last ones of the stretches between them.
+    Asked,
+    Attention {
+        query: ParamId,
+        last: usize,
+    },
 }
 
 /// What the head keeps for its backward, and its output.
@@ -94,9 +101,9 @@ impl<B: Backend> HeadSaved<B> {
             probabilities: plan.zeros(if attended { plan.tokens } else { 0 }),
             windows: rows(),
             pooled: rows(),
-            dense: head.dense.map(|_| (rows(), rows())),
+            dense: head.dense.filter(|_| plan.config.language.is_none()).map(|_| (rows(), rows())),
             features: (head.features > 0).then(|| FeaturesSaved::new(plan)),
-            logits: plan.zeros(plan.sequences * head.logits()),
+            logits: plan.zeros(plan.sequences * plan.config.logits()),
         }
     }
 }
@@ -117,7 +124,33 @@ impl<B: Backend> HeadScratch<B> {
 }
 
 impl Head {
-    pub(crate) fn declare(at: &mut Declare<'_>, config: &ModelConfig) -> Self {
+    /// The head; a language model's may share the table of embeddings, `tokens`.
+    pub(crate) fn declare(at: &mut Declare<'_>, config: &ModelConfig, tokens: ParamId) -> Self {
+        match config.language {
+            Some(language) => Self::of_language(at, config, language.tied.then_some(tokens)),
+            None => Self::of_classes(at, config),
+        }
+    }
+
+    fn of_language(at: &mut Declare<'_>, config: &ModelConfig, shared: Option<ParamId>) -> Self {
+        let sizes = (config.hidden_size, config.vocab_size);
+        let fresh = |at: &mut Declare<'_>| Linear::declare(at, sizes, false, Init::Normal(config.initializer_range));
+        Self {
+            pool: Pool::Asked,
+            pooled_dropout: Dropout::declare(at, 0.0),
+            dense: None,
+            dropout: Dropout::declare(at, 0.0),
+            classifier: match shared {
+                Some(tokens) => Linear::sharing(tokens, sizes),
+                None => at.within("tokens", fresh),
+            },
+            features: None,
+            width: config.hidden_size,
+            logits: config.vocab_size,
+        }
+    }
+
+    fn of_classes(at: &mut Declare<'_>, config: &ModelConfig) -> Self {
         let (head, d) = (&config.head, config.hidden_size);
         let init = Init::Normal(config.initializer_range);
         let pool = match head.pooling {
@@ -163,6 +196,11 @@ impl Head {
                 let (query, shape) = (pass.parameters.get(query), self.attention_shape(pass, last));
                 pass.backend.attention_pool_forward(of_sequences, probabilities, x, query, shape);
             }
+            Pool::Asked => {
+                let shape = PoolShape { starts: &pass.batch.asked, width: self.width };
+                pass.backend.pool_forward(pooled, x, Pooling::Last, shape);
+                return;
+            }
         }
         if let Some(shape) = windows {
             pass.backend.pool_forward(pooled, of_windows, Pooling::Mean, shape);
@@ -195,12 +233,18 @@ impl Head {
                 let (kept, shape) = ((x, &saved.probabilities), self.attention_shape(pass, last));
                 pass.backend.attention_pool_backward(dx, grads, dsequences, kept, pass.parameters.get(query), shape);
             }
+            Pool::Asked => {
+                // Behind the last token that is asked about nothing is written.
+                pass.backend.clear(dx, pass.batch.tokens() * self.width);
+                let shape = PoolShape { starts: &pass.batch.asked, width: self.width };
+                pass.backend.pool_backward(dx, dpooled, Pooling::Last, shape);
+            }
         }
     }
 
-    /// Writes `saved.logits[T, C]` from `x[rows, D]`, the rows asked for.
+    /// Writes `saved.logits[T, C]`, or `[A, V]`, from `x[rows, D]`, the rows asked for.
     pub fn forward<B: Backend>(&self, pass: &Pass<'_, B>, saved: &mut HeadSaved<B>, x: &B::Buffer) {
-        let rows = pass.batch.texts();
+        let rows = pass.batch.answers();
         let len = rows * self.width;
         self.pool_forward(pass, saved, x);
         let v = match (&self.dense, &mut saved.dense) {
@@ -231,7 +275,7 @@ impl Head {
         dlogits: &B::Buffer,
         (saved, x): (&HeadSaved<B>, &B::Buffer),
     ) {
-        let rows = pass.batch.texts();
+        let rows = pass.batch.answers();
         let len = rows * self.width;
         if let (Some(linear), Some(features)) = (&self.features, &saved.features) {
             linear.accumulate(pass, grads, dlogits, &features.values, rows);

@@ -80,7 +80,7 @@ impl Heads {
     ) {
         let n = pass.batch.tokens();
         if let (Some(norms), Some(NormedHeads { qkv: raw, stats })) = (&self.norms, &mut saved.normed) {
-            pass.backend.copy(raw, qkv, n * self.width);
+            pass.backend.copy((&mut *raw, 0), qkv, n * self.width);
             norms.iter().zip(stats).for_each(|(norm, stats)| norm.forward(pass, qkv, stats, raw, n));
         }
         self.turn(pass, qkv, &scratch.angles, Turn::Forward);
@@ -98,7 +98,7 @@ impl Heads {
         let SublayerScratch { inner: dqkv, outer: draw, angles, .. } = scratch;
         self.turn(pass, dqkv, angles, Turn::Backward);
         let (Some(norms), Some(NormedHeads { qkv: raw, stats })) = (&self.norms, &saved.normed) else { return dqkv };
-        pass.backend.copy(draw, dqkv, n * self.width);
+        pass.backend.copy((&mut *draw, 0), dqkv, n * self.width);
         norms.iter().zip(stats).for_each(|(norm, stats)| norm.backward(pass, draw, grads, dqkv, (raw, stats), n));
         draw
     }

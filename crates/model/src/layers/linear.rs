@@ -26,6 +26,11 @@ impl Linear {
         Self { weight, bias, inputs, outputs }
     }
 
+    /// A layer without bias whose weight, `[outputs, inputs]`, is another's.
+    pub(crate) fn sharing(weight: ParamId, (inputs, outputs): (usize, usize)) -> Self {
+        Self { weight, bias: None, inputs, outputs }
+    }
+
     fn shape(&self, rows: usize) -> LinearShape {
         LinearShape { rows, inputs: self.inputs, outputs: self.outputs }
     }

@@ -1,6 +1,7 @@
 //! A folder of `tests/golden`: a tiny checkpoint of transformers and what PyTorch says about it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use finetone_backend::{Loss, Targets};
@@ -12,8 +13,8 @@ pub fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name)
 }
 
-/// The models with a head.
-pub const CLASSIFIERS: [&str; 14] = [
+/// The models with a head: classifiers and language models.
+pub const MODELS: [&str; 19] = [
     "gpt2",
     "gpt2-inner",
     "bert",
@@ -28,6 +29,11 @@ pub const CLASSIFIERS: [&str; 14] = [
     "mistral",
     "qwen2",
     "qwen3",
+    "gpt2-language",
+    "llama-language",
+    "mistral-language",
+    "qwen2-language",
+    "qwen3-language",
 ];
 
 /// The tensors of one file by name, with their shapes.
@@ -51,10 +57,11 @@ fn numbers(dtype: Dtype, bytes: &[u8]) -> Vec<f64> {
     }
 }
 
-/// What the sequences should be called.
+/// What the sequences should be called, or which token follows and how much that matters.
 pub enum Labels {
     Classes(Vec<u32>),
     Binary(Vec<f32>),
+    Tokens(Vec<u32>, Vec<f32>),
 }
 
 impl Labels {
@@ -62,14 +69,16 @@ impl Labels {
         match self {
             Self::Classes(classes) => Targets::Classes(classes),
             Self::Binary(answers) => Targets::Binary(answers),
+            Self::Tokens(classes, weights) => Targets::Weighted { classes, weights },
         }
     }
 
-    /// What the mean divides by: the sequences, or all answers.
-    pub fn count(&self) -> usize {
+    /// What the mean divides by: the sequences, all answers, or all weights.
+    pub fn count(&self) -> f64 {
         match self {
-            Self::Classes(classes) => classes.len(),
-            Self::Binary(answers) => answers.len(),
+            Self::Classes(classes) => classes.len() as f64,
+            Self::Binary(answers) => answers.len() as f64,
+            Self::Tokens(_, weights) => weights.iter().map(|&weight| f64::from(weight)).sum(),
         }
     }
 }
@@ -95,7 +104,24 @@ impl Case {
         &self.answers[name].1
     }
 
+    /// Whether it is a language model.
+    pub fn writes(&self) -> bool {
+        self.answers.contains_key("asked")
+    }
+
+    /// Of these sequences, one after the other, the tokens whose next token is asked for.
+    pub fn asked(&self, sequences: Range<usize>) -> impl Iterator<Item = u32> {
+        let start = |s: usize| self.answers["starts"].1[s];
+        let (first, end) = (start(sequences.start), start(sequences.end));
+        let inside = self.answers["asked"].1.iter().filter(move |&&token| (first..end).contains(&token));
+        inside.map(move |token| (token - first) as u32)
+    }
+
     pub fn labels(&self) -> Labels {
+        if self.writes() {
+            let ids = self.answer("targets").iter().map(|&id| id as u32).collect();
+            return Labels::Tokens(ids, self.answer("weights").iter().map(|&weight| weight as f32).collect());
+        }
         let (shape, values) = &self.answers["labels"];
         match shape.len() {
             1 => Labels::Classes(values.iter().map(|&class| class as u32).collect()),
@@ -103,10 +129,10 @@ impl Case {
         }
     }
 
-    /// The mean loss over the sequences, or over all their answers.
+    /// The mean loss over the sequences, over all their answers, or over the weights of what follows.
     pub fn loss(&self) -> Loss {
         let classes = self.answers["logits"].0[1];
-        let normaliser = self.labels().count() as f64;
+        let normaliser = self.labels().count();
         Loss { classes, smoothing: 0.0, class_weights: None, focal_gamma: 0.0, normaliser }
     }
 

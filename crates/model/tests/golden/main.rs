@@ -11,7 +11,7 @@ use finetone_backend::{Backend, Reference};
 use finetone_backend_cpu::{Cpu, CpuOptions, Isa, Precision};
 use finetone_model::{DropoutKey, Memory, Workspace};
 
-use case::{CLASSIFIERS, Case};
+use case::{Case, MODELS};
 use run::Run;
 
 /// How far a backend may be from PyTorch's f64.
@@ -50,7 +50,7 @@ fn assert_close(what: &str, ours: &[f64], theirs: &[f64], tolerance: f64) {
 }
 
 fn answers_are_pytorchs<B: Backend>(backend: &B, tolerance: &Tolerance) {
-    for name in CLASSIFIERS {
+    for name in MODELS {
         let case = Case::read(name);
         let mut run = Run::new(backend, &case);
         let (hidden, logits) = run.forward();
@@ -75,7 +75,7 @@ fn key_biases(tensor: &str, len: usize) -> Range<usize> {
 }
 
 fn gradients_are_pytorchs<B: Backend>(backend: &B, tolerance: &Tolerance) {
-    for name in CLASSIFIERS {
+    for name in MODELS {
         let case = Case::read(name);
         let mut run = Run::new(backend, &case);
         run.forward_backward();
@@ -89,7 +89,7 @@ fn gradients_are_pytorchs<B: Backend>(backend: &B, tolerance: &Tolerance) {
 }
 
 fn ten_steps_are_pytorchs<B: Backend>(backend: &B, tolerance: &Tolerance) {
-    for name in CLASSIFIERS {
+    for name in MODELS {
         let case = Case::read(name);
         let mut run = Run::new(backend, &case);
         for (step, expected) in case.answer("curve").iter().enumerate() {
@@ -110,14 +110,14 @@ fn ten_steps_are_pytorchs<B: Backend>(backend: &B, tolerance: &Tolerance) {
 
 /// The answer for a text does not depend on its neighbours.
 fn packed_is_one_by_one<B: Backend>(backend: &B, tolerance: &Tolerance) {
-    for name in CLASSIFIERS {
+    for name in MODELS {
         let case = Case::read(name);
         let (hidden, logits) = Run::new(backend, &case).forward();
         let model = run::load(backend, name);
-        let mut workspace = Workspace::for_hidden_states(backend, &model.config, (20, 1));
+        let mut workspace = Workspace::for_hidden_states(backend, &model.config, (20, 20));
         let mut alone = (Vec::new(), Vec::new());
-        for sequence in &case.sequences {
-            let batch = run::pack(&model, std::slice::from_ref(sequence));
+        for s in 0..case.sequences.len() {
+            let batch = run::pack(&model, &case, s..s + 1);
             let (hidden, logits) = run::forward(backend, &model, &batch, &mut workspace);
             alone.0.extend(hidden);
             alone.1.extend(logits);
@@ -169,7 +169,7 @@ fn every_cpu_in(precision: Precision, threads: usize) -> Vec<Cpu> {
 fn ten_steps_in_bf16_have_pytorchs_losses_within_one_percent() {
     for cpu in every_cpu_in(Precision::Bf16, 2) {
         let mut all = Vec::new();
-        for name in CLASSIFIERS {
+        for name in MODELS {
             let case = Case::read(name);
             let mut run = Run::new(&cpu, &case);
             for (step, expected) in case.answer("curve").iter().enumerate() {
@@ -198,7 +198,7 @@ fn bits_after_ten_steps<B: Backend>(backend: &B, case: &Case) -> (Vec<u64>, Vec<
 
 #[test]
 fn the_number_of_threads_does_not_change_a_bit() {
-    for name in CLASSIFIERS {
+    for name in MODELS {
         let case = Case::read(name);
         let all = |threads| [every_cpu(threads), every_cpu_in(Precision::Bf16, threads)].concat();
         for (one, three) in all(1).iter().zip(&all(3)) {
@@ -211,7 +211,7 @@ fn the_number_of_threads_does_not_change_a_bit() {
 #[test]
 fn what_is_recomputed_has_the_same_bits() {
     let cpu = Cpu::new(CpuOptions { threads: Some(2), ..CpuOptions::default() }).unwrap();
-    for name in CLASSIFIERS {
+    for name in MODELS {
         let case = Case::read(name);
         let bits = |memory| {
             let mut run = Run::with_memory(&cpu, &case, memory);

@@ -1,8 +1,10 @@
 //! A model of a case on a backend, with everything that training needs.
 
+use std::ops::Range;
+
 use finetone_backend::{AdamW, Backend, Real};
 use finetone_model::checkpoint::{HeadImport, ModelFolder, NamedTensor, to_hugging_face};
-use finetone_model::{DropoutKey, Gradients, Memory, Model, Moments, PackedBatch, Workspace};
+use finetone_model::{DropoutKey, Gradients, Memory, Model, ModelConfig, Moments, PackedBatch, Workspace};
 
 use crate::case::{Case, folder};
 
@@ -30,8 +32,8 @@ impl<'a, B: Backend> Run<'a, B> {
 
     pub fn with_memory(backend: &'a B, case: &'a Case, memory: Memory) -> Self {
         let model = load(backend, case.name);
-        let batch = pack(&model, &case.sequences);
-        let workspace = Workspace::for_training(backend, &model.config, (batch.tokens(), batch.sequences()), memory);
+        let batch = pack(&model, case, 0..case.sequences.len());
+        let workspace = Workspace::for_training(backend, &model.config, size(&batch), memory);
         let gradients = Gradients::new(backend, &model.table);
         let moments = Gradients::moments(backend, &model.table);
         Self { backend, case, model, batch, workspace, gradients, moments, steps: 0, dropout: None }
@@ -40,18 +42,16 @@ impl<'a, B: Backend> Run<'a, B> {
     /// Hidden states of all tokens, and logits, of the whole batch.
     pub fn forward(&self) -> (Vec<f64>, Vec<f64>) {
         let Self { backend, model, batch, .. } = self;
-        let size = (batch.tokens(), batch.sequences());
-        forward(*backend, model, batch, &mut Workspace::for_hidden_states(*backend, &model.config, size))
+        forward(*backend, model, batch, &mut Workspace::for_hidden_states(*backend, &model.config, size(batch)))
     }
 
     /// The logits where only what the head reads is computed: in the workspace for training and in one for prediction.
     pub fn logits(&mut self) -> [Vec<f64>; 2] {
         let Self { backend, model, batch, workspace, .. } = self;
-        let (tokens, sequences) = (batch.tokens(), batch.sequences());
-        let mut prediction = Workspace::for_inference(*backend, &model.config, (tokens, sequences));
+        let mut prediction = Workspace::for_inference(*backend, &model.config, size(batch));
         [workspace, &mut prediction].map(|workspace| {
             model.transformer.forward(&model.pass(*backend, batch, None), workspace);
-            read(*backend, workspace.logits(), sequences * model.config.head.logits())
+            read(*backend, workspace.logits(), batch.answers() * model.config.logits())
         })
     }
 
@@ -61,7 +61,7 @@ impl<'a, B: Backend> Run<'a, B> {
         let (labels, loss) = (case.labels(), case.loss());
         let pass = model.pass(*backend, batch, *dropout);
         model.transformer.forward(&pass, workspace);
-        let mut losses = vec![B::Real::default(); batch.sequences()];
+        let mut losses = vec![B::Real::default(); batch.answers()];
         model.transformer.loss(&pass, workspace, &mut losses, labels.targets(), &loss);
         model.transformer.backward(&pass, gradients, workspace);
         losses.into_iter().map(Real::to_f64).sum::<f64>() / loss.normaliser
@@ -105,16 +105,36 @@ pub fn weights<B: Backend>(backend: &B, model: &Model<B>) -> Vec<NamedTensor> {
     to_hugging_face(&model.config, &model.table, |id| model.parameters.values(backend, &model.table, id))
 }
 
-/// The finished classifier of a golden folder.
+/// The configuration of a golden folder: a classifier, or a language model where its name says so.
+pub fn config(folder: &ModelFolder, name: &str) -> ModelConfig {
+    let mut config = folder.config().clone();
+    if name.ends_with("-language") {
+        config.set_language_head().unwrap();
+    }
+    config
+}
+
+/// The finished model of a golden folder.
 pub fn load<B: Backend>(backend: &B, name: &str) -> Model<B> {
     let folder = ModelFolder::open(&folder(name)).unwrap();
-    let (model, report) = folder.load(backend, folder.config().clone(), HeadImport::Required).unwrap();
+    let (model, report) = folder.load(backend, config(&folder, name), HeadImport::Required).unwrap();
     assert_eq!((report.fresh, report.unused), (vec![], vec![]), "{name}");
     model
 }
 
-pub fn pack<B: Backend>(model: &Model<B>, sequences: &[Vec<u32>]) -> PackedBatch {
-    PackedBatch::pack(sequences.iter().map(Vec::as_slice), model.config.position_offset)
+/// Some sequences of a case, with what is asked about them.
+pub fn pack<B: Backend>(model: &Model<B>, case: &Case, sequences: Range<usize>) -> PackedBatch {
+    let ids = case.sequences[sequences.clone()].iter().map(Vec::as_slice);
+    let mut batch = PackedBatch::pack(ids, model.config.position_offset);
+    if case.writes() {
+        batch.ask(case.asked(sequences));
+    }
+    batch
+}
+
+/// What a workspace for this batch must have room for.
+pub fn size(batch: &PackedBatch) -> (usize, usize) {
+    (batch.tokens(), batch.sequences().max(batch.answers()))
 }
 
 /// Hidden states and logits of a batch.
@@ -127,7 +147,7 @@ pub fn forward<B: Backend>(
     model.transformer.forward(&model.pass(backend, batch, None), workspace);
     backend.synchronize().unwrap();
     let hidden = read(backend, workspace.hidden(), batch.tokens() * model.config.hidden_size);
-    let logits = read(backend, workspace.logits(), batch.sequences() * model.config.head.logits());
+    let logits = read(backend, workspace.logits(), batch.answers() * model.config.logits());
     (hidden, logits)
 }
 
