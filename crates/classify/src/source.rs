@@ -64,6 +64,10 @@ pub const BUILT_IN: &[BuiltIn] = &[
     built_in("gpt2-tiny", Family::Gpt2, [128, 2, 2, 512, 8_000, 1024]),
     built_in("gpt2-mini", Family::Gpt2, [256, 4, 4, 1024, 8_000, 1024]),
     built_in("gpt2-small", Family::Gpt2, [768, 12, 12, 3072, 30_000, 1024]),
+    built_in("llama-tiny", Family::Llama, [128, 2, 2, 384, 8_000, 1024]),
+    built_in("mistral-tiny", Family::Mistral, [128, 2, 2, 384, 8_000, 1024]),
+    built_in("qwen2-tiny", Family::Qwen2, [128, 2, 2, 384, 8_000, 1024]),
+    built_in("qwen3-tiny", Family::Qwen3, [128, 2, 2, 384, 8_000, 1024]),
 ];
 
 /// Where a model's folder comes from.

@@ -21,6 +21,11 @@ pub struct PackedBatch {
     /// A + 1 offsets for a language model, 0 and the places behind the A tokens whose next token is asked for. Packing
     /// clears them.
     pub asked: Vec<u32>,
+    /// How many tokens of its one sequence a batch of one token continues, whose keys and values a workspace has kept.
+    /// Packing sets it to 0.
+    pub past: usize,
+    /// The offsets 0 and `past + 1` of the sequence that such a batch continues.
+    pub context: [u32; 2],
 }
 
 impl PackedBatch {
@@ -58,6 +63,7 @@ impl PackedBatch {
         self.positions.clear();
         self.features.clear();
         self.asked.clear();
+        self.past = 0;
         for text in texts {
             let before = self.sequences();
             text.into_iter().for_each(|sequence| self.append(sequence, position_offset as u32));
@@ -78,6 +84,15 @@ impl PackedBatch {
         self.ids.extend_from_slice(sequence);
         self.positions.extend(position_offset..position_offset + sequence.len() as u32);
         self.starts.push(self.ids.len() as u32);
+    }
+
+    /// One token that continues a sequence of `past` tokens, and is asked about: a pass of a workspace that has kept the
+    /// others' keys and values ([`crate::Workspace::for_generation`]).
+    pub fn repack_next(&mut self, id: u32, past: usize, position_offset: usize) {
+        self.repack([&[id][..]], position_offset + past);
+        self.ask([0]);
+        self.past = past;
+        self.context = [0, past as u32 + 1];
     }
 
     /// Asks what follows these tokens, counted over all sequences of the batch.

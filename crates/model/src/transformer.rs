@@ -138,6 +138,7 @@ impl Transformer {
     /// When the batch is larger than the workspace was planned for.
     pub fn run_blocks<B: Backend>(&self, pass: &Pass<'_, B>, workspace: &mut Workspace<B>) {
         let (tokens, sequences) = (pass.batch.tokens(), pass.batch.sequences());
+        let tokens = pass.batch.past + tokens;
         assert!(tokens <= workspace.max_tokens, "{tokens} tokens in a workspace for {}", workspace.max_tokens);
         assert!(sequences <= workspace.max_sequences, "{sequences} sequences for {}", workspace.max_sequences);
         let answers = pass.batch.answers();

@@ -62,6 +62,8 @@ pub(crate) struct Plan<'a, B: Backend> {
     pub memory: Memory,
     /// Whose hidden states the last block gives.
     pub asked: Queries,
+    /// Whether keys and values are kept for tokens to come.
+    pub continued: bool,
     /// Values handed out so far.
     planned: Cell<usize>,
 }
@@ -79,6 +81,7 @@ impl<'a, B: Backend> Plan<'a, B> {
             training,
             memory: Memory::Normal,
             asked: asked_by_head(config),
+            continued: false,
             planned: Cell::default(),
         }
     }
@@ -146,6 +149,12 @@ impl<B: Backend> Workspace<B> {
     /// Memory for forward alone.
     pub fn for_inference(backend: &B, config: &ModelConfig, capacity: impl Into<Capacity>) -> Self {
         Self::new(&Plan::new(backend, config, capacity.into(), false))
+    }
+
+    /// Memory for a sequence of at most `tokens` tokens that is read once and then continued token by token
+    /// ([`PackedBatch::repack_next`](crate::PackedBatch::repack_next)): the keys and values of all blocks are kept.
+    pub fn for_generation(backend: &B, config: &ModelConfig, tokens: usize) -> Self {
+        Self::new(&Plan { continued: true, ..Plan::new(backend, config, (tokens, 1).into(), false) })
     }
 
     /// Like [`Workspace::for_inference`], for the hidden states of all tokens whatever the head reads.

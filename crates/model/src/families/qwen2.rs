@@ -1,6 +1,8 @@
 //! Qwen2 and Qwen2.5: Llama's layers with biases of queries, keys and values, some of which may look back no further than a
 //! window. <https://arxiv.org/abs/2407.10671>
 
+use serde_json::json;
+
 use super::{FamilySpec, Fields, llama};
 use crate::config::{Biases, Family, ModelConfig, Window};
 use crate::error::ModelError;
@@ -17,6 +19,7 @@ pub const SPEC: FamilySpec = FamilySpec {
 };
 
 fn config(fields: &mut Fields<'_>) -> Result<ModelConfig, ModelError> {
+    fields.only("use_mrope", json!(false))?;
     let window = window(fields)?;
     llama::decoder_config(fields, Family::Qwen2, Biases { qkv: true, output: false, mlp: false }, window)
 }

@@ -4,7 +4,7 @@
 //! (<https://arxiv.org/abs/2205.14135>). Several heads may read one head of keys and values
 //! (<https://arxiv.org/abs/2305.13245>). What is done to queries and keys before they meet stands in `heads.rs`.
 
-use finetone_backend::{AttentionShape, Backend, Mask};
+use finetone_backend::{AttentionShape, Backend, Mask, Queries};
 
 use super::{Declare, Dropout, Heads, HeadsSaved, Linear, SublayerScratch};
 use crate::config::ModelConfig;
@@ -26,12 +26,13 @@ pub struct Attention {
     head_size: usize,
     width: usize,
     mask: Mask,
+    block: usize,
 }
 
 /// What attention keeps for its backward.
 pub struct AttentionSaved<B: Backend> {
-    /// `[N, (H + 2 K) E]`.
-    qkv: B::Buffer,
+    /// `[N, (H + 2 K) E]`: one, or one for each block where tokens to come will look back at them.
+    qkv: Vec<B::Buffer>,
     prepared: HeadsSaved<B>,
     /// `[rows, H E]`.
     attended: B::Buffer,
@@ -43,7 +44,9 @@ impl<B: Backend> AttentionSaved<B> {
     pub(crate) fn new(plan: &Plan<'_, B>, rows: usize) -> Self {
         let config = plan.config;
         Self {
-            qkv: plan.zeros(plan.tokens * config.qkv_width()),
+            qkv: (0..if plan.continued { plan.blocks.len() } else { 1 })
+                .map(|_| plan.zeros(plan.tokens * config.qkv_width()))
+                .collect(),
             prepared: HeadsSaved::new(plan),
             attended: plan.zeros(rows * config.query_width()),
             log_sums: plan.zeros(rows * config.num_attention_heads),
@@ -67,17 +70,22 @@ impl Attention {
             head_size: config.head_dim,
             width: d,
             mask: config.mask_of(block),
+            block,
         }
     }
 
     fn shape<'a, B: Backend>(&self, pass: &Pass<'a, B>) -> AttentionShape<'a> {
+        let (starts, queries) = match pass.batch.past {
+            0 => (&pass.batch.starts[..], pass.asked),
+            _ => (&pass.batch.context[..], Queries::Last),
+        };
         AttentionShape {
-            starts: &pass.batch.starts,
+            starts,
             heads: self.heads,
             kv_heads: self.kv_heads,
             head_size: self.head_size,
             mask: self.mask,
-            queries: pass.asked,
+            queries,
             scale: 1.0 / (self.head_size as f64).sqrt(),
         }
     }
@@ -88,14 +96,22 @@ impl Attention {
         pass: &Pass<'_, B>,
         y: &mut B::Buffer,
         saved: &mut AttentionSaved<B>,
-        scratch: &SublayerScratch<B>,
+        scratch: &mut SublayerScratch<B>,
         (x, residual): (&B::Buffer, &B::Buffer),
     ) {
         let (n, rows) = (pass.batch.tokens(), pass.rows());
-        self.qkv.forward(pass, &mut saved.qkv, x, n);
-        self.prepare.forward(pass, &mut saved.qkv, &mut saved.prepared, scratch);
+        let AttentionSaved { qkv, prepared, attended, log_sums } = saved;
+        let (kept, past) = (self.block % qkv.len(), pass.batch.past);
+        let qkv = &mut qkv[kept];
+        let fresh = if past > 0 { &mut scratch.fresh } else { &mut *qkv };
+        self.qkv.forward(pass, fresh, x, n);
+        self.prepare.forward(pass, fresh, prepared, &scratch.angles);
+        if past > 0 {
+            let width = (self.heads + 2 * self.kv_heads) * self.head_size;
+            pass.backend.copy((qkv, past * width), &scratch.fresh, n * width);
+        }
         let dropout = self.probabilities.key(pass);
-        pass.backend.attention_forward(&mut saved.attended, &mut saved.log_sums, &saved.qkv, dropout, self.shape(pass));
+        pass.backend.attention_forward(attended, log_sums, qkv, dropout, self.shape(pass));
         self.output.forward(pass, y, &saved.attended, rows);
         self.dropout.apply_and_add(pass, y, residual, rows * self.width);
     }
@@ -116,7 +132,7 @@ impl Attention {
         self.output.backward(pass, dattended, grads, dy, &saved.attended, rows);
         let dropout = self.probabilities.key(pass);
         let kept = (&saved.attended, &saved.log_sums);
-        pass.backend.attention_backward(dqkv, dattended, kept, &saved.qkv, dropout, self.shape(pass));
+        pass.backend.attention_backward(dqkv, dattended, kept, &saved.qkv[0], dropout, self.shape(pass));
         let dqkv = self.prepare.backward(pass, grads, scratch, &saved.prepared);
         self.qkv.backward(pass, dx, grads, dqkv, x, n);
     }

@@ -76,14 +76,14 @@ impl Heads {
         pass: &Pass<'_, B>,
         qkv: &mut B::Buffer,
         saved: &mut HeadsSaved<B>,
-        scratch: &SublayerScratch<B>,
+        angles: &B::Buffer,
     ) {
         let n = pass.batch.tokens();
         if let (Some(norms), Some(NormedHeads { qkv: raw, stats })) = (&self.norms, &mut saved.normed) {
             pass.backend.copy((&mut *raw, 0), qkv, n * self.width);
             norms.iter().zip(stats).for_each(|(norm, stats)| norm.forward(pass, qkv, stats, raw, n));
         }
-        self.turn(pass, qkv, &scratch.angles, Turn::Forward);
+        self.turn(pass, qkv, angles, Turn::Forward);
     }
 
     /// The gradient of what the linear layer gave, from that of the changed heads in `scratch.inner`.

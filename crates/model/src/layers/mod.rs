@@ -81,6 +81,8 @@ pub struct SublayerScratch<B: Backend> {
     /// `[N, max(H E, F)]`: what the second linear layer takes, or its gradient; where heads are normalised, as wide as
     /// queries, keys and values.
     outer: B::Buffer,
+    /// `[N, (H + 2 K) E]`, where passes continue a sequence: queries, keys and values of the tokens that are new.
+    fresh: B::Buffer,
     /// `[P, E]`, the angles of rotary positions ([`crate::Rotary::table`]); empty where positions are learned.
     angles: B::Buffer,
 }
@@ -93,6 +95,7 @@ impl<B: Backend> SublayerScratch<B> {
             branch: plan.gradient(n * d),
             inner: plan.gradient(n * inner),
             outer: plan.zeros(n * outer),
+            fresh: plan.zeros(if plan.continued { n * plan.config.qkv_width() } else { 0 }),
             angles: angles(plan),
         }
     }

@@ -1,0 +1,66 @@
+//! What can be wrong with a request.
+
+/// A model that cannot write, or a request that it cannot answer.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum GenerateError {
+    /// The model was opened as a classifier.
+    #[error("the model has no head of a language model")]
+    NoLanguageHead,
+    /// There is nothing to continue.
+    #[error("the prompt has no tokens")]
+    EmptyPrompt,
+    /// The sequence would not fit.
+    #[error("{tokens} tokens are more than the {context} that there is room for")]
+    TooLong {
+        /// Tokens of the sequence.
+        tokens: usize,
+        /// Tokens that there is room for.
+        context: usize,
+    },
+    /// A token that the model does not know.
+    #[error("token {id} is not one of the {vocabulary} that the model knows")]
+    UnknownToken {
+        /// The token.
+        id: u32,
+        /// Size of the vocabulary.
+        vocabulary: usize,
+    },
+    /// A setting out of its range.
+    #[error("{name} is {value}, which is not {wanted}")]
+    Setting {
+        /// Its name.
+        name: &'static str,
+        /// Its value.
+        value: f64,
+        /// What it may be.
+        wanted: &'static str,
+    },
+    /// A closed set of answers without an answer, or with an empty one.
+    #[error("a set of answers needs at least one, and each at least one token")]
+    NoChoices,
+    /// An answer that is the beginning of another.
+    #[error("answer {shorter} is the beginning of answer {longer}")]
+    PrefixOfAnother {
+        /// Number of the shorter one, from 0.
+        shorter: usize,
+        /// Number of the longer one.
+        longer: usize,
+    },
+}
+
+impl GenerateError {
+    /// What the caller can do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoLanguageHead => "open the folder as a language model".into(),
+            Self::EmptyPrompt => "begin with the token for the beginning of a text, where there is one".into(),
+            Self::TooLong { .. } => "shorten the prompt or ask for fewer tokens".into(),
+            Self::UnknownToken { .. } => "the tokenizer belongs to another model".into(),
+            Self::Setting { wanted, .. } => format!("give {wanted}"),
+            Self::NoChoices => "name the answers that the model may give".into(),
+            Self::PrefixOfAnother { .. } => {
+                "end every answer with the token that ends a turn, and name none twice".into()
+            }
+        })
+    }
+}
