@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use finetone_backend::Backend;
-use finetone_data::{Dataset, ReadOptions};
+use finetone_data::{Dataset, Preparation, ReadOptions, chat};
 use finetone_evaluate::{CrossValidation, Study};
 use serde::{Deserialize, Serialize};
 
@@ -57,14 +57,16 @@ impl StudyConfig {
         Ok(Self { test, finetuned: absolute(&self.finetuned)?, scratch: absolute(&self.scratch)?, folds: self.folds })
     }
 
-    /// How the test file is read: by the columns of the training file.
-    fn test_options(&self) -> ReadOptions {
-        ReadOptions {
+    /// How the test file is read: by the columns of the training file, and its chats by the same rule.
+    fn test_options(&self) -> Result<ReadOptions, TrainError> {
+        let chat = chat::rule_of(&self.finetuned.train)?;
+        Ok(ReadOptions {
+            open: Preparation { chat, ..Preparation::default() }.open_options(),
             text_column: self.finetuned.text_column.clone(),
             label_column: self.finetuned.label_column.clone(),
             multi_label: self.finetuned.multi_label,
             ..ReadOptions::default()
-        }
+        })
     }
 }
 
@@ -166,7 +168,7 @@ fn train_all<B: Backend>(
 fn check_test(config: &StudyConfig, texts: &Texts) -> Result<(), TrainError> {
     let known = Some(texts.labels.clone());
     let columns = texts.preparation.columns();
-    Dataset::read(&config.test, &ReadOptions { known, columns, ..config.test_options() })?;
+    Dataset::read(&config.test, &ReadOptions { known, columns, ..config.test_options()? })?;
     Ok(())
 }
 

@@ -32,7 +32,7 @@ pub(super) fn measure<B: Backend>(
 ) -> Result<Study, TrainError> {
     let Trained { texts, finetuned, scratch, cross_validation } = trained;
     let known = Some(texts.labels.clone());
-    let test = Dataset::read(&config.test, &ReadOptions { known, ..config.test_options() })?;
+    let test = Dataset::read(&config.test, &ReadOptions { known, ..config.test_options()? })?;
     let message = format!("everything is trained and chosen; now {} is measured", config.test.display());
     listener.on(&TrainEvent::Notice { message });
     let facts = facts(config, &texts.labels, (&finetuned, &scratch), &test);
@@ -69,7 +69,7 @@ fn variant<B: Backend>(
     let judge = |one: &Tried| {
         let folder = one.folder.join("model");
         let mut classifier = TransformerClassifier::open(backend.clone(), &folder, TOKEN_BUDGET)?;
-        let measured = MeasuredFile::new(&mut classifier, &study.test, &study.test_options())?;
+        let measured = MeasuredFile::new(&mut classifier, &study.test, &study.test_options()?)?;
         Ok((one.name.clone(), measured.predictions))
     };
     let said = seeds.tried.iter().map(judge).collect::<Result<Vec<_>, TrainError>>()?;
@@ -130,7 +130,7 @@ fn published() -> Vec<Published> {
 
 /// What the doctor has to say about the test file beside the training file, such as texts that stand in both.
 fn notices(config: &StudyConfig, test: &Dataset) -> Result<Vec<String>, TrainError> {
-    let options = DoctorOptions { read: config.test_options(), ..DoctorOptions::default() };
+    let options = DoctorOptions { read: config.test_options()?, ..DoctorOptions::default() };
     let faults = doctor::examine(&config.finetuned.train, Some(&config.test), &options)?.faults;
     let of_test = faults.iter().filter(|fault| fault.file == config.test && fault.severity == Severity::Warning);
     let faults = of_test.map(|fault| format!("{}: {}", file_name(&config.test), fault.message));
