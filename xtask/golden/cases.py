@@ -2,7 +2,7 @@
 
 Every case bends something a reader of Hugging Face folders could take for granted: head sizes that are no power of two,
 an epsilon that is not the default, an activation other than the family's, a feed-forward width that is not four times the
-hidden size.
+hidden size, heads that share keys, a window shorter than the sequences.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,14 @@ from transformers import (
     DistilBertForSequenceClassification,
     GPT2Config,
     GPT2ForSequenceClassification,
+    LlamaConfig,
+    LlamaForSequenceClassification,
+    MistralConfig,
+    MistralForSequenceClassification,
+    Qwen2Config,
+    Qwen2ForSequenceClassification,
+    Qwen3Config,
+    Qwen3ForSequenceClassification,
     RobertaConfig,
     RobertaForSequenceClassification,
     XLMRobertaConfig,
@@ -86,6 +94,55 @@ def distilbert():
     return DistilBertConfig(**sizes, **labels())
 
 
+def decoder(kind, hidden=24, heads=6, shared=2, **changes):
+    sizes = {
+        "vocab_size": 52,
+        "max_position_embeddings": 40,
+        "hidden_size": hidden,
+        "num_attention_heads": heads,
+        "num_key_value_heads": shared,
+        "num_hidden_layers": 2,
+        "intermediate_size": 34,
+        "rms_norm_eps": 1e-4,
+    }
+    special = {"bos_token_id": 51, "eos_token_id": 51, "pad_token_id": 50}
+    return kind(**{**sizes, **special, **labels(), **changes})
+
+
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 100.0,
+    "factor": 4.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    # So short that a head of five pairs has some that are kept, some that are mixed and some that are stretched.
+    "original_max_position_embeddings": 30,
+}
+
+
+def llama():
+    return decoder(LlamaConfig, head_dim=10, rope_parameters=LLAMA3)
+
+
+def llama_biased():
+    linear = {"rope_type": "linear", "rope_theta": 50.0, "factor": 2.5}
+    biases = {"attention_bias": True, "mlp_bias": True}
+    return decoder(LlamaConfig, 18, 3, 3, rope_parameters=linear, hidden_act="gelu_pytorch_tanh", **biases)
+
+
+def mistral():
+    return decoder(MistralConfig, 20, 2, 1, sliding_window=5)
+
+
+def qwen2():
+    window = {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1, "num_hidden_layers": 3}
+    return decoder(Qwen2Config, 24, 4, 2, tie_word_embeddings=True, **window)
+
+
+def qwen3():
+    return decoder(Qwen3Config, 20, 4, 2, head_dim=8, tie_word_embeddings=True)
+
+
 def cases():
     """All cases, in the order in which they are written."""
     bert_classifier = BertForSequenceClassification
@@ -122,4 +179,9 @@ def cases():
             # 18 usable positions after RoBERTa's offset of two: the longest sequence nearly fills them.
             roberta(max_position_embeddings=20, num_hidden_layers=3, hidden_size=16, vocab_size=60),
         ),
+        Case("llama", LlamaForSequenceClassification, llama()),
+        Case("llama-biased", LlamaForSequenceClassification, llama_biased()),
+        Case("mistral", MistralForSequenceClassification, mistral()),
+        Case("qwen2", Qwen2ForSequenceClassification, qwen2()),
+        Case("qwen3", Qwen3ForSequenceClassification, qwen3()),
     ]

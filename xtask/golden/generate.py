@@ -13,7 +13,8 @@ For every case a folder with `config.json` and `model.safetensors`, as transform
     curve [10] f64                     the loss before each of ten AdamW steps on all sequences
     final.<name> f32                   every parameter after the tenth step
 
-All of it is computed in f64 from weights that are exact in f32, without dropout. A model without a head has only the
+All of it is computed in f64 from weights that are exact in f32, without dropout; see `exactly.py` for what transformers
+would compute in f32 nevertheless. A model without a head has only the
 first, second and fourth of these. `losses/losses.json` holds the extras of the loss.
 """
 
@@ -31,6 +32,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
+import exactly
 import losses
 from cases import cases
 
@@ -76,11 +78,11 @@ def backbone(model):
 
 def hidden_states(model, texts):
     """[N, D]: the last hidden states of the sequences, run one by one."""
-    return torch.cat([backbone(model)(input_ids=ids[None]).last_hidden_state[0] for ids in texts])
+    return torch.cat([exactly.run(backbone(model), input_ids=ids[None]).last_hidden_state[0] for ids in texts])
 
 
 def logits_one_by_one(model, texts):
-    return torch.cat([model(input_ids=ids[None]).logits for ids in texts])
+    return torch.cat([exactly.run(model, input_ids=ids[None]).logits for ids in texts])
 
 
 def padded(texts, pad_id):
@@ -92,7 +94,7 @@ def padded(texts, pad_id):
 def insist_on_same_when_padded(model, texts, logits, labels, loss):
     """One by one and padded with a mask are the same function, and our loss is the one transformers computes."""
     target = labels if labels.dtype == torch.int64 else labels.double()
-    output = model(**padded(texts, model.config.pad_token_id), labels=target)
+    output = exactly.run(model, **padded(texts, model.config.pad_token_id), labels=target)
     torch.testing.assert_close(output.logits, logits, rtol=1e-9, atol=1e-11)
     torch.testing.assert_close(output.loss, loss, rtol=1e-9, atol=1e-11)
 
@@ -162,7 +164,7 @@ def answers_of_head(model, texts, labels):
 
 
 def answers(model, case):
-    model = copy.deepcopy(model).double().eval()
+    model = exactly.in_double(model)
     texts = sequences(case)
     ends = torch.tensor(LENGTHS).cumsum(0)
     found = {

@@ -1,12 +1,14 @@
 //! [`Backend`] for [`Cpu`]: checks lengths, cuts slices to them, and calls the kernels.
 
 use crate::gemm::{DONE, FINISHED_COLUMNS, Left, Onto, Right, Size, multiply};
-use crate::ops::{activation, attention, attention_pool, dropout, embedding, loss, norm, optimiser, pool};
+use crate::ops::{
+    activation, attention, attention_pool, dropout, embedding, gated, loss, norm, optimiser, pool, rotary,
+};
 use crate::parallel::{Disjoint, GRAIN};
 use crate::{Buffer, Cpu, Precision, Weight};
 use finetone_backend::{
-    Activation, AdamW, AttentionPoolShape, AttentionShape, Backend, DeviceError, Dropout, EmbeddingShape, LinearShape,
-    Loss, NormShape, NormSlots, PoolShape, Pooling, Span, Targets, WeightShape,
+    Activation, AdamW, AttentionPoolShape, AttentionShape, Backend, DeviceError, Dropout, EmbeddingShape, GatedShape,
+    LinearShape, Loss, NormShape, NormSlots, PoolShape, Pooling, RotaryShape, Span, Targets, WeightShape,
 };
 use std::fmt::Debug;
 use std::ops::Range;
@@ -203,13 +205,14 @@ impl Backend for Cpu {
         stats: &mut Buffer,
         x: &Buffer,
         gain: &Weight,
-        bias: &Weight,
+        bias: Option<&Weight>,
         shape: NormShape,
     ) {
-        let len = shape.rows * shape.width;
-        let params = (master("gain", gain, 1, shape.width), master("bias", bias, 1, shape.width));
+        let len = shape.values();
+        let bias = bias.map(|bias| master("bias", bias, 1, shape.width));
+        let params = (master("gain", gain, 1, shape.width), bias);
         let y = cut_mut("y", y, len, &shape);
-        let stats = cut_mut("stats", stats, 2 * shape.rows, &shape);
+        let stats = cut_mut("stats", stats, shape.stats(), &shape);
         norm::forward(self, y, stats, cut("x", x, len, &shape), params, shape);
     }
 
@@ -222,13 +225,13 @@ impl Backend for Cpu {
         gain: &Weight,
         shape: NormShape,
     ) {
-        let len = shape.rows * shape.width;
+        let len = shape.values();
         for span in [slots.gain, slots.bias].into_iter().flatten() {
             at(grads, span, shape.width, &shape);
         }
-        let saved = (cut("x", x, len, &shape), cut("stats", stats, 2 * shape.rows, &shape));
+        let saved = (cut("x", x, len, &shape), cut("stats", stats, shape.stats(), &shape));
         let (dx, dy) = (cut_mut("dx", dx, len, &shape), cut("dy", dy, len, &shape));
-        norm::backward(self, dx, (grads, slots), dy, saved, master("gain", gain, 1, shape.width));
+        norm::backward(self, dx, (grads, slots), dy, saved, master("gain", gain, 1, shape.width), shape);
     }
 
     fn attention_forward(
@@ -243,7 +246,7 @@ impl Backend for Cpu {
         let width = shape.heads * shape.head_size;
         let y = cut_mut("y", y, rows * width, &shape);
         let log_sums = cut_mut("log_sums", log_sums, rows * shape.heads, &shape);
-        attention::forward(self, y, log_sums, cut("qkv", qkv, 3 * n * width, &shape), dropout, shape);
+        attention::forward(self, y, log_sums, cut("qkv", qkv, n * shape.qkv_width(), &shape), dropout, shape);
     }
 
     fn attention_backward(
@@ -257,10 +260,19 @@ impl Backend for Cpu {
     ) {
         let (n, rows) = (tokens(shape.starts), shape.rows());
         let width = shape.heads * shape.head_size;
-        let dqkv = cut_mut("dqkv", dqkv, 3 * n * width, &shape);
+        let dqkv = cut_mut("dqkv", dqkv, n * shape.qkv_width(), &shape);
         let saved = (cut("y", y, rows * width, &shape), cut("log_sums", log_sums, rows * shape.heads, &shape));
         let dy = cut("dy", dy, rows * width, &shape);
-        attention::backward(self, dqkv, dy, saved, cut("qkv", qkv, 3 * n * width, &shape), dropout, shape);
+        attention::backward(self, dqkv, dy, saved, cut("qkv", qkv, n * shape.qkv_width(), &shape), dropout, shape);
+    }
+
+    fn rotary(&self, x: &mut Buffer, table: &Buffer, positions: &[u32], shape: RotaryShape) {
+        assert!(shape.head_size.is_multiple_of(2), "the halves of a head of {} values", shape.head_size);
+        assert!(positions.len() >= shape.tokens, "{} positions for {shape:?}", positions.len());
+        let x = cut_mut("x", x, shape.tokens * shape.segments.of * shape.head_size, &shape);
+        let positions = &positions[..shape.tokens];
+        let rows = positions.iter().max().map_or(0, |&last| last as usize + 1);
+        rotary::rotate(self, x, cut("table", table, rows * shape.head_size, &shape), positions, shape);
     }
 
     fn activation_forward(&self, y: &mut Buffer, x: &Buffer, activation: Activation, len: usize) {
@@ -270,6 +282,17 @@ impl Backend for Cpu {
     fn activation_backward(&self, dx: &mut Buffer, dy: &Buffer, x: &Buffer, activation: Activation, len: usize) {
         let (dy, x) = (cut("dy", dy, len, &activation), cut("x", x, len, &activation));
         activation::backward(self, cut_mut("dx", dx, len, &activation), dy, x, activation);
+    }
+
+    fn gated_forward(&self, y: &mut Buffer, x: &Buffer, activation: Activation, shape: GatedShape) {
+        let len = shape.rows * shape.width;
+        gated::forward(self, cut_mut("y", y, len, &shape), cut("x", x, 2 * len, &shape), activation, shape);
+    }
+
+    fn gated_backward(&self, dx: &mut Buffer, y: &mut Buffer, x: &Buffer, activation: Activation, shape: GatedShape) {
+        let len = shape.rows * shape.width;
+        let (dx, y) = (cut_mut("dx", dx, 2 * len, &shape), cut_mut("y", y, len, &shape));
+        gated::backward(self, dx, y, cut("x", x, 2 * len, &shape), activation, shape);
     }
 
     fn add(&self, y: &mut Buffer, x: &Buffer, len: usize) {

@@ -1,6 +1,6 @@
 //! The vocabulary of computation.
 //!
-//! [`Backend`] is the seam of the project: about twenty-five operations of a neural network, each with a forward and a
+//! [`Backend`] is the seam of the project: less than thirty operations of a neural network, each with a forward and a
 //! backward, between the model above (which knows no instruction set) and the machine below (which knows no model). The
 //! [`mod@reference`] implements every operation as the shortest correct loop and is the specification; the
 //! [`conformance`] suite holds every other backend to it.
@@ -21,8 +21,9 @@ mod shapes;
 pub use dropout::Dropout;
 pub use reference::Reference;
 pub use shapes::{
-    Activation, AdamW, AttentionPoolShape, AttentionShape, EmbeddingShape, LinearShape, Loss, Mask, NormShape,
-    NormSlots, PoolShape, Pooling, Queries, Span, Targets, WeightShape,
+    Activation, AdamW, AttentionPoolShape, AttentionShape, EmbeddingShape, GatedShape, LinearShape, Loss, Mask,
+    NormKind, NormShape, NormSlots, PoolShape, Pooling, Queries, RotaryShape, Segments, Span, Targets, Turn,
+    WeightShape,
 };
 
 use std::fmt::Debug;
@@ -70,7 +71,8 @@ impl std::error::Error for DeviceError {}
 
 /// The operations of a transformer, on one kind of machine. See the crate's documentation for the conventions.
 ///
-/// Shape letters are those of `NOTATION.md`: N tokens, S sequences, D hidden size, H heads, E head size, C classes.
+/// Shape letters are those of `NOTATION.md`: N tokens, S sequences, D hidden size, H query heads, K key and value heads,
+/// E head size, F mlp, C classes.
 pub trait Backend: Clone + Send + Sync + 'static {
     /// The type of numbers on the host side of [`Backend::read`] and [`Backend::write`].
     type Real: Real;
@@ -171,18 +173,20 @@ pub trait Backend: Clone + Send + Sync + 'static {
 
     // ---- normalisation ------------------------------------------------------------------------------------------
 
-    /// Layer normalisation of each row: `y = (x - mean) / sqrt(var + ε) · gain + bias`. `stats[2 N]` receives mean and
-    /// reciprocal deviation of each row, interleaved. <https://arxiv.org/abs/1607.06450>
+    /// Normalisation of each segment of each row: `y = (x - mean) / sqrt(var + ε) · gain + bias`, or
+    /// `y = x / sqrt(⟨x²⟩ + ε) · gain`, for which there is no bias ([`NormKind`]). `stats` receives two numbers for each
+    /// segment, interleaved: the mean (0 where none is taken away) and the factor.
     fn norm_forward(
         &self,
         y: &mut Self::Buffer,
         stats: &mut Self::Buffer,
         x: &Self::Buffer,
         gain: &Self::Weight,
-        bias: &Self::Weight,
+        bias: Option<&Self::Weight>,
         shape: NormShape,
     );
-    /// Backward of [`Backend::norm_forward`]: overwrites `dx`, accumulates the gradients that `slots` names.
+    /// Backward of [`Backend::norm_forward`]: overwrites the same segments of `dx`, accumulates the gradients that `slots`
+    /// names.
     /// `saved` is `(x, stats)`.
     fn norm_backward(
         &self,
@@ -196,7 +200,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
 
     // ---- attention ----------------------------------------------------------------------------------------------
 
-    /// Scaled dot-product attention within each packed sequence. `qkv[N, 3 H E]` holds a token's queries, keys and
+    /// Scaled dot-product attention within each packed sequence. `qkv[N, (H + 2 K) E]` holds a token's queries, keys and
     /// values of all heads one after the other; `y[N, H E]`; `log_sums[N, H]` receives the logarithm of each softmax's
     /// denominator. Dropout falls on the probabilities; element `(n, h, j)` of the mask, for query token `n` of the
     /// batch, head `h` and key `j` counted within the sequence, has index `(n H + h) · 2^20 + j`.
@@ -212,7 +216,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
         shape: AttentionShape<'_>,
     );
     /// Backward of [`Backend::attention_forward`], which recomputes the probabilities; `saved` is `(y, log_sums)`, and
-    /// `dy` has their rows. Overwrites all of `dqkv[N, 3 H E]`, with zeros for queries that did not ask and for keys and
+    /// `dy` has their rows. Overwrites all of `dqkv[N, (H + 2 K) E]`, with zeros for queries that did not ask and for keys and
     /// values that no query saw.
     fn attention_backward(
         &self,
@@ -223,6 +227,11 @@ pub trait Backend: Clone + Send + Sync + 'static {
         dropout: Option<Dropout>,
         shape: AttentionShape<'_>,
     );
+
+    /// Rotary positions, in place: the halves `a` and `b` of each head that `shape` names become `a cos - b sin` and
+    /// `b cos + a sin`, with the row of `table[P, E]` that `positions` names: E/2 cosines, then E/2 sines. Backward is the
+    /// same call on the gradient, with [`Turn::Backward`]. <https://arxiv.org/abs/2104.09864>
+    fn rotary(&self, x: &mut Self::Buffer, table: &Self::Buffer, positions: &[u32], shape: RotaryShape);
 
     // ---- element by element -------------------------------------------------------------------------------------
 
@@ -236,6 +245,19 @@ pub trait Backend: Clone + Send + Sync + 'static {
         x: &Self::Buffer,
         activation: Activation,
         len: usize,
+    );
+    /// `y[N, F] = f(gate) · value`, element by element, where a row of `x[N, 2 F]` is the gate followed by the value.
+    /// <https://arxiv.org/abs/2002.05202>
+    fn gated_forward(&self, y: &mut Self::Buffer, x: &Self::Buffer, activation: Activation, shape: GatedShape);
+    /// Backward of [`Backend::gated_forward`]: overwrites `dx[N, 2 F]`. `y` holds its gradient before and the value of
+    /// forward after, so that forward need not keep it.
+    fn gated_backward(
+        &self,
+        dx: &mut Self::Buffer,
+        y: &mut Self::Buffer,
+        x: &Self::Buffer,
+        activation: Activation,
+        shape: GatedShape,
     );
     /// `y += x` for the first `len` values.
     fn add(&self, y: &mut Self::Buffer, x: &Self::Buffer, len: usize);

@@ -49,15 +49,98 @@ pub struct LinearShape {
     pub outputs: usize,
 }
 
-/// Rows of `width` values, each normalised alone.
+/// Which parts of a row an operation is for. A row is `of` segments of the same width, such as the heads of queries, keys
+/// and values; those from `first` on are meant, `count` of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segments {
+    /// Segments of a row.
+    pub of: usize,
+    /// The first one that is meant.
+    pub first: usize,
+    /// How many are meant.
+    pub count: usize,
+}
+
+impl Segments {
+    /// The row as one segment.
+    pub const WHOLE: Self = Self { of: 1, first: 0, count: 1 };
+
+    /// Where the segments that are meant lie in a row, each `width` wide.
+    pub fn range(self, width: usize) -> Range<usize> {
+        self.first * width..(self.first + self.count) * width
+    }
+}
+
+/// What a norm makes of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormKind {
+    /// The mean is taken away, what is left is divided by its deviation. <https://arxiv.org/abs/1607.06450>
+    Layer,
+    /// The row is divided by the root of its mean square; there is no bias. <https://arxiv.org/abs/1910.07467>
+    Rms,
+}
+
+/// Segments of `width` values, each normalised alone.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NormShape {
     /// Number of rows.
     pub rows: usize,
-    /// Values in a row.
+    /// Values that are normalised together.
     pub width: usize,
-    /// Added to the variance.
+    /// Added to the variance, or to the mean square.
     pub epsilon: f64,
+    /// What becomes of the values.
+    pub kind: NormKind,
+    /// Which segments of a row are normalised; the others are neither read nor written.
+    pub segments: Segments,
+}
+
+impl NormShape {
+    /// Layer normalisation of whole rows.
+    pub fn layer(rows: usize, width: usize, epsilon: f64) -> Self {
+        Self { rows, width, epsilon, kind: NormKind::Layer, segments: Segments::WHOLE }
+    }
+
+    /// Values of the rows: what a buffer must hold.
+    pub fn values(&self) -> usize {
+        self.rows * self.segments.of * self.width
+    }
+
+    /// Number of statistics, two for each segment that is normalised.
+    pub fn stats(&self) -> usize {
+        2 * self.rows * self.segments.count
+    }
+}
+
+/// Segments of `head_size` values whose halves are turned against each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RotaryShape {
+    /// Number of rows.
+    pub tokens: usize,
+    /// Size E of a head, an even number.
+    pub head_size: usize,
+    /// Which heads of a row are turned.
+    pub segments: Segments,
+    /// Which way.
+    pub turn: Turn,
+}
+
+/// The direction of a rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// That of forward.
+    Forward,
+    /// The transposed matrix: what becomes of a gradient.
+    Backward,
+}
+
+/// Rows of a gate and a value, `2 width` values, to rows of `width` values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GatedShape {
+    /// Number of rows.
+    pub rows: usize,
+    /// Width F of the gate, of the value and of the result.
+    pub width: usize,
 }
 
 /// Where the gradients of a norm's gain and bias go; `None` for a frozen one.
@@ -76,6 +159,8 @@ pub enum Mask {
     Bidirectional,
     /// The keys at or before the query.
     Causal,
+    /// The query and the keys before it, at most this many together and at least one.
+    Window(usize),
 }
 
 /// Whose attention is asked for: of a block's last layer a classifier that takes one token needs no other.
@@ -94,8 +179,10 @@ pub enum Queries {
 pub struct AttentionShape<'a> {
     /// S + 1 rising offsets, the first 0 and the last N: no sequence is empty.
     pub starts: &'a [u32],
-    /// Number of heads H.
+    /// Number of query heads H.
     pub heads: usize,
+    /// Number of key and value heads K, a divisor of H. Query head `h` reads key and value head `h / (H / K)`.
+    pub kv_heads: usize,
     /// Head size E.
     pub head_size: usize,
     /// Which keys a query sees.
@@ -114,6 +201,11 @@ impl AttentionShape<'_> {
             Queries::First | Queries::Last => self.starts.len().saturating_sub(1),
         }
     }
+
+    /// Width of a row of queries, keys and values: `(H + 2 K) E`.
+    pub fn qkv_width(&self) -> usize {
+        (self.heads + 2 * self.kv_heads) * self.head_size
+    }
 }
 
 /// Element-wise functions.
@@ -127,6 +219,8 @@ pub enum Activation {
     Relu,
     /// The hyperbolic tangent.
     Tanh,
+    /// `x σ(x)` with the logistic sigmoid, also called swish.
+    Silu,
 }
 
 /// Embedding rows looked up for `tokens` tokens.

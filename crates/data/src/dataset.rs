@@ -41,6 +41,14 @@ impl Example {
         Example { text: text.trim().to_owned(), ..Example::default() }
     }
 
+    /// Its class, where it has one and no other.
+    pub fn only_class(&self) -> Option<usize> {
+        match self.target.as_ref()?.classes() {
+            [class] => Some(*class),
+            _ => None,
+        }
+    }
+
     /// The text of a row with the columns of these indices, and without its label.
     ///
     /// # Errors

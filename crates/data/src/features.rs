@@ -4,6 +4,7 @@
 //! every value of the training rows is a number, and has categories otherwise. [`ALL_COLUMNS`] stands for every column that
 //! [`usable_columns`] finds.
 
+mod giveaway;
 mod measure;
 mod template;
 mod usable;
@@ -13,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::conversation::Conversation;
 use crate::error::DataError;
 use crate::labels::is_missing;
+pub use giveaway::giveaways;
+pub(crate) use giveaway::gives_label_away;
 use measure::Measured;
 pub use template::{check_template, default_template};
 pub use usable::{ALL_COLUMNS, usable_columns};

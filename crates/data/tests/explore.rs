@@ -65,6 +65,8 @@ fn columns_are_ordered_by_how_much_they_say() {
     assert!(matches!(&found.columns[1].values, ColumnValues::Numbers(of) if of[0].mean == 20.0 && of[1].mean == 35.0));
     // Sixty different words are few enough to be shown, and corrected for chance they say nothing.
     assert_eq!(found.columns[2].strength, Some(0.0));
+    let telling: Vec<bool> = found.columns.iter().map(|column| column.gives_label_away).collect();
+    assert_eq!(telling, [true, false, false]);
 }
 
 #[test]

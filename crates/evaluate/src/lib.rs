@@ -54,4 +54,4 @@ pub use report::{
     Section, Verdict, WorstError, verdict,
 };
 pub use spread::Spread;
-pub use study::{Published, Study, Training, Variant};
+pub use study::{Candidate, Published, Study, Training, Variant, choose};

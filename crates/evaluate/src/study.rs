@@ -23,8 +23,10 @@ pub struct Study {
     pub scratch: Variant,
     /// What is made in seconds, the simplest first.
     pub ladder: Vec<Rung>,
-    /// The fine-tuned variant on folds of the training texts.
-    pub cross_validation: CrossValidation,
+    /// The ways of fine-tuning that were tried on folds of the training texts; at least one.
+    pub candidates: Vec<Candidate>,
+    /// The number of the one that the fine-tuned variant is, see [`choose`].
+    pub chosen: usize,
     /// The fine-tuned model against the one from scratch, and against the best baseline.
     pub comparisons: Vec<NamedComparison>,
     /// What others report.
@@ -33,6 +35,24 @@ pub struct Study {
     pub notices: Vec<String>,
     /// Facts about data, settings and machine.
     pub facts: Vec<Section>,
+}
+
+/// A way of fine-tuning that was tried on folds of the training texts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// What it is called.
+    pub name: String,
+    /// The settings in which it differs from the recipe.
+    pub detail: String,
+    /// What the folds say.
+    pub cross_validation: CrossValidation,
+}
+
+/// The number of the candidate with the best macro F1 over all rows of the training file, each judged by a model that had not
+/// seen it; of equals the first. With a rare class the mean over folds would hang on a handful of rows in each of them.
+pub fn choose(candidates: &[Candidate]) -> usize {
+    let f1 = |number: usize| candidates[number].cross_validation.evaluation.f1_macro().value;
+    (0..candidates.len()).reduce(|best, other| if f1(other) > f1(best) { other } else { best }).unwrap_or(0)
 }
 
 /// One way to a model, with several seeds.
@@ -46,7 +66,7 @@ pub struct Variant {
     pub parameters: usize,
     /// What the seeds reach on the test texts.
     pub repeats: Repeats,
-    /// The seed that did best on the validation texts, by its number.
+    /// The seed that did best on the validation texts, by its number; the first where there are none.
     pub kept: usize,
     /// That seed on the test texts.
     pub evaluation: NamedEvaluation,
@@ -109,13 +129,24 @@ impl Serialize for Study {
                 one.values.iter().map(|(metric, value)| (metric.to_string(), json!(value))).collect();
             (one.name.clone(), Value::Object(values))
         };
+        let candidate = |(number, one): (usize, &Candidate)| {
+            let f1_macro = one.cross_validation.evaluation.f1_macro().value;
+            json!({
+                "name": one.name,
+                "settings": one.detail,
+                "chosen": number == self.chosen,
+                "f1_macro": f1_macro,
+                "cross_validation": one.cross_validation,
+            })
+        };
         let whole = json!({
             "title": self.title,
             "verdict": self.verdict().headline,
             "finetuned": self.finetuned.to_json(),
             "scratch": self.scratch.to_json(),
             "ladder": self.ladder.iter().map(|rung| (rung.key.to_owned(), rung.to_json())).collect::<Map<String, Value>>(),
-            "cross_validation": self.cross_validation,
+            "candidates": self.candidates.iter().enumerate().map(candidate).collect::<Vec<_>>(),
+            "cross_validation": self.cross_validation(),
             "comparisons": self.comparisons,
             "published": self.published.iter().map(published).collect::<Map<String, Value>>(),
             "notices": self.notices,
@@ -140,6 +171,11 @@ impl Study {
     /// [`EvaluateError::Render`] if the template fails, which no content should bring about.
     pub fn to_html(&self) -> Result<String, EvaluateError> {
         crate::report::study_page(self)
+    }
+
+    /// The candidate that was chosen, on folds of the training texts.
+    pub fn cross_validation(&self) -> &CrossValidation {
+        &self.candidates[self.chosen].cross_validation
     }
 
     /// The baseline with the best accuracy on the test texts; of equals the first.

@@ -1,8 +1,9 @@
 //! The report of a small fixed study.
 
 use finetone_evaluate::{
-    Average, ClassMetric, Comparison, CrossValidation, Curve, Evaluation, EvaluationOptions, Metric, NamedComparison,
-    NamedEvaluation, Predictions, Published, Repeats, Rung, Section, Standing, Study, Training, Truth, Variant,
+    Average, Candidate, ClassMetric, Comparison, CrossValidation, Curve, Evaluation, EvaluationOptions, Metric,
+    NamedComparison, NamedEvaluation, Predictions, Published, Repeats, Rung, Section, Standing, Study, Training, Truth,
+    Variant, choose,
 };
 use serde_json::Value;
 
@@ -51,18 +52,27 @@ fn variant(name: &str, rights: &[usize]) -> Variant {
     }
 }
 
-fn study() -> Study {
-    let folds = [predictions(9), predictions(10)];
+/// A candidate whose rows are judged as in the first fold.
+fn candidate(name: &str, folds: [Predictions; 2]) -> Candidate {
     let runs: Vec<(String, &Predictions)> =
         folds.iter().enumerate().map(|(fold, one)| (format!("fold {fold}"), one)).collect();
-    let whole = Evaluation::new(&folds[0], &options()).expect("evaluates");
     let cross_validation = CrossValidation {
         folds: 2,
         divisions: 1,
         repeats: Repeats::of_folds(&runs, 1.0).expect("runs"),
         pooled: folds[0].clone(),
-        evaluation: whole.clone(),
+        evaluation: Evaluation::new(&folds[0], &options()).expect("evaluates"),
     };
+    Candidate { name: name.into(), detail: format!("name = {name}"), cross_validation }
+}
+
+fn study() -> Study {
+    let candidates = vec![
+        candidate("two epochs", [predictions(8), predictions(9)]),
+        candidate("<i>six", [predictions(9), predictions(10)]),
+        candidate("six again", [predictions(9), predictions(12)]),
+    ];
+    let whole = candidates[1].cross_validation.evaluation.clone();
     let comparison = Comparison::new(&predictions(5), &predictions(12), &options()).expect("comparable");
     let rung = |key: &'static str, evaluation: Option<Evaluation>| Rung {
         key,
@@ -78,7 +88,8 @@ fn study() -> Study {
         finetuned: variant("fine-tuned", &[12, 10, 11]),
         scratch: variant("from scratch", &[5]),
         ladder: vec![rung("majority", Some(whole)), rung("lexicon", None)],
-        cross_validation,
+        chosen: choose(&candidates),
+        candidates,
         comparisons: vec![NamedComparison { first, second, comparison, disagreements: Vec::new() }],
         published: vec![Published {
             name: "GPT-2".into(),
@@ -117,6 +128,10 @@ fn scripts_find_every_part_by_its_name() {
     assert_eq!(json["ladder"]["majority"]["accuracy"], 0.75);
     assert_eq!(json["ladder"]["lexicon"]["not_applicable"], "<i>");
     assert!(json["cross_validation"]["f1_macro"]["mean"].is_number());
+    let chosen: Vec<bool> =
+        json["candidates"].as_array().unwrap().iter().map(|one| one["chosen"] == Value::Bool(true)).collect();
+    assert_eq!(chosen, [false, true, false], "the best over all rows, and of equals the first");
+    assert_eq!(json["candidates"][1]["f1_macro"], json["cross_validation"]["pooled"]["f1_macro"]);
     assert_eq!(json["published"]["GPT-2"]["f1_weighted"], 0.898);
     assert!(json["comparisons"][0]["p_value"].as_f64().unwrap() < 0.05);
 }
@@ -124,9 +139,15 @@ fn scripts_find_every_part_by_its_name() {
 #[test]
 fn the_page_loads_nothing_and_escapes_everything() {
     let page = study().to_html().unwrap();
-    for part in
-        ["2 texts stand in both files", "published: GPT-2", "0.898", "22.7 M parameters", "Cross-validation, 2 folds"]
-    {
+    for part in [
+        "2 texts stand in both files",
+        "published: GPT-2",
+        "0.898",
+        "22.7 M parameters",
+        "Cross-validation, 2 folds",
+        "two epochs",
+        "(chosen)",
+    ] {
         assert!(page.contains(part), "`{part}` is missing");
     }
     assert_eq!(page.matches("<svg").count(), 6 + 2 * 3, "curves of both variants, and the figures of both evaluations");

@@ -1,7 +1,9 @@
 //! What a model is made of: an enumeration for every choice that families make differently.
 
-use finetone_backend::{Activation, Mask};
+use finetone_backend::{Activation, Mask, NormKind};
 use serde_json::{Map, Value};
+
+use crate::rotary::Rotary;
 
 /// A family of models: how its `config.json` is read and what its tensors are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +16,14 @@ pub enum Family {
     Roberta,
     /// DistilBERT (`distilbert`).
     DistilBert,
+    /// Llama (`llama`).
+    Llama,
+    /// Mistral (`mistral`).
+    Mistral,
+    /// Qwen2 and Qwen2.5 (`qwen2`).
+    Qwen2,
+    /// Qwen3 (`qwen3`).
+    Qwen3,
 }
 
 /// Where the normalisations of a block stand.
@@ -23,6 +33,40 @@ pub enum Placement {
     Pre,
     /// After each sublayer's residual sum (BERT).
     Post,
+}
+
+/// How a token knows where it stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Positions {
+    /// By a row of a table that is added to its embedding.
+    Learned,
+    /// By turning its queries and keys.
+    Rotary(Rotary),
+}
+
+/// Which linear layers of a block have a bias.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Biases {
+    /// Queries, keys and values.
+    pub qkv: bool,
+    /// The output of attention.
+    pub output: bool,
+    /// The feed-forward layer.
+    pub mlp: bool,
+}
+
+impl Biases {
+    /// Every layer has one.
+    pub(crate) const ALL: Self = Self { qkv: true, output: true, mlp: true };
+}
+
+/// Attention that reaches back no further than a window, in some blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// How many tokens a query sees, itself included.
+    pub size: usize,
+    /// Whether the block of this number has it.
+    pub blocks: Vec<bool>,
 }
 
 /// How the head turns a sequence into one vector.
@@ -76,6 +120,21 @@ pub struct HeadConfig {
 }
 
 impl HeadConfig {
+    /// The head of the decoder families: the last token, one linear layer without bias.
+    pub(crate) fn of_last_token(output: Output, labels: Vec<String>) -> Self {
+        Self {
+            pooling: HeadPooling::Last,
+            dense: None,
+            bias: false,
+            pooled_dropout: 0.0,
+            dropout: 0.0,
+            output,
+            features: 0,
+            labels,
+            standard: true,
+        }
+    }
+
     /// The same head where it is not the family's own: pooling, dropout, one linear layer.
     pub(crate) fn of_our_own(&self) -> Self {
         Self { dense: None, bias: true, pooled_dropout: 0.0, standard: false, ..self.clone() }
@@ -103,22 +162,38 @@ pub struct ModelConfig {
     pub num_hidden_layers: usize,
     /// Number of attention heads, H.
     pub num_attention_heads: usize,
+    /// Number of key and value heads, K; each is read by H / K heads.
+    pub num_key_value_heads: usize,
+    /// Size of one head, E.
+    pub head_dim: usize,
     /// Width of the feed-forward layer, F.
     pub intermediate_size: usize,
-    /// Rows of the position embedding, the offset included.
+    /// How a token knows where it stands.
+    pub positions: Positions,
+    /// Rows of the position embedding, the offset included; with rotary positions the longest sequence.
     pub max_position_embeddings: usize,
     /// The row of the first position (RoBERTa counts from the padding id + 1).
     pub position_offset: usize,
     /// Rows of the token-type embedding; 0 where there is none. All tokens are of type 0.
     pub type_vocab_size: usize,
+    /// What the normalisations do.
+    pub norm: NormKind,
     /// ε of the normalisations.
     pub norm_epsilon: f64,
+    /// Whether each head's queries and keys are normalised (Qwen3).
+    pub head_norm: bool,
     /// Where the normalisations stand.
     pub placement: Placement,
-    /// Which keys a query sees.
+    /// Which keys a query sees, but for a window.
     pub mask: Mask,
+    /// Blocks that see no more than a window.
+    pub window: Option<Window>,
+    /// Which linear layers have a bias.
+    pub biases: Biases,
     /// The feed-forward layer's function.
     pub activation: Activation,
+    /// Whether the function's values are multiplied by those of a second linear layer beside the first.
+    pub gated: bool,
     /// Whether the embedding's sum is normalised.
     pub embedding_norm: bool,
     /// Whether the token-embedding dropout, the residual dropouts and the attention dropout are on, and how much.
@@ -145,12 +220,30 @@ pub struct DropoutRates {
 }
 
 impl ModelConfig {
-    /// Size of one head, E.
-    pub fn head_size(&self) -> usize {
-        self.hidden_size / self.num_attention_heads
+    /// Width of the queries of all heads and of what attention gives, H E.
+    pub fn query_width(&self) -> usize {
+        self.num_attention_heads * self.head_dim
     }
 
-    /// The longest sequence that the position embedding allows.
+    /// Width of queries, keys and values together, (H + 2 K) E.
+    pub fn qkv_width(&self) -> usize {
+        (self.num_attention_heads + 2 * self.num_key_value_heads) * self.head_dim
+    }
+
+    /// Width of what enters the feed-forward layer's function, F, and beside it what it is multiplied by, 2 F.
+    pub fn inner_width(&self) -> usize {
+        if self.gated { 2 * self.intermediate_size } else { self.intermediate_size }
+    }
+
+    /// Which keys a query of the block of this number sees.
+    pub fn mask_of(&self, block: usize) -> Mask {
+        match &self.window {
+            Some(window) if window.blocks[block] => Mask::Window(window.size),
+            _ => self.mask,
+        }
+    }
+
+    /// The longest sequence that the positions allow.
     pub fn max_tokens(&self) -> usize {
         self.max_position_embeddings - self.position_offset
     }
@@ -181,6 +274,9 @@ impl ModelConfig {
     pub fn keep_layers(&mut self, layers: usize) {
         self.num_hidden_layers = self.num_hidden_layers.min(layers);
         self.raw.insert(self.family.spec().layers.into(), self.num_hidden_layers.into());
+        if let Some(Value::Array(types)) = self.raw.get_mut("layer_types") {
+            types.truncate(layers);
+        }
     }
 
     /// Sets every dropout of the backbone to one rate.

@@ -1,7 +1,7 @@
 //! One transformer, configured.
 //!
-//! A model family is a row of [`ModelConfig`], not a file of arithmetic: GPT-2, BERT, RoBERTa and DistilBERT run through
-//! the same [`Transformer`], which is generic over the machine ([`finetone_backend::Backend`]). The folders of Hugging
+//! A model family is a row of [`ModelConfig`], not a file of arithmetic: GPT-2, BERT, RoBERTa, DistilBERT, Llama,
+//! Mistral and Qwen run through the same [`Transformer`], which is generic over the machine ([`finetone_backend::Backend`]). The folders of Hugging
 //! Face are read and written by [`checkpoint`], by rules that each file of [`families`] lists.
 //!
 //! What one training step calls, in order:
@@ -18,13 +18,15 @@ mod initialise;
 pub mod layers;
 mod packed_batch;
 mod params;
+mod rotary;
 mod transformer;
 mod workspace;
 
-pub use config::{Family, HeadConfig, HeadPooling, ModelConfig, Output, Placement};
+pub use config::{Biases, Family, HeadConfig, HeadPooling, ModelConfig, Output, Placement, Positions, Window};
 pub use error::ModelError;
 pub use gradients::{Gradients, Moments};
 pub use packed_batch::PackedBatch;
 pub use params::{Init, ParamId, ParamSpec, ParamTable, Parameters, Part};
+pub use rotary::{Rotary, RotaryScaling};
 pub use transformer::{DropoutKey, Model, Pass, Transformer};
 pub use workspace::{Capacity, Memory, Workspace, workspace_values};

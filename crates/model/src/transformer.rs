@@ -101,12 +101,12 @@ impl Transformer {
         let blocks = (0..config.num_hidden_layers)
             .map(|i| {
                 let prefix = format!("blocks.{i}.");
-                Block::declare(&mut declare(&mut table, &mut sites, Part::Block(i), &prefix), config)
+                Block::declare(&mut declare(&mut table, &mut sites, Part::Block(i), &prefix), config, i)
             })
             .collect();
         let final_norm = (config.placement == Placement::Pre).then(|| {
             let mut at = declare(&mut table, &mut sites, Part::FinalNorm, "final_norm.");
-            Norm::declare(&mut at, config.hidden_size, config.norm_epsilon)
+            Norm::declare(&mut at, config)
         });
         let head = Head::declare(&mut declare(&mut table, &mut sites, Part::Head, "head."), config);
         (Self { embedding, stack: Stack::new(blocks), final_norm, head }, table)

@@ -6,8 +6,8 @@ use std::ops::Range;
 use finetone_backend::{Backend, Queries};
 
 use crate::asked::asked_by_head;
-use crate::config::{HeadPooling, ModelConfig, Placement};
-use crate::layers::{BlockScratch, EmbeddingSaved, HeadSaved, HeadScratch, StackSaved};
+use crate::config::{HeadPooling, ModelConfig, Placement, Positions};
+use crate::layers::{BlockScratch, EmbeddingSaved, HeadSaved, HeadScratch, StackSaved, sublayer_widths};
 use crate::transformer::Entrance;
 
 /// How much training keeps for backward.
@@ -238,7 +238,10 @@ impl<B: Backend> Workspace<B> {
 pub fn workspace_values(config: &ModelConfig, capacity: impl Into<Capacity>, training: Option<Memory>) -> usize {
     let capacity = capacity.into();
     let Capacity { tokens, sequences, from_block } = capacity;
-    let (d, f, h) = (config.hidden_size, config.intermediate_size, config.num_attention_heads);
+    let (d, f) = (config.hidden_size, config.inner_width());
+    let (q, qkv, h) = (config.query_width(), config.qkv_width(), config.num_attention_heads);
+    let prepared = if config.head_norm { qkv + 2 * (h + config.num_key_value_heads) } else { 0 };
+    let (inner, outer) = sublayer_widths(config);
     let layers = config.num_hidden_layers - from_block;
     let (outputs, sets) = match training {
         Some(Memory::Normal) => (layers, layers),
@@ -249,7 +252,8 @@ pub fn workspace_values(config: &ModelConfig, capacity: impl Into<Capacity>, tra
     // Of `of` pieces of memory, one for each block or fewer, the last may be for the rows asked for.
     let rows = |of| if of == layers && of > 0 { (of - 1) * tokens + asked } else { of * tokens };
     let normed = if pre { sets * tokens } else { rows(sets) };
-    let blocks = rows(outputs) * d + sets * tokens * 3 * d + rows(sets) * (3 * d + h + f + 2) + normed * (d + 2);
+    let attention = sets * tokens * (qkv + prepared) + rows(sets) * (q + h);
+    let blocks = rows(outputs) * d + attention + rows(sets) * (2 * d + f + 2) + normed * (d + 2);
     let entrance = match from_block {
         0 => tokens * (d + if config.embedding_norm { d + 2 } else { 0 }),
         _ => capacity.entering_rows(config) * d,
@@ -258,8 +262,18 @@ pub fn workspace_values(config: &ModelConfig, capacity: impl Into<Capacity>, tra
     let head = sequences * (d * if config.head.dense.is_some() { 4 } else { 2 } + config.head.logits())
         + if matches!(config.head.pooling, HeadPooling::Attention { .. }) { tokens } else { 0 };
     let features = if config.head.features > 0 { sequences * (config.head.features + config.head.logits()) } else { 0 };
-    let backward = tokens * (5 * d + f.max(3 * d)) + sequences * (config.head.logits() + 1 + 4 * d);
-    entrance + blocks + tokens * f.max(d) + last + head + features + if training.is_some() { backward } else { 0 }
+    let backward = tokens * (5 * d + inner) + sequences * (config.head.logits() + 1 + 4 * d);
+    let angles = match config.positions {
+        Positions::Learned => 0,
+        Positions::Rotary(_) => angle_rows(config, tokens) * config.head_dim,
+    };
+    let sublayers = tokens * outer + angles;
+    entrance + blocks + sublayers + last + head + features + if training.is_some() { backward } else { 0 }
+}
+
+/// The positions that a sequence of a batch of so many tokens may have.
+pub(crate) fn angle_rows(config: &ModelConfig, tokens: usize) -> usize {
+    tokens.min(config.max_tokens())
 }
 
 /// The most rows of a batch's hidden states that are asked for.
@@ -286,7 +300,7 @@ mod tests {
     #[test]
     fn the_size_that_is_foretold_is_the_size_that_is_planned() {
         let backend = Reference::<f32>::new();
-        for family in [Family::Gpt2, Family::Bert, Family::Roberta, Family::DistilBert] {
+        for family in Family::ALL {
             for (layers, from_block) in [(1, 0), (2, 0), (5, 0), (5, 1), (5, 4), (5, 5)] {
                 let mut config = from_scratch(family, &sizes(layers)).unwrap();
                 let capacity = Capacity { tokens: 20, sequences: 7, from_block };

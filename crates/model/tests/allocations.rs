@@ -73,7 +73,7 @@ const FOREIGN: usize = 3;
 fn a_step_allocates_nothing_after_warm_up() {
     let pools = [1, 2].map(|threads| Cpu::new(CpuOptions { threads: Some(threads), ..CpuOptions::default() }).unwrap());
     for cpu in &pools {
-        for name in ["bert", "gpt2", "distilbert", "roberta"] {
+        for name in ["bert", "gpt2", "distilbert", "roberta", "llama", "qwen3"] {
             let mut run = Run::new(cpu, name);
             let mut counts = [(0, 0); COUNTED as usize];
             cpu.install(|| {

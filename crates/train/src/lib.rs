@@ -43,5 +43,5 @@ pub use memory::memory_needed;
 pub use run::{Outcome, Summary, Surroundings, is_finished, resume, resume_point, saved_config, train};
 pub use run_config::RunConfig;
 pub use run_file::RunFile;
-pub use study::{StudyConfig, study};
+pub use study::{CandidateConfig, StudyConfig, Written as WrittenCandidate, parse_candidates, read_candidates, study};
 pub use trainer::Control;

@@ -96,6 +96,7 @@ impl Texts {
             Some(path) => (train, read_one(path, &known)?.examples),
             None => HoldOut::for_validation(config).apply(train)?,
         };
+        tell_giveaways(&features, &train, listener);
         let preparation = preparation.fit(&features, &train)?;
         let multi_label = config.multi_label.is_some();
         Ok(Self { labels, preparation, train, validation, test, multi_label, text_column, label_column })
@@ -131,6 +132,17 @@ impl Texts {
         let targets = self.train.iter().filter_map(|example| example.target.as_ref());
         targets.flat_map(Target::classes).for_each(|&class| counts[class] += 1);
         counts
+    }
+}
+
+/// A notice for each feature that gives the label away.
+fn tell_giveaways(features: &[String], train: &[Example], listener: &mut dyn Listener) {
+    for (column, values) in features::giveaways(features, train) {
+        let message = format!(
+            "column `{column}` gives the label away: each of its {values} values stands beside one label alone. If it is \
+             filled in after the label is known, leave it out of `features`"
+        );
+        listener.on(&TrainEvent::Notice { message });
     }
 }
 

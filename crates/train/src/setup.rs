@@ -135,9 +135,9 @@ fn scratch<B: Backend>(
         Some(folder) => Tokenizer::from_folder(folder),
         None => {
             let kind = match family {
-                Family::Gpt2 => TrainKind::Gpt2Bpe,
-                Family::Roberta => TrainKind::RobertaBpe,
                 Family::Bert | Family::DistilBert => TrainKind::WordPiece,
+                Family::Roberta => TrainKind::RobertaBpe,
+                Family::Gpt2 | Family::Llama | Family::Mistral | Family::Qwen2 | Family::Qwen3 => TrainKind::Gpt2Bpe,
             };
             let options = TrainOptions { max_tokens: Some(max_tokens), ..TrainOptions::new(kind, vocab_size) };
             let prepared = texts.preparation.prepare_all(&texts.train);

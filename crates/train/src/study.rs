@@ -1,10 +1,11 @@
 //! A study: two ways to a model of the same texts over several seeds, a ladder of baselines, cross-validation, and one test
 //! file that is measured at the very end.
 //!
-//! The order is the point. Everything is trained and chosen on the training file; before that, of the test file only the
+//! The order is the point. Everything is trained and chosen on the training file, the way of fine-tuning by folds of it; before that, of the test file only the
 //! header and the names of its labels are looked at, so that a file that could not be measured is refused at once and not
 //! after hours. When nothing is left to choose, it is read and every model judges it once.
 
+mod candidates;
 mod ladder;
 mod outcome;
 
@@ -13,19 +14,19 @@ use std::path::{Path, PathBuf};
 
 use finetone_backend::Backend;
 use finetone_data::{Dataset, Preparation, ReadOptions, chat};
-use finetone_evaluate::{CrossValidation, Study};
+use finetone_evaluate::{Candidate, Study};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
 use crate::fit::{self, Place, Settings};
-use crate::folds::Folds;
 use crate::material::Texts;
 use crate::run::{Outcome, Surroundings, absolute, is_finished};
 use crate::run_config::RunConfig;
 use crate::schedule::Plan;
 use crate::seeds::{Keep, Seeds};
 use crate::store::write_whole;
+pub use candidates::{Written, parse as parse_candidates, read as read_candidates};
 use ladder::Baselines;
 
 /// The settings of a study, kept in its folder.
@@ -37,34 +38,52 @@ const SETTINGS: &str = "study.toml";
 pub struct StudyConfig {
     /// The file to measure on at the end.
     pub test: PathBuf,
-    /// Folds of the cross-validation of the fine-tuned variant.
+    /// Folds of the cross-validation that chooses among the candidates.
     pub folds: usize,
-    /// How a pretrained model is fine-tuned; its `seeds` say with how many seeds.
-    pub finetuned: RunConfig,
     /// How a model is trained from scratch.
     pub scratch: RunConfig,
+    /// Ways to fine-tune a pretrained model, at least one; the `seeds` of the chosen one say with how many seeds.
+    #[serde(rename = "candidate")]
+    pub candidates: Vec<CandidateConfig>,
+}
+
+/// A way to fine-tune.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CandidateConfig {
+    /// What it is called.
+    pub name: String,
+    /// In which settings it differs from the others, for people.
+    pub detail: String,
+    /// All settings.
+    pub settings: RunConfig,
 }
 
 impl StudyConfig {
-    /// Two variants on the same training file. Nothing is held out of it for a test, and the folds are the study's.
-    pub fn new(test: PathBuf, folds: usize, finetuned: RunConfig, scratch: RunConfig) -> Self {
+    /// Candidates and a variant from scratch on the same training file. Nothing is held out of it for a test, and the folds
+    /// are the study's.
+    pub fn new(test: PathBuf, folds: usize, candidates: Vec<CandidateConfig>, scratch: RunConfig) -> Self {
         let whole = |config: RunConfig| RunConfig { test: None, test_fraction: 0.0, folds: None, repeats: 1, ..config };
-        Self { test, folds, finetuned: whole(finetuned), scratch: whole(scratch) }
+        let candidates = candidates.into_iter().map(|one| CandidateConfig { settings: whole(one.settings), ..one });
+        Self { test, folds, candidates: candidates.collect(), scratch: whole(scratch) }
     }
 
     fn absolute(&self) -> Result<Self, TrainError> {
         let test = std::path::absolute(&self.test).map_err(TrainError::io(&self.test))?;
-        Ok(Self { test, finetuned: absolute(&self.finetuned)?, scratch: absolute(&self.scratch)?, folds: self.folds })
+        let candidate =
+            |one: &CandidateConfig| Ok(CandidateConfig { settings: absolute(&one.settings)?, ..one.clone() });
+        let candidates = self.candidates.iter().map(candidate).collect::<Result<_, TrainError>>()?;
+        Ok(Self { test, candidates, scratch: absolute(&self.scratch)?, folds: self.folds })
     }
 
     /// How the test file is read: by the columns of the training file, and its chats by the same rule.
     fn test_options(&self) -> Result<ReadOptions, TrainError> {
-        let chat = chat::rule_of(&self.finetuned.train)?;
+        let chat = chat::rule_of(&self.scratch.train)?;
         Ok(ReadOptions {
             open: Preparation { chat, ..Preparation::default() }.open_options(),
-            text_column: self.finetuned.text_column.clone(),
-            label_column: self.finetuned.label_column.clone(),
-            multi_label: self.finetuned.multi_label,
+            text_column: self.scratch.text_column.clone(),
+            label_column: self.scratch.label_column.clone(),
+            multi_label: self.scratch.multi_label,
             ..ReadOptions::default()
         })
     }
@@ -72,11 +91,14 @@ impl StudyConfig {
 
 /// Everything that was trained, before the test file is opened.
 struct Trained {
-    /// The texts that both variants learn from, with those that choose the checkpoint.
+    /// The texts that the fine-tuned variant learns from, with those that choose the checkpoint.
     texts: Texts,
+    /// The settings of the chosen candidate.
+    settings: RunConfig,
+    candidates: Vec<Candidate>,
+    chosen: usize,
     finetuned: Seeds,
     scratch: Seeds,
-    cross_validation: CrossValidation,
 }
 
 /// Carries out a study in `folder`, or goes on with it there; what is finished is not done again.
@@ -96,7 +118,7 @@ pub fn study<B: Backend>(
         Outcome::Finished(trained) => trained,
         Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
     };
-    let baselines = Baselines::fit(backend, &config, &trained.texts, &mut surroundings)?;
+    let baselines = Baselines::fit(backend, &trained.settings, &trained.texts, &mut surroundings)?;
     let study = outcome::measure(backend, &config, trained, baselines, surroundings.listener)?;
     write_whole(&folder.join("report.html"), &study.to_html()?)?;
     write_whole(&folder.join("report.json"), &study.to_json()?)?;
@@ -121,54 +143,67 @@ fn check_folder(folder: &Path, config: &StudyConfig) -> Result<(), TrainError> {
     }
 }
 
-/// Both variants with all their seeds, and the folds.
+/// The candidates in folds, then both variants with all their seeds.
 fn train_all<B: Backend>(
     backend: &B,
     config: &StudyConfig,
     folder: &Path,
     surroundings: &mut Surroundings<'_>,
 ) -> Result<Outcome<Trained>, TrainError> {
-    let texts = Texts::read(&config.finetuned, surroundings.checkup, surroundings.listener)?;
-    // Both variants learn from the same file, and what is to be said about it was said.
+    let candidates = candidates::Read::all(config, surroundings)?;
+    // What is to be said about the file was said when the candidates were read.
     let scratch_texts = Texts::read(&config.scratch, surroundings.checkup, &mut Unheard)?;
-    let folds = Folds::new(&config.finetuned, &texts, config.folds)?;
-    check_test(config, &texts)?;
-    // The variant from scratch comes last; what is wrong with it should be told before the hours of the other.
+    check_test(config, candidates.iter().map(|one| &one.texts).chain([&scratch_texts]))?;
+    // The variant from scratch comes last; what is wrong with it should be told before the hours of the others.
     let Surroundings { hub, download, control, .. } = surroundings;
     let mut quiet = Surroundings { hub, download: *download, control, listener: &mut Unheard, checkup: None };
-    fit::check(backend, &config.scratch, &scratch_texts, &mut quiet)?;
+    for (config, texts) in candidates.iter().map(candidates::Read::to_fit).chain([(&config.scratch, &scratch_texts)]) {
+        fit::check(backend, config, texts, &mut quiet)?;
+    }
     let settings = toml::to_string(config).expect("every setting has a TOML form");
     let place = Place {
         folder: folder.to_owned(),
         settings: (folder.join(SETTINGS), Settings::Several(settings)),
         keeps_model: false,
     };
+    let judged = match candidates::judge(backend, &candidates, &place.within("cross-validation", false), surroundings)?
+    {
+        Outcome::Finished(judged) => judged,
+        Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
+    };
+    let chosen = finetone_evaluate::choose(&judged);
+    let (settings, texts) = candidates[chosen].to_fit();
+    if judged.len() > 1 {
+        let message = format!("chosen in folds of the training file: {}", judged[chosen].name);
+        surroundings.listener.on(&TrainEvent::Notice { message });
+    }
     let mut variant = |name: &str, config: &RunConfig, texts: &Texts| {
         let config = RunConfig { epochs: Some(Plan::new(config, texts.train.len()).epochs), ..config.clone() };
         surroundings.listener.on(&TrainEvent::Notice { message: format!("{name}: {} seeds", config.seeds) });
         Seeds::train(backend, &config, texts, (&place.within(name, true), Keep::All), surroundings)
     };
-    let finetuned = match variant("finetuned", &config.finetuned, &texts)? {
+    let finetuned = match variant("finetuned", settings, texts)? {
         Outcome::Finished(seeds) => seeds,
         Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
     };
-    let scratch = match variant("scratch", &config.scratch, &scratch_texts)? {
-        Outcome::Finished(seeds) => seeds,
-        Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
-    };
-    let place = place.within("cross-validation", false);
-    let found = folds.cross_validate(backend, &config.finetuned, &texts, &place, surroundings)?;
-    if let Outcome::Finished(found) = &found {
-        folds.save(found, &place.folder)?;
-    }
-    Ok(found.map(|cross_validation| Trained { texts, finetuned, scratch, cross_validation }))
+    let (texts, settings) = (texts.clone(), settings.clone());
+    Ok(variant("scratch", &config.scratch, &scratch_texts)?.map(|scratch| Trained {
+        texts,
+        settings,
+        candidates: judged,
+        chosen,
+        finetuned,
+        scratch,
+    }))
 }
 
 /// Refuses a test file that could not be measured. Its labels are held against the known names, and forgotten.
-fn check_test(config: &StudyConfig, texts: &Texts) -> Result<(), TrainError> {
-    let known = Some(texts.labels.clone());
-    let columns = texts.preparation.columns();
-    Dataset::read(&config.test, &ReadOptions { known, columns, ..config.test_options()? })?;
+fn check_test<'t>(config: &StudyConfig, texts: impl Iterator<Item = &'t Texts>) -> Result<(), TrainError> {
+    for texts in texts {
+        let known = Some(texts.labels.clone());
+        let columns = texts.preparation.columns();
+        Dataset::read(&config.test, &ReadOptions { known, columns, ..config.test_options()? })?;
+    }
     Ok(())
 }
 

@@ -47,7 +47,7 @@ impl Texts {
     fn shape(&self) -> AttentionShape<'_> {
         let Self { head_size, mask, ref starts, .. } = *self;
         let scale = 1.0 / (head_size as f64).sqrt();
-        AttentionShape { starts, heads: HEADS, head_size, mask, queries: Queries::All, scale }
+        AttentionShape { starts, heads: HEADS, kv_heads: HEADS, head_size, mask, queries: Queries::All, scale }
     }
 
     fn title(&self) -> String {

@@ -67,19 +67,19 @@ fn sums(memory: &Memory, rows: usize, width: usize) -> [Case; 5] {
 }
 
 fn norms(memory: &Memory, parameters: Arc<(Weight, Weight)>, rows: usize, width: usize) -> [Case; 2] {
-    let shape = NormShape { rows, width, epsilon: 1e-12 };
+    let shape = NormShape::layer(rows, width, 1e-12);
     let title = format!("{rows} x {width}");
     let span = |start| Some(Span { start, len: width });
     let slots = NormSlots { gain: span(0), bias: span(width) };
     let (m, weights) = (memory.clone(), parameters.clone());
     let forward = Case::new("norm forward", title.clone(), Amount::numbers(2 * rows * width), move |cpu| {
-        cpu.norm_forward(&mut m.out(), &mut m.second(), &m.x, &weights.0, &weights.1, shape);
+        cpu.norm_forward(&mut m.out(), &mut m.second(), &m.x, &weights.0, Some(&weights.1), shape);
     });
     let (m, mut saved) = (memory.clone(), None);
     let backward = Case::new("norm backward", title, Amount::numbers(3 * rows * width), move |cpu| {
         let stats = saved.get_or_insert_with(|| {
             let mut stats = cpu.zeros(2 * rows);
-            cpu.norm_forward(&mut m.out(), &mut stats, &m.x, &parameters.0, &parameters.1, shape);
+            cpu.norm_forward(&mut m.out(), &mut stats, &m.x, &parameters.0, Some(&parameters.1), shape);
             stats
         });
         cpu.norm_backward(&mut m.out(), (&mut m.grads(), slots), &m.dy, (&m.x, stats), &parameters.0, shape);

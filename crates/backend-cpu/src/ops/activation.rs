@@ -172,6 +172,26 @@ impl Function for Tanh {
     }
 }
 
+/// `x σ(x)`, whose slope is `σ + x σ (1 - σ)`.
+struct Silu;
+
+impl Function for Silu {
+    #[inline(always)]
+    fn value<V: Vector>(x: V) -> V {
+        x * sigmoid(x)
+    }
+    #[inline(always)]
+    fn slope<V: Vector>(x: V) -> V {
+        Self::both(x).1
+    }
+    #[inline(always)]
+    fn both<V: Vector>(x: V) -> (V, V) {
+        let share = sigmoid(x);
+        let value = x * share;
+        (value, value.fma(V::splat(1.0) - share, share))
+    }
+}
+
 #[inline(always)]
 fn values<V: Vector, F: Function>(y: &mut [f32], x: &[f32]) {
     let whole = y.len() - y.len() % V::LANES;
@@ -220,6 +240,7 @@ pub(crate) enum Form {
     GeluTanh,
     Relu,
     Tanh,
+    Silu,
 }
 
 impl Form {
@@ -231,6 +252,7 @@ impl Form {
             Activation::GeluTanh => Self::GeluTanh,
             Activation::Relu => Self::Relu,
             Activation::Tanh => Self::Tanh,
+            Activation::Silu => Self::Silu,
         }
     }
 }
@@ -243,6 +265,7 @@ fn forward_body<V: Vector>(y: &mut [f32], x: &[f32], form: Form) {
         Form::GeluTanh => values::<V, GeluTanh>(y, x),
         Form::Relu => values::<V, Relu>(y, x),
         Form::Tanh => values::<V, Tanh>(y, x),
+        Form::Silu => values::<V, Silu>(y, x),
     }
 }
 
@@ -254,6 +277,7 @@ fn backward_body<V: Vector>(dx: &mut [f32], dy: &[f32], x: &[f32], form: Form) {
         Form::GeluTanh => slopes::<V, GeluTanh>(dx, dy, x),
         Form::Relu => slopes::<V, Relu>(dx, dy, x),
         Form::Tanh => slopes::<V, Tanh>(dx, dy, x),
+        Form::Silu => slopes::<V, Silu>(dx, dy, x),
     }
 }
 
@@ -265,6 +289,7 @@ fn both_body<V: Vector>(dx: &mut [f32], activated: &mut [f32], x: &[f32], form: 
         Form::GeluTanh => both::<V, GeluTanh>(dx, activated, x),
         Form::Relu => both::<V, Relu>(dx, activated, x),
         Form::Tanh => both::<V, Tanh>(dx, activated, x),
+        Form::Silu => both::<V, Silu>(dx, activated, x),
     }
 }
 
@@ -358,10 +383,10 @@ mod tests {
     }
 
     #[test]
-    fn far_away_gelu_is_the_identity_or_nothing_and_not_a_number_shows() {
+    fn far_away_gelu_and_silu_are_the_identity_or_nothing_and_not_a_number_shows() {
         let x = [1e30, -1e30, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
         for isa in Isa::available() {
-            for form in [Form::GeluErf, Form::GeluErfRatio, Form::GeluTanh] {
+            for form in [Form::GeluErf, Form::GeluErfRatio, Form::GeluTanh, Form::Silu] {
                 let mut y = [0.0; 5];
                 forward_block(isa, &mut y, &x, form);
                 assert!((y[0] / 1e30 - 1.0).abs() < 3e-7, "{isa:?} {form:?}: {y:?}");
@@ -374,7 +399,7 @@ mod tests {
     #[test]
     fn value_and_slope_together_have_the_bits_of_each_alone() {
         for isa in Isa::available() {
-            for form in [Form::GeluErf, Form::GeluErfRatio, Form::GeluTanh, Form::Relu, Form::Tanh] {
+            for form in [Form::GeluErf, Form::GeluErfRatio, Form::GeluTanh, Form::Relu, Form::Tanh, Form::Silu] {
                 for len in [1, 15, 16, 17, 100] {
                     let x: Vec<f32> = (0..len).map(|i| (i as f32 - 50.0) * 0.13).collect();
                     let dy: Vec<f32> = (0..len).map(|i| (i % 7) as f32 - 2.5).collect();

@@ -1,9 +1,10 @@
-//! Layer normalisation, and sums over rows.
+//! Normalisation of rows or of segments of them, and sums over rows.
 
 use crate::Cpu;
 use crate::ops::activation::add_block;
 use crate::simd::{Vector, kernel};
-use finetone_backend::{NormShape, NormSlots};
+use finetone_backend::{NormKind, NormShape, NormSlots};
+use std::ops::Range;
 
 /// Rows in a piece of work. Parameter gradients are summed over a piece first, then piece by piece.
 const ROWS: usize = 64;
@@ -47,49 +48,73 @@ fn mean_of<V: Vector>(v: V) -> f32 {
     lane[0]
 }
 
+/// How a kernel normalises.
+#[derive(Clone, Copy)]
+struct Rule {
+    kind: NormKind,
+    epsilon: f32,
+}
+
+/// Gain, and bias where there is one.
+type Params<'a> = (&'a [f32], Option<&'a [f32]>);
+
 #[inline(always)]
-fn forward_body<V: Vector>(y: &mut [f32], stats: &mut [f32], x: &[f32], params: (&[f32], &[f32]), epsilon: f32) {
-    let (gain, bias) = params;
+fn forward_body<V: Vector>(y: &mut [f32], stats: &mut [f32], x: &[f32], (gain, bias): Params<'_>, rule: Rule) {
     let width = gain.len();
     let rows = y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(stats.chunks_exact_mut(2));
     for ((y, x), stats) in rows {
-        let mean = sum_of::<V>(x, 0.0, false) / width as f32;
+        let mean = match rule.kind {
+            NormKind::Layer => sum_of::<V>(x, 0.0, false) / width as f32,
+            NormKind::Rms => 0.0,
+        };
         let variance = sum_of::<V>(x, mean, true) / width as f32;
-        let reciprocal = 1.0 / (variance + epsilon).sqrt();
+        let reciprocal = 1.0 / (variance + rule.epsilon).sqrt();
         stats.copy_from_slice(&[mean, reciprocal]);
         let whole = width - width % V::LANES;
         for c in (0..whole).step_by(V::LANES) {
             let unit = (V::load(&x[c..]) - V::splat(mean)) * V::splat(reciprocal);
-            unit.fma(V::load(&gain[c..]), V::load(&bias[c..])).store(&mut y[c..]);
+            let gain = V::load(&gain[c..]);
+            bias.map_or(unit * gain, |bias| unit.fma(gain, V::load(&bias[c..]))).store(&mut y[c..]);
         }
         for c in whole..width {
-            y[c] = (x[c] - mean) * reciprocal * gain[c] + bias[c];
+            y[c] = (x[c] - mean) * reciprocal * gain[c] + bias.map_or(0.0, |bias| bias[c]);
         }
     }
 }
 
 kernel!(
-    forward_rows(y: &mut [f32], stats: &mut [f32], x: &[f32], params: (&[f32], &[f32]), epsilon: f32) = forward_body
+    forward_rows(y: &mut [f32], stats: &mut [f32], x: &[f32], params: Params<'_>, rule: Rule) = forward_body
 );
 
-/// Normalises rows; `stats` receives mean and reciprocal deviation of each.
-pub(crate) fn forward(
-    cpu: &Cpu,
-    y: &mut [f32],
-    stats: &mut [f32],
-    x: &[f32],
-    params: (&[f32], &[f32]),
-    shape: NormShape,
-) {
-    let step = ROWS * shape.width;
-    cpu.chunks([(y, step), (stats, 2 * ROWS)], |i, [y, stats]| {
-        forward_rows(cpu.isa(), y, stats, &x[i * step..][..y.len()], params, shape.epsilon as f32);
+/// The runs of neighbouring segments in `len` values of whole rows, each with the place of its statistics: all in one
+/// where every segment of a row is meant, otherwise one for each row.
+fn runs(shape: NormShape, len: usize) -> impl Iterator<Item = (Range<usize>, usize)> {
+    let NormShape { width, segments, .. } = shape;
+    let (row, meant) =
+        if segments.count == segments.of { (len, 0..len) } else { (segments.of * width, segments.range(width)) };
+    (0..len / row).map(move |n| (n * row + meant.start..n * row + meant.end, n * 2 * segments.count))
+}
+
+/// Values and statistics of a piece of work.
+fn piece(shape: NormShape) -> (usize, usize) {
+    (ROWS * shape.segments.of * shape.width, 2 * ROWS * shape.segments.count)
+}
+
+/// Normalises segments; `stats` receives mean and reciprocal deviation of each.
+pub(crate) fn forward(cpu: &Cpu, y: &mut [f32], stats: &mut [f32], x: &[f32], params: Params<'_>, shape: NormShape) {
+    let (step, stats_step) = piece(shape);
+    let rule = Rule { kind: shape.kind, epsilon: shape.epsilon as f32 };
+    cpu.chunks([(y, step), (stats, stats_step)], |i, [y, stats]| {
+        for (run, at) in runs(shape, y.len()) {
+            forward_rows(cpu.isa(), &mut y[run.clone()], &mut stats[at..], &x[i * step..][run], params, rule);
+        }
     });
 }
 
-/// Rows of a piece of work in backward.
+/// Segments side by side of a piece of work in backward.
 #[derive(Clone, Copy)]
 struct Rows<'a> {
+    kind: NormKind,
     dy: &'a [f32],
     x: &'a [f32],
     stats: &'a [f32],
@@ -128,12 +153,13 @@ fn row_sums<V: Vector>(partial: &mut [f32], row: Rows<'_>) -> (f32, f32) {
 fn backward_body<V: Vector>(dx: &mut [f32], partial: &mut [f32], rows: Rows<'_>) {
     let width = rows.gain.len();
     let whole = width - width % V::LANES;
-    partial.fill(0.0);
     for (r, dx) in dx.chunks_exact_mut(width).enumerate() {
         let (dy, x, stats) = (&rows.dy[r * width..][..width], &rows.x[r * width..][..width], &rows.stats[2 * r..][..2]);
         let (mean, reciprocal) = (stats[0], stats[1]);
-        let (plain, scaled) = row_sums::<V>(partial, Rows { dy, x, stats, gain: rows.gain });
-        let (plain, scaled) = (plain / width as f32, scaled / width as f32);
+        let (plain, scaled) = row_sums::<V>(partial, Rows { dy, x, stats, ..rows });
+        // Where no mean was taken away, none comes back.
+        let plain = if rows.kind == NormKind::Layer { plain / width as f32 } else { 0.0 };
+        let scaled = scaled / width as f32;
         for c in (0..whole).step_by(V::LANES) {
             let unit = (V::load(&x[c..]) - V::splat(mean)) * V::splat(reciprocal);
             let centred = V::load(&dy[c..]) * V::load(&rows.gain[c..]) - V::splat(plain);
@@ -156,18 +182,18 @@ pub(crate) fn backward(
     dy: &[f32],
     (x, stats): (&[f32], &[f32]),
     gain: &[f32],
+    shape: NormShape,
 ) {
     let width = gain.len();
-    let step = ROWS * width;
+    let (step, stats_step) = piece(shape);
     cpu.with_partials(dx.len().div_ceil(step) * 2 * width, |partials| {
         cpu.chunks([(dx, step), (&mut *partials, 2 * width)], |i, [dx, partial]| {
-            let rows = Rows {
-                dy: &dy[i * step..][..dx.len()],
-                x: &x[i * step..][..dx.len()],
-                stats: &stats[2 * i * ROWS..][..2 * dx.len() / width],
-                gain,
-            };
-            backward_rows(cpu.isa(), dx, partial, rows);
+            partial.fill(0.0);
+            for (run, at) in runs(shape, dx.len()) {
+                let (dy, x) = (&dy[i * step..][run.clone()], &x[i * step..][run.clone()]);
+                let rows = Rows { kind: shape.kind, dy, x, stats: &stats[i * stats_step + at..], gain };
+                backward_rows(cpu.isa(), &mut dx[run], partial, rows);
+            }
         });
         for partial in partials.chunks_exact(2 * width) {
             for (slot, part) in [slots.gain, slots.bias].into_iter().zip(partial.chunks_exact(width)) {

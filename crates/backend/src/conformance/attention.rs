@@ -6,6 +6,11 @@ use std::ops::Range;
 const LENGTHS: [&[usize]; 5] = [&[1], &[2, 1, 17], &[1, 64, 1, 65], &[130, 2], &[17, 65, 130, 1, 2, 64]];
 const HEADS: [(usize, usize); 6] = [(2, 4), (1, 8), (3, 16), (2, 32), (3, 64), (1, 80)];
 
+/// Query heads, key and value heads, and the size of a head, where several queries share a key.
+const SHARED: [(usize, usize, usize); 4] = [(2, 1, 4), (6, 2, 8), (3, 1, 20), (4, 2, 64)];
+/// Windows shorter than a tile, of the size of one, and longer than every sequence.
+const WINDOWS: [usize; 5] = [1, 3, 64, 100, 1000];
+
 const QUERIES_AND_RATES: [(Queries, Option<f64>); 7] = [
     (Queries::All, None),
     (Queries::All, Some(0.1)),
@@ -25,7 +30,26 @@ fn cases() -> Vec<Attention> {
                     // Sharper scores than usual in one of the batches: the softmax must not overflow.
                     let sharpness = if i == 1 { 8.0 } else { 1.0 };
                     let scale = sharpness / (head_size as f64).sqrt();
-                    cases.push(Attention { lengths: lengths.to_vec(), heads, head_size, mask, queries, scale, rate });
+                    let lengths = lengths.to_vec();
+                    cases.push(Attention { lengths, heads, kv_heads: heads, head_size, mask, queries, scale, rate });
+                }
+            }
+        }
+    }
+    cases.extend(of_decoders());
+    cases
+}
+
+/// Heads that share keys and values, and windows: what the decoder families add.
+fn of_decoders() -> Vec<Attention> {
+    let mut cases = Vec::new();
+    for (i, (heads, kv_heads, head_size)) in SHARED.into_iter().enumerate() {
+        for (j, lengths) in LENGTHS.into_iter().enumerate() {
+            let windows = WINDOWS.map(Mask::Window);
+            for mask in [Mask::Causal, windows[(i + j) % 5], windows[(i + j + 2) % 5]] {
+                for (queries, rate) in [(Queries::All, [None, Some(0.2)][j % 2]), (Queries::Last, None)] {
+                    let (lengths, scale) = (lengths.to_vec(), 1.0 / (head_size as f64).sqrt());
+                    cases.push(Attention { lengths, heads, kv_heads, head_size, mask, queries, scale, rate });
                 }
             }
         }
@@ -93,6 +117,7 @@ pub fn attention_queries<B: Backend>(backend: &B, _tolerance: &Tolerance) {
 struct Attention {
     lengths: Vec<usize>,
     heads: usize,
+    kv_heads: usize,
     head_size: usize,
     mask: Mask,
     queries: Queries,
@@ -114,29 +139,34 @@ impl Attention {
         self.heads * self.head_size
     }
 
+    /// Width of queries, keys and values.
+    fn qkv_width(&self) -> usize {
+        (self.heads + 2 * self.kv_heads) * self.head_size
+    }
+
     /// Runs both directions and returns `y`, `log_sums` and `dqkv`; without `dy`, forward alone.
     fn run_on<B: Backend>(&self, desk: &Desk<'_, B>, qkv: &[f64], dy: Option<&[f64]>) -> Vec<Outcome> {
         let (rows, width) = (self.rows(), self.width());
         let (mut y, mut log_sums) = (desk.output(rows * width), desk.output(rows * self.heads));
         let qkv = desk.input(qkv);
         let starts = starts(&self.lengths);
-        let Self { heads, head_size, mask, queries, scale, .. } = *self;
-        let shape = AttentionShape { starts: &starts, heads, head_size, mask, queries, scale };
+        let Self { heads, kv_heads, head_size, mask, queries, scale, .. } = *self;
+        let shape = AttentionShape { starts: &starts, heads, kv_heads, head_size, mask, queries, scale };
         let dropout = self.rate.map(|rate| Dropout { seed: 11, step: 5, site: 3, rate });
         desk.backend.attention_forward(&mut y, &mut log_sums, &qkv, dropout, shape);
         let mut outcomes =
             vec![desk.outcome("y", &y, rows * width), desk.outcome("log_sums", &log_sums, rows * self.heads)];
         if let Some(dy) = dy {
-            let tokens = self.tokens();
-            let mut dqkv = desk.output(tokens * 3 * width);
+            let len = self.tokens() * self.qkv_width();
+            let mut dqkv = desk.output(len);
             desk.backend.attention_backward(&mut dqkv, &desk.input(dy), (&y, &log_sums), &qkv, dropout, shape);
-            outcomes.push(desk.outcome("dqkv", &dqkv, tokens * 3 * width));
+            outcomes.push(desk.outcome("dqkv", &dqkv, len));
         }
         outcomes
     }
 
     fn queries_keys_values(&self, numbers: &mut Numbers) -> Vec<f64> {
-        numbers.values(self.tokens() * 3 * self.width())
+        numbers.values(self.tokens() * self.qkv_width())
     }
 
     fn gradient(&self, numbers: &mut Numbers) -> Vec<f64> {

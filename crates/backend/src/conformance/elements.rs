@@ -1,8 +1,9 @@
 use super::desk::{Case, Desk, Numbers, Outcome, assert_same_bits, check_case};
 use super::{SIZES, Tolerance};
-use crate::{Activation, Backend, Dropout};
+use crate::{Activation, Backend, Dropout, GatedShape, RotaryShape, Segments, Turn};
 
-const ACTIVATIONS: [Activation; 4] = [Activation::GeluErf, Activation::GeluTanh, Activation::Relu, Activation::Tanh];
+const ACTIVATIONS: [Activation; 5] =
+    [Activation::GeluErf, Activation::GeluTanh, Activation::Relu, Activation::Tanh, Activation::Silu];
 
 /// Long enough that a backend which divides its work does so.
 fn lengths() -> impl Iterator<Item = usize> {
@@ -20,6 +21,34 @@ pub fn activation_forward<B: Backend>(backend: &B, tolerance: &Tolerance) {
 pub fn activation_backward<B: Backend>(backend: &B, tolerance: &Tolerance) {
     for len in lengths() {
         ACTIVATIONS.into_iter().for_each(|f| check_case(&ActivationBackward(f, len), backend, tolerance));
+    }
+}
+
+/// `gated_forward` of every activation.
+pub fn gated_forward<B: Backend>(backend: &B, tolerance: &Tolerance) {
+    gated_shapes().for_each(|(f, shape)| check_case(&GatedForward(f, shape), backend, tolerance));
+}
+
+/// `gated_backward` of every activation: the gradients, and the value of forward once more.
+pub fn gated_backward<B: Backend>(backend: &B, tolerance: &Tolerance) {
+    gated_shapes().for_each(|(f, shape)| check_case(&GatedBackward(f, shape), backend, tolerance));
+}
+
+fn gated_shapes() -> impl Iterator<Item = (Activation, GatedShape)> {
+    let shapes = SIZES.into_iter().enumerate().map(|(i, width)| GatedShape { rows: [1, 3, 300][i % 3], width });
+    shapes.chain([GatedShape { rows: 2, width: 20_011 }]).flat_map(|shape| ACTIVATIONS.map(|f| (f, shape)))
+}
+
+/// `rotary`, both ways, of all heads and of some.
+pub fn rotary<B: Backend>(backend: &B, tolerance: &Tolerance) {
+    for (i, head_size) in [2, 6, 8, 18, 32, 34, 64, 80, 128].into_iter().enumerate() {
+        for tokens in [1, 3, 130] {
+            for turn in [Turn::Forward, Turn::Backward] {
+                let segments = [(3, 0, 2), (6, 0, 5), (1, 0, 1), (5, 2, 2)][i % 4];
+                let segments = Segments { of: segments.0, first: segments.1, count: segments.2 };
+                check_case(&Rotary(RotaryShape { tokens, head_size, segments, turn }), backend, tolerance);
+            }
+        }
     }
 }
 
@@ -98,6 +127,49 @@ impl Case for ActivationBackward {
         let dy = desk.input(&numbers.values(len));
         desk.backend.activation_backward(&mut dx, &dy, &x, activation, len);
         vec![desk.outcome("dx", &dx, len)]
+    }
+}
+
+#[derive(Debug)]
+struct GatedForward(Activation, GatedShape);
+
+impl Case for GatedForward {
+    fn run<B: Backend>(&self, desk: &Desk<'_, B>, numbers: &mut Numbers) -> Vec<Outcome> {
+        let Self(activation, shape) = *self;
+        let len = shape.rows * shape.width;
+        let (mut y, x) = (desk.output(len), desk.input(&arguments(2 * len, numbers)));
+        desk.backend.gated_forward(&mut y, &x, activation, shape);
+        vec![desk.outcome("y", &y, len)]
+    }
+}
+
+#[derive(Debug)]
+struct GatedBackward(Activation, GatedShape);
+
+impl Case for GatedBackward {
+    fn run<B: Backend>(&self, desk: &Desk<'_, B>, numbers: &mut Numbers) -> Vec<Outcome> {
+        let Self(activation, shape) = *self;
+        let len = shape.rows * shape.width;
+        let (mut dx, x) = (desk.output(2 * len), desk.input(&arguments(2 * len, numbers)));
+        let mut y = desk.changed(&numbers.values(len));
+        desk.backend.gated_backward(&mut dx, &mut y, &x, activation, shape);
+        vec![desk.outcome("dx", &dx, 2 * len), desk.outcome("y", &y, len)]
+    }
+}
+
+#[derive(Debug)]
+struct Rotary(RotaryShape);
+
+impl Case for Rotary {
+    fn run<B: Backend>(&self, desk: &Desk<'_, B>, numbers: &mut Numbers) -> Vec<Outcome> {
+        let RotaryShape { tokens, head_size, segments, .. } = self.0;
+        let len = tokens * segments.of * head_size;
+        // Nothing but the rows that positions name is looked at, so the table may be any numbers.
+        let table = desk.input(&numbers.values(9 * head_size));
+        let positions = numbers.indices(tokens, 9);
+        let mut x = desk.changed(&numbers.values(len));
+        desk.backend.rotary(&mut x, &table, &positions, self.0);
+        vec![desk.outcome("x", &x, len)]
     }
 }
 

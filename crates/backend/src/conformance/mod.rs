@@ -20,7 +20,9 @@ mod optimiser;
 mod pool;
 
 pub use attention::{attention_backward, attention_forward, attention_packing, attention_queries};
-pub use elements::{activation_backward, activation_forward, add, copy, dropout, dropout_fused};
+pub use elements::{
+    activation_backward, activation_forward, add, copy, dropout, dropout_fused, gated_backward, gated_forward, rotary,
+};
 pub use embedding::{embedding_backward, embedding_forward};
 pub use linear::{
     linear_activation_backward, linear_activation_forward, linear_backward_bias, linear_backward_input,
@@ -81,6 +83,9 @@ fn operations<B: Backend>() -> Vec<Check<B>> {
         dropout_fused,
         activation_forward,
         activation_backward,
+        gated_forward,
+        gated_backward,
+        rotary,
         linear_forward,
         linear_backward_input,
         linear_backward_weight,

@@ -1,9 +1,9 @@
-//! Operations element by element: activations, sums and dropout.
+//! Operations element by element: activations, gates, sums and dropout.
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, SQRT_2};
 
 use super::{part, part_mut};
-use crate::{Activation, Dropout, Real};
+use crate::{Activation, Dropout, GatedShape, Real};
 
 pub(super) fn forward<T: Real>(y: &mut [T], x: &[T], activation: Activation, len: usize) {
     let y = part_mut("y", y, len, &activation);
@@ -31,6 +31,7 @@ fn value<T: Real>(activation: Activation, x: T) -> T {
         Activation::Relu if x < T::zero() => T::zero(),
         Activation::Relu => x,
         Activation::Tanh => x.tanh(),
+        Activation::Silu => x * sigmoid(x),
     }
 }
 
@@ -50,6 +51,7 @@ fn slope<T: Real>(activation: Activation, x: T) -> T {
         Activation::Relu if x <= T::zero() => T::zero(),
         Activation::Relu => one,
         Activation::Tanh => one - x.tanh() * x.tanh(),
+        Activation::Silu => sigmoid(x) * (one + x * sigmoid(-x)),
     }
 }
 
@@ -64,6 +66,40 @@ fn tanh_argument<T: Real>(x: T) -> T {
 /// `Φ(x)`, the share of a standard normal variable below `x`; by `erfc`, which stays exact where `1 + erf` cancels.
 fn normal_cdf<T: Real>(x: T) -> T {
     T::from_f64(0.5 * libm::erfc(-x.to_f64() * FRAC_1_SQRT_2))
+}
+
+/// `1 / (1 + e^-x)`.
+fn sigmoid<T: Real>(x: T) -> T {
+    T::one() / (T::one() + (-x).exp())
+}
+
+pub(super) fn gated_forward<T: Real>(y: &mut [T], x: &[T], activation: Activation, shape: GatedShape) {
+    let GatedShape { rows, width } = shape;
+    let y = part_mut("y", y, rows * width, &shape);
+    let x = part("x", x, rows * 2 * width, &shape);
+    for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(2 * width)) {
+        let (gate, up) = x.split_at(width);
+        (0..width).for_each(|i| y[i] = value(activation, gate[i]) * up[i]);
+    }
+}
+
+/// `dgate = dy up f'(gate)` and `dup = dy f(gate)`.
+pub(super) fn gated_backward<T: Real>(dx: &mut [T], y: &mut [T], x: &[T], activation: Activation, shape: GatedShape) {
+    let GatedShape { rows, width } = shape;
+    let dx = part_mut("dx", dx, rows * 2 * width, &shape);
+    let y = part_mut("y", y, rows * width, &shape);
+    let x = part("x", x, rows * 2 * width, &shape);
+    for n in 0..rows {
+        let y = &mut y[n * width..][..width];
+        let (gate, up) = x[n * 2 * width..][..2 * width].split_at(width);
+        let (dgate, dup) = dx[n * 2 * width..][..2 * width].split_at_mut(width);
+        for i in 0..width {
+            let (dy, activated) = (y[i], value(activation, gate[i]));
+            dgate[i] = dy * up[i] * slope(activation, gate[i]);
+            dup[i] = dy * activated;
+            y[i] = activated * up[i];
+        }
+    }
 }
 
 pub(super) fn add<T: Real>(y: &mut [T], x: &[T], len: usize) {

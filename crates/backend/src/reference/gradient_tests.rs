@@ -4,8 +4,9 @@
 
 use crate::conformance::desk::{Numbers, starts};
 use crate::{
-    Activation, AttentionPoolShape, AttentionShape, Backend, Dropout, EmbeddingShape, LinearShape, Loss, Mask,
-    NormShape, NormSlots, PoolShape, Pooling, Queries, Reference, Span, Targets, WeightShape,
+    Activation, AttentionPoolShape, AttentionShape, Backend, Dropout, EmbeddingShape, GatedShape, LinearShape, Loss,
+    Mask, NormKind, NormShape, NormSlots, PoolShape, Pooling, Queries, Reference, RotaryShape, Segments, Span, Targets,
+    Turn, WeightShape,
 };
 
 type Weight = super::ReferenceWeight<f64>;
@@ -72,15 +73,15 @@ fn linear() {
 #[test]
 fn norm() {
     for (rows, width) in [(1, 1), (1, 2), (3, 5), (4, 8)] {
-        let shape = NormShape { rows, width, epsilon: 0.01 };
+        let shape = NormShape::layer(rows, width, 0.01);
         let mut numbers = Numbers::of(&shape);
         let (x, dy) = (numbers.values(rows * width), numbers.values(rows * width));
         let (gain, bias) = (numbers.values(width), numbers.values(width));
         let (mut y, mut stats) = (vec![0.0; x.len()], vec![0.0; 2 * rows]);
-        BACKEND.norm_forward(&mut y, &mut stats, &x, &vector(&gain), &vector(&bias), shape);
+        BACKEND.norm_forward(&mut y, &mut stats, &x, &vector(&gain), Some(&vector(&bias)), shape);
         let value = |x: &[f64], gain: &[f64], bias: &[f64]| {
             let (mut y, mut stats) = (vec![0.0; x.len()], vec![0.0; 2 * rows]);
-            BACKEND.norm_forward(&mut y, &mut stats, &x.to_vec(), &vector(gain), &vector(bias), shape);
+            BACKEND.norm_forward(&mut y, &mut stats, &x.to_vec(), &vector(gain), Some(&vector(bias)), shape);
             inner(&y, &dy)
         };
         let (mut dx, mut grads) = (vec![9.0; x.len()], vec![0.0; 2 * width]);
@@ -93,6 +94,66 @@ fn norm() {
 }
 
 #[test]
+fn root_mean_square_norm_of_some_heads() {
+    for (rows, width, segments) in [(2, 3, Segments::WHOLE), (3, 4, Segments { of: 4, first: 1, count: 2 })] {
+        let shape = NormShape { kind: NormKind::Rms, segments, ..NormShape::layer(rows, width, 0.01) };
+        let mut numbers = Numbers::of(&shape);
+        let (x, gain) = (numbers.values(shape.values()), numbers.values(width));
+        // Nothing comes back from the heads that are left as they are.
+        let dy: Vec<f64> = numbers.values(shape.values());
+        let meant = |i: usize| segments.range(width).contains(&(i % (segments.of * width)));
+        let value = |x: &[f64], gain: &[f64]| {
+            let (mut y, mut stats) = (vec![0.0; x.len()], vec![0.0; shape.stats()]);
+            BACKEND.norm_forward(&mut y, &mut stats, &x.to_vec(), &vector(gain), None, shape);
+            (inner(&y, &dy), stats)
+        };
+        let stats = value(&x, &gain).1;
+        let mut dx: Vec<f64> = (0..x.len()).map(|i| if meant(i) { 9.0 } else { 0.0 }).collect();
+        let mut dgain = vec![0.0; width];
+        let slots = NormSlots { gain: Some(whole(width)), bias: None };
+        BACKEND.norm_backward(&mut dx, (&mut dgain, slots), &dy, (&x, &stats), &vector(&gain), shape);
+        assert_gradient("dx", &dx, &x, |x| value(x, &gain).0);
+        assert_gradient("dgain", &dgain, &gain, |gain| value(&x, gain).0);
+    }
+}
+
+#[test]
+fn rotary() {
+    for segments in [Segments::WHOLE, Segments { of: 4, first: 1, count: 2 }] {
+        let (tokens, head_size, positions) = (3, 4, [2, 0, 4]);
+        let shape = RotaryShape { tokens, head_size, segments, turn: Turn::Forward };
+        let mut numbers = Numbers::of(&shape);
+        let len = tokens * segments.of * head_size;
+        let (x, dy, table) = (numbers.values(len), numbers.values(len), numbers.values(5 * head_size));
+        let mut dx = dy.clone();
+        BACKEND.rotary(&mut dx, &table, &positions, RotaryShape { turn: Turn::Backward, ..shape });
+        assert_gradient("dx", &dx, &x, |x| {
+            let mut y = x.to_vec();
+            BACKEND.rotary(&mut y, &table, &positions, shape);
+            inner(&y, &dy)
+        });
+    }
+}
+
+#[test]
+fn gated() {
+    for activation in [Activation::Silu, Activation::GeluTanh] {
+        let shape = GatedShape { rows: 3, width: 7 };
+        let mut numbers = Numbers::of(&activation);
+        let (x, dy) = (numbers.scaled(42, 4.0), numbers.values(21));
+        let forward = |x: &[f64]| {
+            let mut y = vec![0.0; 21];
+            BACKEND.gated_forward(&mut y, &x.to_vec(), activation, shape);
+            y
+        };
+        let (mut dx, mut y) = (vec![9.0; 42], dy.clone());
+        BACKEND.gated_backward(&mut dx, &mut y, &x, activation, shape);
+        assert_eq!(y, forward(&x));
+        assert_gradient(&format!("dx of {activation:?}"), &dx, &x, |x| inner(&forward(x), &dy));
+    }
+}
+
+#[test]
 fn attention() {
     for lengths in LENGTHS {
         for mask in [Mask::Bidirectional, Mask::Causal] {
@@ -100,10 +161,23 @@ fn attention() {
                 for (heads, head_size, queries) in
                     [(1, 1, Queries::All), (2, 3, Queries::All), (2, 3, Queries::First), (2, 3, Queries::Last)]
                 {
-                    let shape =
-                        AttentionShape { starts: &starts(lengths), heads, head_size, mask, queries, scale: 0.7 };
+                    let (starts, kv_heads) = (&starts(lengths), heads);
+                    let shape = AttentionShape { starts, heads, kv_heads, head_size, mask, queries, scale: 0.7 };
                     check_attention(shape, rate.map(|rate| Dropout { seed: 3, step: 1, site: 4, rate }));
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn attention_of_shared_heads_in_a_window() {
+    for lengths in LENGTHS {
+        for mask in [Mask::Causal, Mask::Window(1), Mask::Window(3)] {
+            for queries in [Queries::All, Queries::Last] {
+                let (starts, heads, kv_heads, head_size) = (&starts(lengths), 4, 2, 3);
+                let shape = AttentionShape { starts, heads, kv_heads, head_size, mask, queries, scale: 0.7 };
+                check_attention(shape, Some(Dropout { seed: 3, step: 1, site: 4, rate: 0.3 }));
             }
         }
     }
@@ -112,7 +186,7 @@ fn attention() {
 fn check_attention(shape: AttentionShape<'_>, dropout: Option<Dropout>) {
     let (tokens, width) = (shape.starts[shape.starts.len() - 1] as usize, shape.heads * shape.head_size);
     let mut numbers = Numbers::of(&(shape, dropout));
-    let (qkv, dy) = (numbers.scaled(tokens * 3 * width, 2.0), numbers.values(shape.rows() * width));
+    let (qkv, dy) = (numbers.scaled(tokens * shape.qkv_width(), 2.0), numbers.values(shape.rows() * width));
     let forward = |qkv: &[f64]| {
         let (mut y, mut log_sums) = (vec![0.0; shape.rows() * width], vec![0.0; shape.rows() * shape.heads]);
         BACKEND.attention_forward(&mut y, &mut log_sums, &qkv.to_vec(), dropout, shape);
@@ -126,7 +200,7 @@ fn check_attention(shape: AttentionShape<'_>, dropout: Option<Dropout>) {
 
 #[test]
 fn activation() {
-    let all = [Activation::GeluErf, Activation::GeluTanh, Activation::Relu, Activation::Tanh];
+    let all = [Activation::GeluErf, Activation::GeluTanh, Activation::Relu, Activation::Tanh, Activation::Silu];
     for activation in all {
         let mut numbers = Numbers::of(&activation);
         let (x, dy) = (numbers.scaled(50, 4.0), numbers.values(50));

@@ -16,14 +16,15 @@ mod optimiser;
 mod pool;
 #[cfg(test)]
 mod pytorch_tests;
+mod rotary;
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::ops::Range;
 
 use crate::{
-    Activation, AdamW, AttentionPoolShape, AttentionShape, Backend, DeviceError, Dropout, EmbeddingShape, LinearShape,
-    Loss, NormShape, NormSlots, PoolShape, Pooling, Real, Span, Targets, WeightShape,
+    Activation, AdamW, AttentionPoolShape, AttentionShape, Backend, DeviceError, Dropout, EmbeddingShape, GatedShape,
+    LinearShape, Loss, NormShape, NormSlots, PoolShape, Pooling, Real, RotaryShape, Span, Targets, WeightShape,
 };
 
 /// The backend of plain loops, in the arithmetic of `T`.
@@ -198,7 +199,7 @@ impl<T: Real> Backend for Reference<T> {
         stats: &mut Vec<T>,
         x: &Vec<T>,
         gain: &ReferenceWeight<T>,
-        bias: &ReferenceWeight<T>,
+        bias: Option<&ReferenceWeight<T>>,
         shape: NormShape,
     ) {
         norm::forward(y, stats, x, gain, bias, shape);
@@ -239,12 +240,24 @@ impl<T: Real> Backend for Reference<T> {
         attention::backward(dqkv, dy, saved, qkv, dropout, shape);
     }
 
+    fn rotary(&self, x: &mut Vec<T>, table: &Vec<T>, positions: &[u32], shape: RotaryShape) {
+        rotary::rotate(x, table, positions, shape);
+    }
+
     fn activation_forward(&self, y: &mut Vec<T>, x: &Vec<T>, activation: Activation, len: usize) {
         activation::forward(y, x, activation, len);
     }
 
     fn activation_backward(&self, dx: &mut Vec<T>, dy: &Vec<T>, x: &Vec<T>, activation: Activation, len: usize) {
         activation::backward(dx, dy, x, activation, len);
+    }
+
+    fn gated_forward(&self, y: &mut Vec<T>, x: &Vec<T>, activation: Activation, shape: GatedShape) {
+        activation::gated_forward(y, x, activation, shape);
+    }
+
+    fn gated_backward(&self, dx: &mut Vec<T>, y: &mut Vec<T>, x: &Vec<T>, activation: Activation, shape: GatedShape) {
+        activation::gated_backward(dx, y, x, activation, shape);
     }
 
     fn add(&self, y: &mut Vec<T>, x: &Vec<T>, len: usize) {

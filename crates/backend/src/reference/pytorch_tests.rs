@@ -1,8 +1,8 @@
 //! Values that PyTorch computes for the same inputs, in `f64`.
 
 use crate::{
-    Activation, AdamW, AttentionShape, Backend, Loss, Mask, NormShape, NormSlots, Queries, Reference, Span, Targets,
-    WeightShape,
+    Activation, AdamW, AttentionShape, Backend, Loss, Mask, NormKind, NormShape, NormSlots, Queries, Reference,
+    RotaryShape, Segments, Span, Targets, Turn, WeightShape,
 };
 
 fn assert_close(what: &str, ours: &[f64], wanted: &[f64]) {
@@ -17,7 +17,7 @@ fn vector(values: &[f64]) -> super::ReferenceWeight<f64> {
 }
 
 #[test]
-fn gelu() {
+fn gelu_and_silu() {
     let x = vec![-3.0, -1.0, -0.25, 0.0, 0.5, 2.0, 5.0];
     let cases = [
         (
@@ -62,6 +62,27 @@ fn gelu() {
                 1.000001546361988,
             ],
         ),
+        (
+            Activation::Silu,
+            [
+                -0.14227761953270035,
+                -0.2689414213699951,
+                -0.10945587477855048,
+                0.0,
+                0.3112296656009273,
+                1.7615941559557646,
+                4.966535745378576,
+            ],
+            [
+                -0.08810410601516962,
+                0.07232948812851325,
+                0.37628997842980233,
+                0.5,
+                0.7399611873026519,
+                1.0907842487848955,
+                1.0265474324296655,
+            ],
+        ),
     ];
     for (activation, wanted, slopes) in cases {
         let (mut y, mut dx) = (vec![0.0; 7], vec![0.0; 7]);
@@ -74,13 +95,13 @@ fn gelu() {
 
 #[test]
 fn layer_norm() {
-    let shape = NormShape { rows: 2, width: 4, epsilon: 1e-5 };
+    let shape = NormShape::layer(2, 4, 1e-5);
     let x = vec![0.5, -1.0, 2.0, 0.25, 3.0, 1.0, -2.0, 0.0];
     let (gain, bias) = (vector(&[1.0, 0.5, -2.0, 1.5]), vector(&[0.1, -0.2, 0.3, 0.0]));
     let dy = vec![1.0, -0.5, 0.25, 2.0, -1.0, 0.75, 0.5, 1.0];
     let (mut y, mut stats, mut dx, mut grads) = (vec![0.0; 8], vec![0.0; 4], vec![0.0; 8], vec![0.0; 8]);
     let slots = NormSlots { gain: Some(Span { start: 0, len: 4 }), bias: Some(Span { start: 4, len: 4 }) };
-    Reference::new().norm_forward(&mut y, &mut stats, &x, &gain, &bias, shape);
+    Reference::new().norm_forward(&mut y, &mut stats, &x, &gain, Some(&bias), shape);
     Reference::new().norm_backward(&mut dx, (&mut grads, slots), &dy, (&x, &stats), &gain, shape);
     let wanted_y = [
         0.15862078032576704,
@@ -110,6 +131,77 @@ fn layer_norm() {
 }
 
 #[test]
+fn rms_norm() {
+    let shape = NormShape { kind: NormKind::Rms, ..NormShape::layer(2, 4, 1e-5) };
+    let x = vec![0.5, -1.0, 2.0, 0.25, 3.0, 1.0, -2.0, 0.0];
+    let gain = vector(&[1.0, 0.5, -2.0, 1.5]);
+    let dy = vec![1.0, -0.5, 0.25, 2.0, -1.0, 0.75, 0.5, 1.0];
+    let (mut y, mut stats, mut dx, mut dgain) = (vec![0.0; 8], vec![0.0; 4], vec![0.0; 8], vec![0.0; 4]);
+    let slots = NormSlots { gain: Some(Span { start: 0, len: 4 }), bias: None };
+    Reference::new().norm_forward(&mut y, &mut stats, &x, &gain, None, shape);
+    Reference::new().norm_backward(&mut dx, (&mut dgain, slots), &dy, (&x, &stats), &gain, shape);
+    let wanted_y = [
+        0.43385928228779475,
+        -0.43385928228779475,
+        -3.470874258302358,
+        0.3253944617158461,
+        1.6035651606688104,
+        0.2672608601114684,
+        2.138086880891747,
+        0.0,
+    ];
+    let wanted_dx = [
+        0.8268850572243229,
+        -0.13526262644136433,
+        -0.5971933116928608,
+        2.582738940051135,
+        -0.46293419437172445,
+        0.22430815370067206,
+        -0.5822467374570783,
+        0.8017825803344052,
+    ];
+    assert_close("y", &y, &wanted_y);
+    assert_close("dx", &dx, &wanted_dx);
+    assert_close(
+        "dgain",
+        &dgain,
+        &[-1.1697058783810157, 0.8347505724549973, -0.10066243793514201, 0.43385928228779475],
+    );
+}
+
+#[test]
+fn rotary_positions_are_those_of_transformers() {
+    let angles = [3.0f64, 0.03];
+    let table = [angles.map(f64::cos), angles.map(f64::sin)].concat();
+    let mut x = vec![0.5, -1.0, 2.0, 0.25];
+    let shape = RotaryShape { tokens: 1, head_size: 4, segments: Segments::WHOLE, turn: Turn::Forward };
+    Reference::new().rotary(&mut x, &table, &[0], shape);
+    let wanted = [-0.7772362644199571, -1.0070489087996115, -1.9094249891709572, 0.21989200823475122];
+    assert_close("x", &x, &wanted);
+}
+
+/// Two query heads that read one key and value head, of the token itself and the one before.
+#[test]
+fn attention_of_shared_heads_in_a_window() {
+    let tokens = [
+        [0.5, -1.0, 1.0, 0.25, 1.0, 0.25, 2.0, -0.5],
+        [2.0, -0.5, 1.5, 0.5, 1.5, 0.5, 0.0, 1.0],
+        [-0.75, 1.0, 0.0, 1.0, 0.5, -1.0, -1.0, 0.25],
+    ];
+    let (starts, heads, kv_heads, head_size, queries) = (&[0, 3], 2, 1, 2, Queries::All);
+    let mask = Mask::Window(2);
+    let shape = AttentionShape { starts, heads, kv_heads, head_size, mask, queries, scale: 0.5f64.sqrt() };
+    let (mut y, mut log_sums) = (vec![0.0; 12], vec![0.0; 6]);
+    Reference::new().attention_forward(&mut y, &mut log_sums, &tokens.concat(), None, shape);
+    let wanted = [
+        [2.0, -0.5, 2.0, -0.5],
+        [0.700145959586711, 0.47489053030996675, 0.700145959586711, 0.47489053030996675],
+        [-0.37043990403035854, 0.7221700719772312, -0.25718331522680704, 0.8071125135798948],
+    ];
+    assert_close("y", &y, &wanted.concat());
+}
+
+#[test]
 fn scaled_dot_product_attention() {
     let qkv = vec![0.5, -1.0, 1.0, 0.25, 2.0, -0.5, 1.5, 0.5, -0.75, 1.0, 0.0, 1.0, -1.0, 2.0, 0.5, 0.5, -1.0, 0.25];
     let wanted = [
@@ -125,6 +217,7 @@ fn scaled_dot_product_attention() {
         let shape = AttentionShape {
             starts: &[0, 3],
             heads: 1,
+            kv_heads: 1,
             head_size: 2,
             mask,
             queries: Queries::All,

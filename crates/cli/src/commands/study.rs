@@ -8,7 +8,10 @@ use finetone_classify::hub::HubConfig;
 use finetone_evaluate::Study;
 use finetone_track::{JsonLines, Terminal};
 use finetone_train::events::Listeners;
-use finetone_train::{Control, Outcome, RunConfig, RunFile, StudyConfig, Surroundings, is_finished, study};
+use finetone_train::{
+    CandidateConfig, Control, Outcome, RunConfig, RunFile, StudyConfig, Surroundings, WrittenCandidate, is_finished,
+    parse_candidates, read_candidates, study,
+};
 
 use super::train::quoted;
 use super::train::settings::usage;
@@ -28,6 +31,8 @@ pub const CONVERSATIONS: &str = "\
 Everything is trained and chosen on TRAIN. Before that, only the header and the label names of the test file are looked at, so \
 that a file that could not be measured is refused at once; it is read when nothing is left to choose, and measured once.
 
+How the model is fine-tuned is chosen among candidates by macro F1 in folds of TRAIN; then it is trained with every seed.
+
 DIR holds the report (`report.html`, `report.json`), the models of every seed (`finetuned/seed-0/model`, …), the folds and \
 `study.toml`. Ctrl-C saves; the same command goes on, and what is finished is not done again.
 
@@ -37,6 +42,8 @@ Examples:
 
 /// The settings of the fine-tuned variant.
 const FINETUNED: &str = include_str!("../../../../recipes/conversation-best.toml");
+/// What is tried of them in folds of the training file.
+const CANDIDATES: &str = include_str!("../../../../recipes/candidates/conversations.toml");
 /// The settings of the variant from scratch.
 const SCRATCH: &str = include_str!("../../../../recipes/conversation-scratch.toml");
 
@@ -83,6 +90,10 @@ pub struct Args {
     /// Settings of the fine-tuned variant [default: recipes/conversation-best.toml]
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
+    /// Ways of fine-tuning, as differences from the recipe, among which folds of TRAIN choose [default:
+    /// recipes/candidates/conversations.toml; with --recipe, the recipe as it is]
+    #[arg(long, value_name = "FILE")]
+    candidates: Option<PathBuf>,
     /// Settings of the variant from scratch [default: recipes/conversation-scratch.toml]
     #[arg(long, value_name = "FILE")]
     scratch_recipe: Option<PathBuf>,
@@ -101,15 +112,30 @@ pub struct Args {
 
 impl Args {
     fn config(&self) -> Result<StudyConfig, Failure> {
-        let mut finetuned = recipe(self.recipe.as_deref(), FINETUNED)?;
-        finetuned.set("model", self.model.clone());
-        let scratch = self.scratch(recipe(self.scratch_recipe.as_deref(), SCRATCH)?);
         let folds = self.folds.unwrap_or(if self.quick { 2 } else { 5 });
-        let [finetuned, scratch] = [self.complete(finetuned)?, self.complete(scratch)?];
-        if finetuned.precision != scratch.precision {
+        let scratch = self.complete(self.scratch(recipe(self.scratch_recipe.as_deref(), SCRATCH)?))?;
+        let candidates = self.candidates()?;
+        if candidates.iter().any(|one| one.settings.precision != scratch.precision) {
             return Err(Failure::usage("the recipes name different precisions", "both variants are computed alike"));
         }
-        Ok(StudyConfig::new(self.test.clone(), folds as usize, finetuned, scratch))
+        Ok(StudyConfig::new(self.test.clone(), folds as usize, candidates, scratch))
+    }
+
+    /// The recipe of the fine-tuned variant in all the ways that are to be tried.
+    fn candidates(&self) -> Result<Vec<CandidateConfig>, Failure> {
+        let mut finetuned = recipe(self.recipe.as_deref(), FINETUNED)?;
+        finetuned.set("model", self.model.clone());
+        let written = match (&self.candidates, &self.recipe) {
+            (Some(path), _) => read_candidates(path, &finetuned)?,
+            (None, None) => parse_candidates(CANDIDATES, Path::new("candidates"), &finetuned)?,
+            (None, Some(_)) => {
+                vec![WrittenCandidate { name: "the recipe".to_owned(), detail: String::new(), file: finetuned }]
+            }
+        };
+        let whole = |WrittenCandidate { name, detail, file }| {
+            Ok(CandidateConfig { name, detail, settings: self.complete(file)? })
+        };
+        written.into_iter().map(whole).collect()
     }
 
     /// The recipe of the variant from scratch with its model: what was asked for, else what the fine-tuned one is made of.
@@ -161,7 +187,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         }
         return Ok(writeln!(anstream::stdout(), "{}", args.out.display())?);
     }
-    let cpu = args.device.open(of_run(config.finetuned.precision))?;
+    let cpu = args.device.open(of_run(config.scratch.precision))?;
     let stop = interrupt::watch("stopping after this step and saving the study")?;
     let outcome = cpu.install(|| {
         let (mut log, mut terminal) = (JsonLines::new(), Terminal::stderr(args.quiet));

@@ -8,10 +8,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::features::{MOST_CATEGORIES, gives_label_away};
 use crate::labels::is_missing;
 
-/// A column of words with more different values is not described.
-const MOST_CATEGORIES: usize = 100;
 /// Values that are named.
 const NAMED: usize = 12;
 /// The middle 95 % of a normal distribution end so many standard deviations from its mean.
@@ -26,6 +25,8 @@ pub struct ColumnPortrait {
     pub missing: usize,
     /// How much it goes with the class, from 0 to 1; `None` where its words are too many for that.
     pub strength: Option<f64>,
+    /// Whether each of its values stands beside one class alone: it may have been filled in by somebody who knew the label.
+    pub gives_label_away: bool,
     /// What it holds.
     pub values: ColumnValues,
 }
@@ -38,7 +39,7 @@ pub enum ColumnValues {
     Numbers(Vec<NumberOfClass>),
     /// Words, the most frequent first, with the rows of each class.
     Categories(Vec<CategoryCounts>),
-    /// Words of which more than a hundred are different, which says nothing about classes.
+    /// Words of which more are different than a feature may have categories.
     TooMany,
 }
 
@@ -116,6 +117,7 @@ impl Tally {
     pub(super) fn portrait(self, header: &[String], labels: &[String]) -> ColumnPortrait {
         let (name, missing) = (header[self.index].clone(), self.missing);
         let counts = || self.categories.values().map(Vec::as_slice).collect::<Vec<_>>();
+        let gives_label_away = self.categories.len() <= MOST_CATEGORIES && gives_label_away(counts().into_iter());
         let (strength, values) = if self.numeric && !self.categories.is_empty() {
             (Some(correlation_ratio(&self.moments)), ColumnValues::Numbers(numbers(&self.moments, labels)))
         } else if self.categories.len() > MOST_CATEGORIES {
@@ -123,7 +125,7 @@ impl Tally {
         } else {
             (Some(cramers_v(&counts())), ColumnValues::Categories(most_frequent(&self.categories)))
         };
-        ColumnPortrait { name, missing, strength, values }
+        ColumnPortrait { name, missing, strength, gives_label_away, values }
     }
 }
 
@@ -224,7 +226,7 @@ mod tests {
         assert!(matches!(&found.values, ColumnValues::Numbers(of) if of[1].mean == 10.0 && of[0].rows == 150));
         let words: Vec<String> = (0..300).map(|row| format!("shop {}", row % 4 / 2)).collect();
         assert!(matches!(&portrait(&words).values, ColumnValues::Categories(of) if of[0].rows == [75, 75]));
-        let names: Vec<String> = (0..300).map(|row| format!("name {row}")).collect();
+        let names: Vec<String> = (0..=MOST_CATEGORIES).map(|row| format!("name {row}")).collect();
         assert_eq!((portrait(&names).values, portrait(&names).strength), (ColumnValues::TooMany, None));
     }
 }

@@ -8,7 +8,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError};
 use serde_json::{Map, Value, json};
 
-use super::{rules_of, their_shape, transpose};
+use super::{rules_of, their_shapes, transpose};
 use crate::config::{HeadPooling, ModelConfig, Output};
 use crate::error::ModelError;
 use crate::families::Layout;
@@ -36,14 +36,16 @@ pub fn to_hugging_face(
     for rule in rules_of(config, table, true) {
         let id = table.find(&rule.ours).expect("every rule names a parameter of the table");
         let spec = table.spec(id);
-        let (all, parts) = (values(id), rule.theirs.len());
-        let shape = their_shape(spec.shape, !spec.decay, parts, rule.layout);
-        for (part, name) in all.chunks_exact(all.len() / parts).zip(rule.theirs) {
+        let all = values(id);
+        let mut rest = &all[..];
+        for (name, shape) in their_shapes(&rule, spec.shape, !spec.decay) {
+            let (part, after) = rest.split_at(shape.iter().product());
+            rest = after;
             let values = match rule.layout {
                 Layout::Same => part.to_vec(),
                 Layout::Transposed => transpose(part, shape[1], shape[0]),
             };
-            tensors.push(NamedTensor { name, shape: shape.clone(), values });
+            tensors.push(NamedTensor { name: name.to_owned(), shape, values });
         }
     }
     tensors

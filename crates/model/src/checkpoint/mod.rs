@@ -150,6 +150,7 @@ pub(crate) fn rules_of(config: &ModelConfig, table: &ParamTable, prefixed: bool)
         rules.extend(own.map(|(_, spec)| Rule {
             ours: spec.name.clone(),
             theirs: vec![format!("finetone.{}", spec.name)],
+            shares: vec![1],
             layout: Layout::Same,
         }));
     }
@@ -162,13 +163,20 @@ fn rename(rules: &mut [Rule], new: impl Fn(&str) -> String) {
     }
 }
 
-/// The shape that one of `parts` stacked tensors has in their file; vectors have one dimension.
-pub(crate) fn their_shape(shape: WeightShape, is_vector: bool, parts: usize, layout: Layout) -> Vec<usize> {
-    match (is_vector, layout) {
-        (true, _) => vec![shape.columns / parts],
-        (false, Layout::Same) => vec![shape.rows / parts, shape.columns],
-        (false, Layout::Transposed) => vec![shape.columns, shape.rows / parts],
-    }
+/// The names and shapes that the tensors of a rule have in their file; vectors have one dimension.
+pub(crate) fn their_shapes(
+    rule: &Rule,
+    shape: WeightShape,
+    is_vector: bool,
+) -> impl Iterator<Item = (&str, Vec<usize>)> {
+    rule.parts(if is_vector { shape.columns } else { shape.rows }).map(move |(name, rows)| {
+        let shape = match (is_vector, rule.layout) {
+            (true, _) => vec![rows],
+            (false, Layout::Same) => vec![rows, shape.columns],
+            (false, Layout::Transposed) => vec![shape.columns, rows],
+        };
+        (name, shape)
+    })
 }
 
 struct Importer<'a> {
@@ -188,8 +196,8 @@ impl<'a> Importer<'a> {
         Self { tensors, rules: rules_of(config, table, prefixed), family: config.family, vectors }
     }
 
-    fn expected(&self, rule: &Rule, shape: WeightShape) -> Vec<usize> {
-        their_shape(shape, self.vectors.contains(&rule.ours), rule.theirs.len(), rule.layout)
+    fn expected<'r>(&self, rule: &'r Rule, shape: WeightShape) -> impl Iterator<Item = (&'r str, Vec<usize>)> {
+        their_shapes(rule, shape, self.vectors.contains(&rule.ours))
     }
 
     /// The tensor's name in the file: as the rule says, or as checkpoints of the first years call norms.
@@ -208,14 +216,13 @@ impl<'a> Importer<'a> {
     }
 
     fn fits(&self, rule: &Rule, shape: WeightShape) -> bool {
-        let expected = self.expected(rule, shape);
-        rule.theirs.iter().all(|name| self.tensors.shape(&self.name(name)).is_some_and(|found| found == expected))
+        let mut expected = self.expected(rule, shape);
+        expected.all(|(name, shape)| self.tensors.shape(&self.name(name)).is_some_and(|found| found == shape))
     }
 
     fn read(&self, rule: &Rule, shape: WeightShape) -> Result<Vec<f32>, ModelError> {
-        let expected = self.expected(rule, shape);
         let mut values = Vec::new();
-        for name in &rule.theirs {
+        for (name, expected) in self.expected(rule, shape) {
             let part = self.tensors.read(&self.name(name), &expected)?;
             match rule.layout {
                 Layout::Same => values.extend(part),
@@ -231,6 +238,7 @@ impl<'a> Importer<'a> {
             self.rules.iter().flat_map(|rule| &rule.theirs).map(|name| self.name(name)).collect();
         let buffer = |name: &str| {
             name.ends_with(".position_ids")
+                || name.ends_with(".rotary_emb.inv_freq")
                 || (self.family == Family::Gpt2
                     && (name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias")))
         };

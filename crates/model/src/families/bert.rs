@@ -1,10 +1,10 @@
 //! BERT, and MiniLM which shares its layout. <https://arxiv.org/abs/1810.04805>
 
-use finetone_backend::{Activation, Mask};
+use finetone_backend::{Activation, Mask, NormKind};
 use serde_json::{Map, Value, json};
 
 use super::{FamilySpec, Fields, Rule, Sizes};
-use crate::config::{DropoutRates, Family, HeadConfig, HeadPooling, ModelConfig, Placement};
+use crate::config::{Biases, DropoutRates, Family, HeadConfig, HeadPooling, ModelConfig, Placement, Positions};
 use crate::error::ModelError;
 
 pub const SPEC: FamilySpec = FamilySpec {
@@ -45,19 +45,28 @@ pub fn encoder_config(
     fields.only("is_decoder", json!(false))?;
     fields.only("add_cross_attention", json!(false))?;
     let residual = fields.rate("hidden_dropout_prob", 0.1)?;
+    let (hidden_size, heads) = (fields.size("hidden_size")?, fields.size("num_attention_heads")?);
     Ok(ModelConfig {
         family,
         vocab_size: fields.size("vocab_size")?,
-        hidden_size: fields.size("hidden_size")?,
+        hidden_size,
         num_hidden_layers: fields.size("num_hidden_layers")?,
-        num_attention_heads: fields.size("num_attention_heads")?,
+        num_attention_heads: heads,
+        num_key_value_heads: heads,
+        head_dim: fields.even_share(hidden_size, heads)?,
         intermediate_size: fields.size("intermediate_size")?,
+        positions: Positions::Learned,
         max_position_embeddings: fields.size("max_position_embeddings")?,
         position_offset,
         type_vocab_size: fields.optional_size("type_vocab_size", 2)?,
+        norm: NormKind::Layer,
         norm_epsilon: fields.number("layer_norm_eps", 1e-12)?,
+        head_norm: false,
         placement: Placement::Post,
         mask: Mask::Bidirectional,
+        window: None,
+        biases: Biases::ALL,
+        gated: false,
         activation: fields.activation("hidden_act", "gelu")?,
         embedding_norm: true,
         dropout: DropoutRates {

@@ -1,10 +1,10 @@
 //! DistilBERT: BERT without token types and pooler, under other names. <https://arxiv.org/abs/1910.01108>
 
-use finetone_backend::{Activation, Mask};
+use finetone_backend::{Activation, Mask, NormKind};
 use serde_json::{Map, Value, json};
 
 use super::{FamilySpec, Fields, Rule, Sizes};
-use crate::config::{DropoutRates, Family, HeadConfig, HeadPooling, ModelConfig, Placement};
+use crate::config::{Biases, DropoutRates, Family, HeadConfig, HeadPooling, ModelConfig, Placement, Positions};
 use crate::error::ModelError;
 
 pub const SPEC: FamilySpec = FamilySpec {
@@ -31,19 +31,28 @@ fn config(fields: &mut Fields<'_>) -> Result<ModelConfig, ModelError> {
         labels,
         standard: true,
     };
+    let (hidden_size, heads) = (fields.size("dim")?, fields.size("n_heads")?);
     Ok(ModelConfig {
         family: Family::DistilBert,
         vocab_size: fields.size("vocab_size")?,
-        hidden_size: fields.size("dim")?,
+        hidden_size,
         num_hidden_layers: fields.size("n_layers")?,
-        num_attention_heads: fields.size("n_heads")?,
+        num_attention_heads: heads,
+        num_key_value_heads: heads,
+        head_dim: fields.even_share(hidden_size, heads)?,
         intermediate_size: fields.size("hidden_dim")?,
+        positions: Positions::Learned,
         max_position_embeddings: fields.size("max_position_embeddings")?,
         position_offset: 0,
         type_vocab_size: 0,
+        norm: NormKind::Layer,
         norm_epsilon: 1e-12,
+        head_norm: false,
         placement: Placement::Post,
         mask: Mask::Bidirectional,
+        window: None,
+        biases: Biases::ALL,
+        gated: false,
         activation: fields.activation("activation", "gelu")?,
         embedding_norm: true,
         dropout: DropoutRates { embedding: residual, residual, attention: fields.rate("attention_dropout", 0.1)? },

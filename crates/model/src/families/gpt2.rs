@@ -1,11 +1,11 @@
 //! GPT-2: causal, pre-norm, linear weights stored transposed.
 //! <https://openai.com/research/better-language-models>
 
-use finetone_backend::Mask;
+use finetone_backend::{Mask, NormKind};
 use serde_json::{Map, Value, json};
 
 use super::{FamilySpec, Fields, Rule, Sizes};
-use crate::config::{DropoutRates, Family, HeadConfig, HeadPooling, ModelConfig, Placement};
+use crate::config::{Biases, DropoutRates, Family, HeadConfig, ModelConfig, Placement, Positions};
 use crate::error::ModelError;
 
 pub const SPEC: FamilySpec = FamilySpec {
@@ -23,31 +23,28 @@ fn config(fields: &mut Fields<'_>) -> Result<ModelConfig, ModelError> {
     fields.only("scale_attn_by_inverse_layer_idx", json!(false))?;
     fields.only("add_cross_attention", json!(false))?;
     let (output, labels) = fields.labels()?;
-    let standard_head = HeadConfig {
-        pooling: HeadPooling::Last,
-        dense: None,
-        bias: false,
-        pooled_dropout: 0.0,
-        dropout: 0.0,
-        output,
-        features: 0,
-        labels,
-        standard: true,
-    };
-    let hidden_size = fields.size("n_embd")?;
+    let (hidden_size, heads) = (fields.size("n_embd")?, fields.size("n_head")?);
     Ok(ModelConfig {
         family: Family::Gpt2,
         vocab_size: fields.size("vocab_size")?,
         hidden_size,
         num_hidden_layers: fields.size("n_layer")?,
-        num_attention_heads: fields.size("n_head")?,
+        num_attention_heads: heads,
+        num_key_value_heads: heads,
+        head_dim: fields.even_share(hidden_size, heads)?,
         intermediate_size: fields.optional_size("n_inner", 4 * hidden_size)?,
+        positions: Positions::Learned,
         max_position_embeddings: fields.size("n_positions")?,
         position_offset: 0,
         type_vocab_size: 0,
+        norm: NormKind::Layer,
         norm_epsilon: fields.number("layer_norm_epsilon", 1e-5)?,
+        head_norm: false,
         placement: Placement::Pre,
         mask: Mask::Causal,
+        window: None,
+        biases: Biases::ALL,
+        gated: false,
         activation: fields.activation("activation_function", "gelu_new")?,
         embedding_norm: false,
         dropout: DropoutRates {
@@ -57,7 +54,7 @@ fn config(fields: &mut Fields<'_>) -> Result<ModelConfig, ModelError> {
         },
         initializer_range: fields.number("initializer_range", 0.02)?,
         scaled_residual_init: true,
-        head: fields.head(standard_head)?,
+        head: fields.head(HeadConfig::of_last_token(output, labels))?,
         raw: fields.raw(),
     })
 }

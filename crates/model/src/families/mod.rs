@@ -4,6 +4,10 @@ mod bert;
 mod distilbert;
 mod fields;
 mod gpt2;
+mod llama;
+mod mistral;
+mod qwen2;
+mod qwen3;
 mod roberta;
 
 pub use fields::Fields;
@@ -31,13 +35,15 @@ pub struct Rule {
     pub ours: String,
     /// Their names, in the order of the rows; several for separate queries, keys and values.
     pub theirs: Vec<String>,
+    /// The rows that each of theirs has, in proportion: fewer keys than queries where heads share them.
+    pub shares: Vec<usize>,
     /// How each lies in the file.
     pub layout: Layout,
 }
 
 impl Rule {
     fn same(ours: impl Into<String>, theirs: impl Into<String>) -> Self {
-        Self { ours: ours.into(), theirs: vec![theirs.into()], layout: Layout::Same }
+        Self { ours: ours.into(), theirs: vec![theirs.into()], shares: vec![1], layout: Layout::Same }
     }
 
     fn transposed(ours: impl Into<String>, theirs: impl Into<String>) -> Self {
@@ -51,11 +57,23 @@ impl Rule {
 
     /// Weight and bias of a linear layer whose rows are several of theirs.
     fn stacked(ours: &str, theirs: &[String]) -> [Self; 2] {
+        Self::stacked_unevenly(ours, theirs, &vec![1; theirs.len()])
+    }
+
+    /// The same where they have different numbers of rows, in these proportions.
+    fn stacked_unevenly(ours: &str, theirs: &[String], shares: &[usize]) -> [Self; 2] {
         ["weight", "bias"].map(|part| Self {
             ours: format!("{ours}.{part}"),
             theirs: theirs.iter().map(|name| format!("{name}.{part}")).collect(),
+            shares: shares.to_vec(),
             layout: Layout::Same,
         })
+    }
+
+    /// Their tensors with the rows that each has of `rows`.
+    pub(crate) fn parts(&self, rows: usize) -> impl Iterator<Item = (&str, usize)> {
+        let all: usize = self.shares.iter().sum();
+        self.theirs.iter().zip(&self.shares).map(move |(name, share)| (name.as_str(), rows * share / all))
     }
 
     /// Gain and bias of a norm, which the others call weight and bias.
@@ -103,7 +121,8 @@ pub struct Sizes {
 
 impl Family {
     /// All families.
-    pub const ALL: [Self; 4] = [Self::Gpt2, Self::Bert, Self::Roberta, Self::DistilBert];
+    pub const ALL: [Self; 8] =
+        [Self::Gpt2, Self::Bert, Self::Roberta, Self::DistilBert, Self::Llama, Self::Mistral, Self::Qwen2, Self::Qwen3];
 
     /// The family's row.
     pub fn spec(self) -> &'static FamilySpec {
@@ -112,6 +131,10 @@ impl Family {
             Self::Bert => &bert::SPEC,
             Self::Roberta => &roberta::SPEC,
             Self::DistilBert => &distilbert::SPEC,
+            Self::Llama => &llama::SPEC,
+            Self::Mistral => &mistral::SPEC,
+            Self::Qwen2 => &qwen2::SPEC,
+            Self::Qwen3 => &qwen3::SPEC,
         }
     }
 

@@ -1,11 +1,12 @@
 //! `y = r + drop(softmax(q kᵀ / √E) v · Wᵒᵀ + bᵒ)`, with `[q k v] = x Wᵀ + b` and the residual `r`, within each sequence
 //!
 //! <https://arxiv.org/abs/1706.03762>; the probabilities are computed in tiles and never stored
-//! (<https://arxiv.org/abs/2205.14135>).
+//! (<https://arxiv.org/abs/2205.14135>). Several heads may read one head of keys and values
+//! (<https://arxiv.org/abs/2305.13245>). What is done to queries and keys before they meet stands in `heads.rs`.
 
-use finetone_backend::{AttentionShape, Backend};
+use finetone_backend::{AttentionShape, Backend, Mask};
 
-use super::{Declare, Dropout, Linear, SublayerScratch};
+use super::{Declare, Dropout, Heads, HeadsSaved, Linear, SublayerScratch};
 use crate::config::ModelConfig;
 use crate::gradients::Gradients;
 use crate::params::Init;
@@ -16,19 +17,23 @@ use crate::workspace::Plan;
 #[derive(Debug, Clone)]
 pub struct Attention {
     qkv: Linear,
+    prepare: Heads,
     output: Linear,
     probabilities: Dropout,
     dropout: Dropout,
     heads: usize,
+    kv_heads: usize,
     head_size: usize,
-    mask: finetone_backend::Mask,
+    width: usize,
+    mask: Mask,
 }
 
 /// What attention keeps for its backward.
 pub struct AttentionSaved<B: Backend> {
-    /// `[N, 3 D]`.
+    /// `[N, (H + 2 K) E]`.
     qkv: B::Buffer,
-    /// `[rows, D]`.
+    prepared: HeadsSaved<B>,
+    /// `[rows, H E]`.
     attended: B::Buffer,
     /// `[rows, H]`.
     log_sums: B::Buffer,
@@ -36,27 +41,32 @@ pub struct AttentionSaved<B: Backend> {
 
 impl<B: Backend> AttentionSaved<B> {
     pub(crate) fn new(plan: &Plan<'_, B>, rows: usize) -> Self {
-        let d = plan.config.hidden_size;
+        let config = plan.config;
         Self {
-            qkv: plan.zeros(plan.tokens * 3 * d),
-            attended: plan.zeros(rows * d),
-            log_sums: plan.zeros(rows * plan.config.num_attention_heads),
+            qkv: plan.zeros(plan.tokens * config.qkv_width()),
+            prepared: HeadsSaved::new(plan),
+            attended: plan.zeros(rows * config.query_width()),
+            log_sums: plan.zeros(rows * config.num_attention_heads),
         }
     }
 }
 
 impl Attention {
-    pub(crate) fn declare(at: &mut Declare<'_>, config: &ModelConfig) -> Self {
-        let d = config.hidden_size;
+    /// The attention of the block of this number.
+    pub(crate) fn declare(at: &mut Declare<'_>, config: &ModelConfig, block: usize) -> Self {
+        let (d, attended, biases) = (config.hidden_size, config.query_width(), config.biases);
         let init = Init::Normal(config.initializer_range);
         Self {
-            qkv: at.within("qkv", |at| Linear::declare(at, (d, 3 * d), true, init)),
-            output: at.within("output", |at| Linear::declare(at, (d, d), true, residual_init(config))),
+            qkv: at.within("qkv", |at| Linear::declare(at, (d, config.qkv_width()), biases.qkv, init)),
+            prepare: Heads::declare(at, config),
+            output: at.within("output", |at| Linear::declare(at, (attended, d), biases.output, residual_init(config))),
             probabilities: Dropout::declare(at, config.dropout.attention),
             dropout: Dropout::declare(at, config.dropout.residual),
             heads: config.num_attention_heads,
-            head_size: config.head_size(),
-            mask: config.mask,
+            kv_heads: config.num_key_value_heads,
+            head_size: config.head_dim,
+            width: d,
+            mask: config.mask_of(block),
         }
     }
 
@@ -64,6 +74,7 @@ impl Attention {
         AttentionShape {
             starts: &pass.batch.starts,
             heads: self.heads,
+            kv_heads: self.kv_heads,
             head_size: self.head_size,
             mask: self.mask,
             queries: pass.asked,
@@ -77,14 +88,16 @@ impl Attention {
         pass: &Pass<'_, B>,
         y: &mut B::Buffer,
         saved: &mut AttentionSaved<B>,
+        scratch: &SublayerScratch<B>,
         (x, residual): (&B::Buffer, &B::Buffer),
     ) {
         let (n, rows) = (pass.batch.tokens(), pass.rows());
         self.qkv.forward(pass, &mut saved.qkv, x, n);
+        self.prepare.forward(pass, &mut saved.qkv, &mut saved.prepared, scratch);
         let dropout = self.probabilities.key(pass);
         pass.backend.attention_forward(&mut saved.attended, &mut saved.log_sums, &saved.qkv, dropout, self.shape(pass));
         self.output.forward(pass, y, &saved.attended, rows);
-        self.dropout.apply_and_add(pass, y, residual, rows * self.heads * self.head_size);
+        self.dropout.apply_and_add(pass, y, residual, rows * self.width);
     }
 
     /// Writes `dx[N, D]`, without what goes through the residual; `saved` is what forward kept, and `x`.
@@ -98,12 +111,13 @@ impl Attention {
         (saved, x): (&AttentionSaved<B>, &B::Buffer),
     ) {
         let (n, rows) = (pass.batch.tokens(), pass.rows());
-        let SublayerScratch { branch, inner: dqkv, outer: dattended } = scratch;
-        let dy = self.dropout.backward(pass, branch, dy, rows * self.heads * self.head_size);
+        let SublayerScratch { branch, inner: dqkv, outer: dattended, .. } = scratch;
+        let dy = self.dropout.backward(pass, branch, dy, rows * self.width);
         self.output.backward(pass, dattended, grads, dy, &saved.attended, rows);
         let dropout = self.probabilities.key(pass);
         let kept = (&saved.attended, &saved.log_sums);
         pass.backend.attention_backward(dqkv, dattended, kept, &saved.qkv, dropout, self.shape(pass));
+        let dqkv = self.prepare.backward(pass, grads, scratch, &saved.prepared);
         self.qkv.backward(pass, dx, grads, dqkv, x, n);
     }
 }

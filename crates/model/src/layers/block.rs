@@ -1,7 +1,7 @@
 //! One transformer block.
 //!
 //! Post-norm (BERT): `a = norm₁(x + attention(x))`, `y = norm₂(a + mlp(a))`.
-//! Pre-norm (GPT-2): `r = x + attention(norm₁(x))`, `y = r + mlp(norm₂(r))`.
+//! Pre-norm (GPT-2, Llama): `r = x + attention(norm₁(x))`, `y = r + mlp(norm₂(r))`.
 
 use finetone_backend::Backend;
 
@@ -76,15 +76,15 @@ impl<B: Backend> BlockScratch<B> {
 }
 
 impl Block {
-    pub(crate) fn declare(at: &mut Declare<'_>, config: &ModelConfig) -> Self {
-        let (d, epsilon) = (config.hidden_size, config.norm_epsilon);
+    /// The block of this number.
+    pub(crate) fn declare(at: &mut Declare<'_>, config: &ModelConfig, number: usize) -> Self {
         Self {
-            attention: at.within("attention", |at| Attention::declare(at, config)),
-            attention_norm: at.within("attention.norm", |at| Norm::declare(at, d, epsilon)),
+            attention: at.within("attention", |at| Attention::declare(at, config, number)),
+            attention_norm: at.within("attention.norm", |at| Norm::declare(at, config)),
             mlp: at.within("mlp", |at| Mlp::declare(at, config)),
-            mlp_norm: at.within("mlp.norm", |at| Norm::declare(at, d, epsilon)),
+            mlp_norm: at.within("mlp.norm", |at| Norm::declare(at, config)),
             placement: config.placement,
-            width: d,
+            width: config.hidden_size,
         }
     }
 
@@ -103,7 +103,7 @@ impl Block {
         match self.placement {
             Placement::Post => {
                 let (sum, normed) = (&mut s.attention_sum, &mut s.attention_normed);
-                self.attention.forward(pass, sum, &mut s.attention, (x, residual));
+                self.attention.forward(pass, sum, &mut s.attention, scratch, (x, residual));
                 self.attention_norm.forward(pass, normed, &mut s.attention_stats, sum, rows);
                 self.mlp.forward(pass, &mut s.mlp_between, &mut s.mlp, scratch, (normed, normed));
                 self.mlp_norm.forward(pass, y, &mut s.mlp_stats, &s.mlp_between, rows);
@@ -111,7 +111,7 @@ impl Block {
             Placement::Pre => {
                 let (sum, normed) = (&mut s.attention_sum, &mut s.attention_normed);
                 self.attention_norm.forward(pass, normed, &mut s.attention_stats, x, n);
-                self.attention.forward(pass, sum, &mut s.attention, (normed, residual));
+                self.attention.forward(pass, sum, &mut s.attention, scratch, (normed, residual));
                 self.mlp_norm.forward(pass, &mut s.mlp_between, &mut s.mlp_stats, sum, rows);
                 self.mlp.forward(pass, y, &mut s.mlp, scratch, (&s.mlp_between, sum));
             }

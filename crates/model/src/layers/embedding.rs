@@ -1,9 +1,9 @@
-//! `y = drop(norm(token[id] + position[p] + type[0]))`; the norm and the types only where the family has them
+//! `y = drop(norm(token[id] + position[p] + type[0]))`; the norm, the positions and the types only where the family has them
 
 use finetone_backend::{Backend, EmbeddingShape};
 
 use super::{Declare, Dropout, Norm};
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, Positions};
 use crate::gradients::Gradients;
 use crate::params::{Init, ParamId};
 use crate::transformer::Pass;
@@ -13,7 +13,7 @@ use crate::workspace::Plan;
 #[derive(Debug, Clone)]
 pub struct Embedding {
     token: ParamId,
-    position: ParamId,
+    position: Option<ParamId>,
     token_type: Option<ParamId>,
     norm: Option<Norm>,
     dropout: Dropout,
@@ -47,9 +47,10 @@ impl Embedding {
         let init = Init::Normal(config.initializer_range);
         Self {
             token: at.lookup("token", config.vocab_size, d, init),
-            position: at.lookup("position", config.max_position_embeddings, d, init),
+            position: (config.positions == Positions::Learned)
+                .then(|| at.lookup("position", config.max_position_embeddings, d, init)),
             token_type: (config.type_vocab_size > 0).then(|| at.lookup("type", config.type_vocab_size, d, init)),
-            norm: config.embedding_norm.then(|| at.within("norm", |at| Norm::declare(at, d, config.norm_epsilon))),
+            norm: config.embedding_norm.then(|| at.within("norm", |at| Norm::declare(at, config))),
             dropout: Dropout::declare(at, config.dropout.embedding),
             width: d,
         }
@@ -60,15 +61,14 @@ impl Embedding {
         let batch = pass.batch;
         let tokens = batch.tokens();
         let shape = EmbeddingShape { tokens, width: self.width };
-        let weight = |id| pass.parameters.get(id);
-        let (token, position) = ((&batch.ids[..], weight(self.token)), (&batch.positions[..], weight(self.position)));
-        match self.token_type {
-            Some(id) => {
-                let terms = [token, position, (&batch.types[..], weight(id))];
-                pass.backend.embedding_forward(&mut saved.sum, &terms, shape);
-            }
-            None => pass.backend.embedding_forward(&mut saved.sum, &[token, position], shape),
+        let mut terms = [(&batch.ids[..], pass.parameters.get(self.token)); 3];
+        let mut count = 1;
+        for (id, rows) in [(self.position, &batch.positions), (self.token_type, &batch.types)] {
+            let Some(id) = id else { continue };
+            terms[count] = (&rows[..], pass.parameters.get(id));
+            count += 1;
         }
+        pass.backend.embedding_forward(&mut saved.sum, &terms[..count], shape);
         let output = match (&self.norm, &mut saved.normed) {
             (Some(norm), Some((normed, stats))) => {
                 norm.forward(pass, normed, stats, &saved.sum, tokens);
@@ -100,7 +100,7 @@ impl Embedding {
         };
         let shape = EmbeddingShape { tokens, width: self.width };
         let tables =
-            [(Some(self.token), &batch.ids), (Some(self.position), &batch.positions), (self.token_type, &batch.types)];
+            [(Some(self.token), &batch.ids), (self.position, &batch.positions), (self.token_type, &batch.types)];
         for (table, ids) in tables {
             let Some((id, span)) = table.and_then(|id| Some((id, pass.table.span(id)?))) else { continue };
             pass.backend.embedding_backward(&mut grads.buffer, span, dsum, ids, shape);

@@ -60,6 +60,11 @@ impl Linear {
         rows: usize,
     ) {
         self.accumulate(pass, grads, dy, x, rows);
+        self.backward_input(pass, dx, dy, rows);
+    }
+
+    /// Writes `dx[rows, inputs]` alone.
+    pub fn backward_input<B: Backend>(&self, pass: &Pass<'_, B>, dx: &mut B::Buffer, dy: &B::Buffer, rows: usize) {
         pass.backend.linear_backward_input(dx, dy, pass.parameters.get(self.weight), self.shape(rows));
     }
 
@@ -78,7 +83,7 @@ impl Linear {
         self.accumulate(pass, grads, dy, x, rows);
     }
 
-    /// Accumulates the parameters' gradients alone, where `x` has none.
+    /// Accumulates the parameters' gradients alone.
     pub fn accumulate<B: Backend>(
         &self,
         pass: &Pass<'_, B>,

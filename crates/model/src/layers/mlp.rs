@@ -1,6 +1,7 @@
-//! `y = r + drop(f(x W₁ᵀ + b₁) W₂ᵀ + b₂)`, with the residual `r`
+//! `y = r + drop(f(x W₁ᵀ + b₁) W₂ᵀ + b₂)`, with the residual `r`; or, gated, `y = r + drop((f(g) ∘ u) W₂ᵀ + b₂)` with
+//! `[g u] = x W₁ᵀ + b₁` (<https://arxiv.org/abs/2002.05202>)
 
-use finetone_backend::{Activation, Backend};
+use finetone_backend::{Activation, Backend, GatedShape};
 
 use super::attention::residual_init;
 use super::{Declare, Dropout, Linear, SublayerScratch};
@@ -10,19 +11,21 @@ use crate::params::Init;
 use crate::transformer::Pass;
 use crate::workspace::Plan;
 
-/// The feed-forward sublayer, D → F → D.
+/// The feed-forward sublayer, D → F → D, or D → 2 F → F → D.
 #[derive(Debug, Clone)]
 pub struct Mlp {
     up: Linear,
     down: Linear,
     dropout: Dropout,
     activation: Activation,
+    gated: bool,
     width: usize,
+    inner: usize,
 }
 
 /// What the feed-forward sublayer keeps for its backward.
 pub struct MlpSaved<B: Backend> {
-    /// `[rows, F]`, before the activation. The values after it are cheap to compute again.
+    /// `[rows, F]` or `[rows, 2 F]`, before the activation. The values after it are cheap to compute again.
     inner: B::Buffer,
     /// Whether backward will ask for it.
     keep: bool,
@@ -30,21 +33,27 @@ pub struct MlpSaved<B: Backend> {
 
 impl<B: Backend> MlpSaved<B> {
     pub(crate) fn new(plan: &Plan<'_, B>, rows: usize) -> Self {
-        Self { inner: plan.zeros(rows * plan.config.intermediate_size), keep: plan.training }
+        Self { inner: plan.zeros(rows * plan.config.inner_width()), keep: plan.training }
     }
 }
 
 impl Mlp {
     pub(crate) fn declare(at: &mut Declare<'_>, config: &ModelConfig) -> Self {
-        let (d, f) = (config.hidden_size, config.intermediate_size);
+        let (d, f, bias) = (config.hidden_size, config.intermediate_size, config.biases.mlp);
         let init = Init::Normal(config.initializer_range);
         Self {
-            up: at.within("up", |at| Linear::declare(at, (d, f), true, init)),
-            down: at.within("down", |at| Linear::declare(at, (f, d), true, residual_init(config))),
+            up: at.within("up", |at| Linear::declare(at, (d, config.inner_width()), bias, init)),
+            down: at.within("down", |at| Linear::declare(at, (f, d), bias, residual_init(config))),
             dropout: Dropout::declare(at, config.dropout.residual),
             activation: config.activation,
+            gated: config.gated,
             width: d,
+            inner: f,
         }
+    }
+
+    fn gate(&self, rows: usize) -> GatedShape {
+        GatedShape { rows, width: self.inner }
     }
 
     /// Writes `y[rows, D]`, the residual included.
@@ -58,7 +67,12 @@ impl Mlp {
     ) {
         let n = pass.rows();
         let activated = &mut scratch.outer;
-        self.up.forward_activated(pass, (activated, &mut saved.inner), x, (self.activation, saved.keep), n);
+        if self.gated {
+            self.up.forward(pass, &mut saved.inner, x, n);
+            pass.backend.gated_forward(activated, &saved.inner, self.activation, self.gate(n));
+        } else {
+            self.up.forward_activated(pass, (activated, &mut saved.inner), x, (self.activation, saved.keep), n);
+        }
         self.down.forward(pass, y, activated, n);
         self.dropout.apply_and_add(pass, y, residual, n * self.width);
     }
@@ -74,9 +88,15 @@ impl Mlp {
         (saved, x): (&MlpSaved<B>, &B::Buffer),
     ) {
         let n = pass.rows();
-        let SublayerScratch { branch, inner: dinner, outer: activated } = scratch;
+        let SublayerScratch { branch, inner: dinner, outer: activated, .. } = scratch;
         let dy = self.dropout.backward(pass, branch, dy, n * self.width);
-        self.down.backward_activated(pass, (dinner, activated), grads, dy, (&saved.inner, self.activation), n);
+        if self.gated {
+            self.down.backward_input(pass, activated, dy, n);
+            pass.backend.gated_backward(dinner, activated, &saved.inner, self.activation, self.gate(n));
+            self.down.accumulate(pass, grads, dy, activated, n);
+        } else {
+            self.down.backward_activated(pass, (dinner, activated), grads, dy, (&saved.inner, self.activation), n);
+        }
         self.up.backward(pass, dx, grads, dinner, x, n);
     }
 }

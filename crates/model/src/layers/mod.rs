@@ -9,6 +9,7 @@ mod block;
 mod dropout;
 mod embedding;
 mod head;
+mod heads;
 mod linear;
 mod mlp;
 mod norm;
@@ -19,15 +20,17 @@ pub use block::{Block, BlockSaved, BlockScratch};
 pub use dropout::Dropout;
 pub use embedding::{Embedding, EmbeddingSaved};
 pub use head::{Head, HeadSaved, HeadScratch};
+pub use heads::{Heads, HeadsSaved};
 pub use linear::Linear;
 pub use mlp::{Mlp, MlpSaved};
 pub use norm::Norm;
 pub use stack::{Stack, StackSaved};
 
-use finetone_backend::{Backend, WeightShape};
+use finetone_backend::{Backend, Real, WeightShape};
 
+use crate::config::{ModelConfig, Positions};
 use crate::params::{Init, ParamId, ParamSpec, ParamTable, Part};
-use crate::workspace::Plan;
+use crate::workspace::{Plan, angle_rows};
 
 /// Declares parameters and dropout sites while a model is being put together.
 pub(crate) struct Declare<'a> {
@@ -73,15 +76,41 @@ impl Declare<'_> {
 pub struct SublayerScratch<B: Backend> {
     /// `[N, D]`: the gradient of the sublayer's output behind its dropout.
     branch: B::Buffer,
-    /// `[N, max(3 D, F)]`: the gradient of what the first linear layer gives.
+    /// `[N, max((H + 2 K) E, F or 2 F)]`: the gradient of what the first linear layer gives.
     inner: B::Buffer,
-    /// `[N, max(D, F)]`: what the second linear layer takes, or its gradient.
+    /// `[N, max(H E, F)]`: what the second linear layer takes, or its gradient; where heads are normalised, as wide as
+    /// queries, keys and values.
     outer: B::Buffer,
+    /// `[P, E]`, the angles of rotary positions ([`crate::Rotary::table`]); empty where positions are learned.
+    angles: B::Buffer,
 }
 
 impl<B: Backend> SublayerScratch<B> {
     fn new(plan: &Plan<'_, B>) -> Self {
-        let (n, d, f) = (plan.tokens, plan.config.hidden_size, plan.config.intermediate_size);
-        Self { branch: plan.gradient(n * d), inner: plan.gradient(n * f.max(3 * d)), outer: plan.zeros(n * f.max(d)) }
+        let (n, d) = (plan.tokens, plan.config.hidden_size);
+        let (inner, outer) = sublayer_widths(plan.config);
+        Self {
+            branch: plan.gradient(n * d),
+            inner: plan.gradient(n * inner),
+            outer: plan.zeros(n * outer),
+            angles: angles(plan),
+        }
     }
+}
+
+/// Widths of [`SublayerScratch`]'s `inner` and `outer`.
+pub(crate) fn sublayer_widths(config: &ModelConfig) -> (usize, usize) {
+    let qkv = config.qkv_width();
+    let outer = config.intermediate_size.max(if config.head_norm { qkv } else { config.query_width() });
+    (config.inner_width().max(qkv), outer)
+}
+
+/// The table of angles for the positions that a batch may have.
+fn angles<B: Backend>(plan: &Plan<'_, B>) -> B::Buffer {
+    let Positions::Rotary(rotary) = plan.config.positions else { return plan.zeros(0) };
+    let rows = angle_rows(plan.config, plan.tokens);
+    let values: Vec<B::Real> = rotary.table(rows, plan.config.head_dim).into_iter().map(B::Real::from_f64).collect();
+    let mut angles = plan.zeros(values.len());
+    plan.backend.write(&mut angles, &values);
+    angles
 }

@@ -13,7 +13,7 @@ pub fn folder(name: &str) -> PathBuf {
 }
 
 /// The models with a head.
-pub const CLASSIFIERS: [&str; 9] = [
+pub const CLASSIFIERS: [&str; 14] = [
     "gpt2",
     "gpt2-inner",
     "bert",
@@ -23,6 +23,11 @@ pub const CLASSIFIERS: [&str; 9] = [
     "roberta",
     "xlm-roberta",
     "roberta-bertweet-like",
+    "llama",
+    "llama-biased",
+    "mistral",
+    "qwen2",
+    "qwen3",
 ];
 
 /// The tensors of one file by name, with their shapes.

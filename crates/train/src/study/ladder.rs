@@ -15,6 +15,7 @@ use crate::ladder::pretrained_folder;
 use crate::material::{Texts, text_limit};
 use crate::measure::{self, MeasuredFile};
 use crate::run::Surroundings;
+use crate::run_config::RunConfig;
 
 /// Baselines that have learnt.
 pub(super) struct Baselines(Vec<(Baseline, Result<Learnt, String>)>);
@@ -34,7 +35,7 @@ impl Baselines {
     /// A pretrained model that cannot be read.
     pub fn fit<B: Backend>(
         backend: &B,
-        config: &StudyConfig,
+        config: &RunConfig,
         texts: &Texts,
         surroundings: &mut Surroundings<'_>,
     ) -> Result<Self, TrainError> {
@@ -48,13 +49,13 @@ impl Baselines {
             targets: &targets,
             labels: texts.labels.names(),
             multi_label: texts.multi_label,
-            seed: config.finetuned.seed,
+            seed: config.seed,
         };
-        let Some(folder) = pretrained_folder(&config.finetuned, surroundings)? else {
+        let Some(folder) = pretrained_folder(config, surroundings)? else {
             return Self::learn::<B>(&lesson, None, surroundings);
         };
         let limit = |tokenizer: &_, most| {
-            text_limit(&config.finetuned, tokenizer, most).expect("the same limit fitted when this model was trained")
+            text_limit(config, tokenizer, most).expect("the same limit fitted when this model was trained")
         };
         let pretrained = Pretrained { backend, folder: &folder, limit: &limit, token_budget: TOKEN_BUDGET };
         Self::learn(&lesson, Some(&pretrained), surroundings)

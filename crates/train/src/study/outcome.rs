@@ -1,5 +1,7 @@
 //! The end of a study: the test file is opened, every model judges it, and the numbers are put together.
 
+use std::path::Path;
+
 use finetone_backend::Backend;
 use finetone_classify::{TOKEN_BUDGET, TransformerClassifier};
 use finetone_data::doctor::{self, DoctorOptions, Severity};
@@ -30,25 +32,26 @@ pub(super) fn measure<B: Backend>(
     baselines: Baselines,
     listener: &mut dyn Listener,
 ) -> Result<Study, TrainError> {
-    let Trained { texts, finetuned, scratch, cross_validation } = trained;
+    let Trained { texts, settings, candidates, chosen, finetuned, scratch } = trained;
     let known = Some(texts.labels.clone());
     let test = Dataset::read(&config.test, &ReadOptions { known, ..config.test_options()? })?;
     let message = format!("everything is trained and chosen; now {} is measured", config.test.display());
     listener.on(&TrainEvent::Notice { message });
-    let facts = facts(config, &texts.labels, (&finetuned, &scratch), &test);
-    let (finetuned, best) = variant(backend, config, ("fine-tuned", &config.finetuned), finetuned)?;
+    let facts = facts((&settings.train, &config.test), &texts.labels, (&finetuned, &scratch), &test);
+    let (finetuned, best) = variant(backend, config, ("fine-tuned", &settings), finetuned)?;
     let (scratch, other) = variant(backend, config, ("from scratch", &config.scratch), scratch)?;
     let judged = baselines.judge(config)?;
     let mut comparisons = vec![compared((&scratch.name, &other), (&finetuned.name, &best))?];
     let mut study = Study {
-        title: format!("Study of {}", file_name(&config.finetuned.train)),
+        title: format!("Study of {}", file_name(&settings.train)),
         finetuned,
         scratch,
         ladder: judged.iter().map(|(rung, _)| rung.clone()).collect(),
-        cross_validation,
+        candidates,
+        chosen,
         comparisons: Vec::new(),
         published: published(),
-        notices: notices(config, &test)?,
+        notices: notices(&settings.train, config, &test)?,
         facts,
     };
     let best_rung = study.best_rung().map(|(rung, _)| rung.key);
@@ -129,9 +132,9 @@ fn published() -> Vec<Published> {
 }
 
 /// What the doctor has to say about the test file beside the training file, such as texts that stand in both.
-fn notices(config: &StudyConfig, test: &Dataset) -> Result<Vec<String>, TrainError> {
+fn notices(train: &Path, config: &StudyConfig, test: &Dataset) -> Result<Vec<String>, TrainError> {
     let options = DoctorOptions { read: config.test_options()?, ..DoctorOptions::default() };
-    let faults = doctor::examine(&config.finetuned.train, Some(&config.test), &options)?.faults;
+    let faults = doctor::examine(train, Some(&config.test), &options)?.faults;
     let of_test = faults.iter().filter(|fault| fault.file == config.test && fault.severity == Severity::Warning);
     let faults = of_test.map(|fault| format!("{}: {}", file_name(&config.test), fault.message));
     Ok(test.notices.iter().map(ToString::to_string).chain(faults).collect())
@@ -139,7 +142,7 @@ fn notices(config: &StudyConfig, test: &Dataset) -> Result<Vec<String>, TrainErr
 
 /// Data, settings and machine.
 fn facts(
-    config: &StudyConfig,
+    (train, test_file): (&Path, &Path),
     labels: &LabelSet,
     (finetuned, scratch): (&Seeds, &Seeds),
     test: &Dataset,
@@ -149,8 +152,8 @@ fn facts(
         named.collect::<Vec<_>>().join(", ")
     };
     let data = Section::new("Data")
-        .fact("training file", config.finetuned.train.display())
-        .fact("test file", config.test.display())
+        .fact("training file", train.display())
+        .fact("test file", test_file.display())
         .fact("test texts", format!("{} ({})", test.examples.len(), counts(test.class_counts())));
     let of = |name: &str, seeds: &Seeds| {
         let facts = seeds.tried[seeds.best].fitted.facts.clone();

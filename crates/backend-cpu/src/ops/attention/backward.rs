@@ -4,7 +4,7 @@
 //! `dV = (P ∘ M)ᵀ · dy`, `dS = P ∘ (dP - D)`, `dQ = scale dS · K`, `dK = scale dSᵀ · Q`.
 
 use super::{
-    Item, KEYS, MASK_ROW, Plan, QUERIES, copy_rows, for_each_item, hide_future, scale_all, scaled_row, split, transpose,
+    Item, KEYS, MASK_ROW, Part, Plan, QUERIES, copy_rows, for_each_item, hide, scale_all, scaled_row, split, transpose,
 };
 use crate::Cpu;
 use crate::ops::attention_pool::dot_body;
@@ -12,7 +12,7 @@ use crate::ops::math::exp;
 use crate::ops::tile::{Tile, product};
 use crate::parallel::{Disjoint, with_scratch};
 use crate::simd::{Vector, kernel};
-use finetone_backend::{AttentionShape, Dropout, Mask};
+use finetone_backend::{AttentionShape, Dropout};
 
 /// What forward left, and the incoming gradient.
 #[derive(Clone, Copy)]
@@ -66,7 +66,7 @@ impl<'a> Block<'a> {
         let token = item.start + item.first;
         let from = item.row * plan.width() + head * size;
         let count = item.end - item.first;
-        copy_rows::<V>(q, padded, &plan.qkv[plan.place(token, 0, head)..], 3 * plan.width(), (count, size));
+        copy_rows::<V>(q, padded, &plan.qkv[plan.place(token, Part::Query, head)..], plan.stride(), (count, size));
         copy_rows::<V>(dy, padded, &saved.dy[from..], plan.width(), (count, size));
         transpose::<V>(qt, width, q, padded, plan.scale);
         transpose::<V>(dyt, width, dy, padded, 1.0);
@@ -110,14 +110,12 @@ fn tile<V: Vector>(panels: &mut Panels<'_>, block: &mut Block<'_>, plan: Plan<'_
     let (item, head) = at;
     let (padded, count) = (plan.padded, item.end - item.first);
     let width = count.next_multiple_of(V::LANES);
-    let n = KEYS.min(item.keys(plan.mask) - key);
+    let n = KEYS.min(item.keys(plan.mask).end - key);
     let rows = key * padded..(key + n) * padded;
     let (k, v) = (&panels.k[rows.clone()], &panels.v[rows.clone()]);
     let across = Tile { m: n, n: width, k: plan.head_size, a: (padded, 1), b: width, c: width, add: false };
     product::<V>(block.p, k, block.qt, across);
-    if plan.mask == Mask::Causal && key + n > item.first + 1 {
-        hide_future(&mut block.p[..n * width], width, key, item.first);
-    }
+    hide(&mut block.p[..n * width], width, plan.mask, item, (key, n));
     block.probabilities::<V>(n, width);
     product::<V>(block.dp, v, block.dyt, across);
     let down = Tile { m: n, n: padded, k: count, a: (width, 1), b: padded, c: padded, add: true };
@@ -140,36 +138,38 @@ fn item_body<V: Vector>(
     dqkv: Disjoint<'_>,
     plan: Plan<'_>,
     saved: Saved<'_>,
-    (item, head): (Item, usize),
+    (item, kv_head): (Item, usize),
     memory: &mut [f32],
 ) {
-    let (padded, stride) = (plan.padded, 3 * plan.width());
+    let (padded, stride) = (plan.padded, plan.stride());
     let panel = item.length * padded;
     let rest = memory.len() - 4 * panel;
     let [k, v, dk, dv, memory] = split(memory, [panel, panel, panel, panel, rest]);
     let size = (item.length, plan.head_size);
-    copy_rows::<V>(k, padded, &plan.qkv[plan.place(item.start, 1, head)..], stride, size);
-    copy_rows::<V>(v, padded, &plan.qkv[plan.place(item.start, 2, head)..], stride, size);
+    copy_rows::<V>(k, padded, &plan.qkv[plan.place(item.start, Part::Key, kv_head)..], stride, size);
+    copy_rows::<V>(v, padded, &plan.qkv[plan.place(item.start, Part::Value, kv_head)..], stride, size);
     dk.fill(0.0);
     dv.fill(0.0);
     let mut panels = Panels { k, v, dk, dv };
-    for first in (item.first..item.end).step_by(QUERIES) {
-        let queries = item.block(first);
-        let width = (queries.end - first).next_multiple_of(V::LANES);
-        let mut block = Block::load::<V>(memory, plan, saved, (queries, head), width);
-        for key in (0..queries.keys(plan.mask)).step_by(KEYS) {
-            tile::<V>(&mut panels, &mut block, plan, (queries, head), key);
+    for head in plan.readers(kv_head) {
+        for first in (item.first..item.end).step_by(QUERIES) {
+            let queries = item.block(first);
+            let width = (queries.end - first).next_multiple_of(V::LANES);
+            let mut block = Block::load::<V>(memory, plan, saved, (queries, head), width);
+            for key in queries.keys(plan.mask).step_by(KEYS) {
+                tile::<V>(&mut panels, &mut block, plan, (queries, head), key);
+            }
+            write::<V>(dqkv, plan, (item.start + first, Part::Query, head), block.dq);
         }
-        write::<V>(dqkv, plan, (item.start + first, 0, head), block.dq);
+        clear_others(dqkv, plan, item, head);
     }
-    clear_others(dqkv, plan, item, head);
-    write::<V>(dqkv, plan, (item.start, 1, head), panels.dk);
-    write::<V>(dqkv, plan, (item.start, 2, head), panels.dv);
+    write::<V>(dqkv, plan, (item.start, Part::Key, kv_head), panels.dk);
+    write::<V>(dqkv, plan, (item.start, Part::Value, kv_head), panels.dv);
 }
 
 /// Writes padded rows to one head of the queries, keys or values of the tokens from the first one.
 #[inline(always)]
-fn write<V: Vector>(dqkv: Disjoint<'_>, plan: Plan<'_>, (token, part, head): (usize, usize, usize), rows: &[f32]) {
+fn write<V: Vector>(dqkv: Disjoint<'_>, plan: Plan<'_>, (token, part, head): (usize, Part, usize), rows: &[f32]) {
     for (i, row) in rows.chunks_exact(plan.padded).enumerate() {
         let start = plan.place(token + i, part, head);
         // SAFETY: only this piece of work writes this head of this token.
@@ -182,7 +182,7 @@ fn write<V: Vector>(dqkv: Disjoint<'_>, plan: Plan<'_>, (token, part, head): (us
 #[inline(always)]
 fn clear_others(dqkv: Disjoint<'_>, plan: Plan<'_>, item: Item, head: usize) {
     for token in (0..item.first).chain(item.end..item.length) {
-        let start = plan.place(item.start + token, 0, head);
+        let start = plan.place(item.start + token, Part::Query, head);
         // SAFETY: only this piece of work writes this head of this token.
         unsafe { dqkv.slice(start..start + plan.head_size) }.fill(0.0);
     }
@@ -192,7 +192,7 @@ kernel!(
     item(dqkv: Disjoint<'_>, plan: Plan<'_>, saved: Saved<'_>, at: (Item, usize), memory: &mut [f32]) = item_body
 );
 
-/// Overwrites `dqkv[N, 3 H E]`. `saved` is `(y, log_sums)`.
+/// Overwrites `dqkv[N, (H + 2 K) E]`. `saved` is `(y, log_sums)`.
 pub(crate) fn backward(
     cpu: &Cpu,
     dqkv: &mut [f32],
@@ -205,9 +205,9 @@ pub(crate) fn backward(
     let plan = Plan::new(qkv, dropout.as_ref(), &shape);
     let saved = Saved { y, log_sums, dy };
     let dqkv = Disjoint::new(dqkv);
-    for_each_item(cpu, &shape, MASK_ROW as usize, |work, head| {
+    for_each_item(cpu, &shape, MASK_ROW as usize, |work, kv_head| {
         let block: usize = Block::sizes(plan.padded, QUERIES, QUERIES).iter().sum();
         let memory = block + 4 * work.length * plan.padded;
-        with_scratch(memory, |memory| item(cpu.isa(), dqkv, plan, saved, (work, head), memory));
+        with_scratch(memory, |memory| item(cpu.isa(), dqkv, plan, saved, (work, kv_head), memory));
     });
 }

@@ -1,14 +1,12 @@
 //! Forward of attention.
 
-use super::{
-    Item, KEYS, Plan, QUERIES, copy_rows, for_each_item, hide_future, scale_all, scaled_row, split, transpose,
-};
+use super::{Item, KEYS, Part, Plan, QUERIES, copy_rows, for_each_item, hide, scale_all, scaled_row, split, transpose};
 use crate::Cpu;
 use crate::ops::math::{exp, ln};
 use crate::ops::tile::{Tile, product};
 use crate::parallel::{Disjoint, with_scratch};
 use crate::simd::{Vector, kernel};
-use finetone_backend::{AttentionShape, Dropout, Mask};
+use finetone_backend::{AttentionShape, Dropout};
 
 /// Queries of a piece of work: enough that copying keys and values is a small share.
 const CHUNK: usize = 256;
@@ -52,19 +50,31 @@ impl Softmax<'_> {
     }
 }
 
+/// Keys and values of a head in padded rows, from key `first` of the sequence on.
+#[derive(Clone, Copy)]
+struct Panels<'a> {
+    k: &'a [f32],
+    v: &'a [f32],
+    first: usize,
+}
+
 #[inline(always)]
-fn item_body<V: Vector>(out: Outputs<'_>, plan: Plan<'_>, item: Item, head: usize, memory: &mut [f32]) {
-    let (padded, stride) = (plan.padded, 3 * plan.width());
+fn item_body<V: Vector>(out: Outputs<'_>, plan: Plan<'_>, item: Item, kv_head: usize, memory: &mut [f32]) {
+    let (padded, stride) = (plan.padded, plan.stride());
     let keys = item.keys(plan.mask);
     let [k, v, memory] = {
-        let rest = memory.len() - 2 * keys * padded;
-        split(memory, [keys * padded, keys * padded, rest])
+        let panel = keys.len() * padded;
+        let rest = memory.len() - 2 * panel;
+        split(memory, [panel, panel, rest])
     };
-    let size = (keys, plan.head_size);
-    copy_rows::<V>(k, padded, &plan.qkv[plan.place(item.start, 1, head)..], stride, size);
-    copy_rows::<V>(v, padded, &plan.qkv[plan.place(item.start, 2, head)..], stride, size);
-    for first in (item.first..item.end).step_by(QUERIES) {
-        query_block::<V>(out, plan, (item.block(first), head), (k, v), memory);
+    let (token, size) = (item.start + keys.start, (keys.len(), plan.head_size));
+    copy_rows::<V>(k, padded, &plan.qkv[plan.place(token, Part::Key, kv_head)..], stride, size);
+    copy_rows::<V>(v, padded, &plan.qkv[plan.place(token, Part::Value, kv_head)..], stride, size);
+    let panels = Panels { k, v, first: keys.start };
+    for head in plan.readers(kv_head) {
+        for first in (item.first..item.end).step_by(QUERIES) {
+            query_block::<V>(out, plan, (item.block(first), head), panels, memory);
+        }
     }
 }
 
@@ -74,39 +84,38 @@ fn query_block<V: Vector>(
     out: Outputs<'_>,
     plan: Plan<'_>,
     (item, head): (Item, usize),
-    (k, v): (&[f32], &[f32]),
+    panels: Panels<'_>,
     memory: &mut [f32],
 ) {
     let (padded, count) = (plan.padded, item.end - item.first);
     let width = count.next_multiple_of(V::LANES);
     let [q, qt, scores, factors, y, greatest, total, shrink] = split(memory, sizes(padded, width, count));
-    let queries = &plan.qkv[plan.place(item.start + item.first, 0, head)..];
-    copy_rows::<V>(q, padded, queries, 3 * plan.width(), (count, plan.head_size));
+    let queries = &plan.qkv[plan.place(item.start + item.first, Part::Query, head)..];
+    copy_rows::<V>(q, padded, queries, plan.stride(), (count, plan.head_size));
     transpose::<V>(qt, width, q, padded, plan.scale);
     greatest.fill(f32::NEG_INFINITY);
     total.fill(0.0);
     let mut softmax = Softmax { greatest, total, shrink };
     let keys = item.keys(plan.mask);
-    for key in (0..keys).step_by(KEYS) {
-        let n = KEYS.min(keys - key);
+    for key in keys.clone().step_by(KEYS) {
+        let (n, again) = (KEYS.min(keys.end - key), key > keys.start);
         let scores = &mut scores[..n * width];
-        let k = &k[key * padded..(key + n) * padded];
+        let rows = (key - panels.first) * padded..(key - panels.first + n) * padded;
+        let (k, v) = (&panels.k[rows.clone()], &panels.v[rows]);
         let tile = Tile { m: n, n: width, k: plan.head_size, a: (padded, 1), b: width, c: width, add: false };
         product::<V>(scores, k, qt, tile);
-        if plan.mask == Mask::Causal && key + n > item.first + 1 {
-            hide_future(scores, width, key, item.first);
-        }
+        hide(scores, width, plan.mask, item, (key, n));
         softmax.update::<V>(scores, width);
         if plan.factors::<V>(&mut factors[..n * width], width, item.start + item.first, head, key) {
             scale_all::<V>(scores, factors);
         }
-        if key > 0 {
+        if again {
             for (y, &shrink) in y.chunks_exact_mut(padded).zip(softmax.shrink.iter()) {
                 y.iter_mut().for_each(|y| *y *= shrink);
             }
         }
-        let tile = Tile { m: count, n: padded, k: n, a: (1, width), b: padded, c: padded, add: key > 0 };
-        product::<V>(y, scores, &v[key * padded..], tile);
+        let tile = Tile { m: count, n: padded, k: n, a: (1, width), b: padded, c: padded, add: again };
+        product::<V>(y, scores, v, tile);
     }
     write::<V>(out, plan, (item, head), y, &mut softmax);
 }
@@ -144,7 +153,7 @@ fn write<V: Vector>(
     }
 }
 
-kernel!(item(out: Outputs<'_>, plan: Plan<'_>, item: Item, head: usize, memory: &mut [f32]) = item_body);
+kernel!(item(out: Outputs<'_>, plan: Plan<'_>, item: Item, kv_head: usize, memory: &mut [f32]) = item_body);
 
 /// `y[N, H E]` and the logarithms of the sums, `[N, H]`.
 pub(crate) fn forward(
@@ -157,9 +166,9 @@ pub(crate) fn forward(
 ) {
     let plan = Plan::new(qkv, dropout.as_ref(), &shape);
     let out = Outputs { y: Disjoint::new(y), log_sums: Disjoint::new(log_sums) };
-    for_each_item(cpu, &shape, CHUNK, |work, head| {
+    for_each_item(cpu, &shape, CHUNK, |work, kv_head| {
         let block: usize = sizes(plan.padded, QUERIES, QUERIES).iter().sum();
-        let memory = block + 2 * work.keys(plan.mask) * plan.padded;
-        with_scratch(memory, |memory| item(cpu.isa(), out, plan, work, head, memory));
+        let memory = block + 2 * work.keys(plan.mask).len() * plan.padded;
+        with_scratch(memory, |memory| item(cpu.isa(), out, plan, work, kv_head, memory));
     });
 }

@@ -5,9 +5,9 @@
 //! (<https://arxiv.org/abs/1805.02867>), so no more than one tile of scores per thread is ever in memory, and backward
 //! recomputes it (<https://arxiv.org/abs/2205.14135>).
 //!
-//! A piece of work is a head of a sequence (in forward, of up to 256 queries of it), or several heads of a short one; the
-//! longest come first. It copies keys and values to contiguous rows padded to whole vectors, and writes columns that no
-//! other piece writes.
+//! A piece of work is a key and value head of a sequence (in forward, of up to 256 queries of it) with the query heads that
+//! read it, or several of a short sequence; the longest come first. It copies keys and values to contiguous rows padded to
+//! whole vectors, and writes columns that no other piece writes.
 
 mod backward;
 mod forward;
@@ -20,6 +20,7 @@ use crate::ops::dropout::{BLOCK, tile_factors};
 use crate::simd::Vector;
 use finetone_backend::{AttentionShape, Dropout, Mask, Queries};
 use std::cell::Cell;
+use std::ops::Range;
 
 /// Queries of a tile.
 const QUERIES: usize = 64;
@@ -51,21 +52,25 @@ impl Item {
         Self { first, end: self.end.min(first + QUERIES), row: self.row + first - self.first, ..self }
     }
 
-    /// Keys that the queries see together.
-    fn keys(&self, mask: Mask) -> usize {
+    /// Keys that the queries see together, from the beginning of a tile on.
+    fn keys(&self, mask: Mask) -> Range<usize> {
         match mask {
-            Mask::Bidirectional => self.length,
-            Mask::Causal => self.end,
+            Mask::Bidirectional => 0..self.length,
+            Mask::Causal => 0..self.end,
+            Mask::Window(most) => {
+                let first = (self.first + 1).saturating_sub(most);
+                first - first % KEYS..self.end
+            }
         }
     }
 
     /// Scores of a head, at most.
     fn scores(&self, mask: Mask) -> usize {
-        self.keys(mask) * (self.end - self.first)
+        self.keys(mask).len() * (self.end - self.first)
     }
 }
 
-/// Some heads of an item.
+/// Some key and value heads of an item.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
     item: Item,
@@ -101,15 +106,16 @@ fn items(shape: &AttentionShape<'_>, s: usize, queries: usize) -> impl Iterator<
     })
 }
 
-/// Calls `work` with all items and heads, the longest pieces first; an item has at most `queries` queries.
+/// Calls `work` with all items and key and value heads, the longest pieces first; an item has at most `queries` queries.
 fn for_each_item(cpu: &Cpu, shape: &AttentionShape<'_>, queries: usize, work: impl Fn(Item, usize) + Sync) {
     // Taken rather than borrowed: while this thread waits for others it may start an attention of its own.
     let mut pieces = PIECES.take();
     pieces.clear();
     for item in (1..shape.starts.len()).flat_map(|s| items(shape, s - 1, queries)) {
-        let heads = (SCORES / item.scores(shape.mask)).clamp(1, shape.heads);
-        pieces.extend((0..shape.heads).step_by(heads).map(|first_head| {
-            let end_head = shape.heads.min(first_head + heads);
+        let group = shape.heads / shape.kv_heads;
+        let heads = (SCORES / (item.scores(shape.mask) * group)).clamp(1, shape.kv_heads);
+        pieces.extend((0..shape.kv_heads).step_by(heads).map(|first_head| {
+            let end_head = shape.kv_heads.min(first_head + heads);
             Piece { item, first_head, end_head }
         }));
     }
@@ -122,10 +128,19 @@ fn for_each_item(cpu: &Cpu, shape: &AttentionShape<'_>, queries: usize, work: im
     PIECES.set(pieces);
 }
 
+/// Of a token, what a head has.
+#[derive(Clone, Copy)]
+enum Part {
+    Query,
+    Key,
+    Value,
+}
+
 /// What all pieces of work share.
 #[derive(Clone, Copy)]
 struct Plan<'a> {
     heads: usize,
+    kv_heads: usize,
     head_size: usize,
     /// Head size rounded up to whole pairs of the widest vector.
     padded: usize,
@@ -137,8 +152,11 @@ struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     fn new(qkv: &'a [f32], dropout: Option<&'a Dropout>, shape: &AttentionShape<'_>) -> Self {
+        let AttentionShape { heads, kv_heads, .. } = *shape;
+        assert!(heads.is_multiple_of(kv_heads), "{heads} query heads share {kv_heads} key and value heads");
         Self {
-            heads: shape.heads,
+            heads,
+            kv_heads,
             head_size: shape.head_size,
             padded: shape.head_size.next_multiple_of(crate::simd::MAX_LANES),
             scale: shape.scale as f32,
@@ -153,9 +171,25 @@ impl<'a> Plan<'a> {
         self.heads * self.head_size
     }
 
-    /// Where the query (part 0), key (1) or value (2) of a token and head lies.
-    fn place(&self, token: usize, part: usize, head: usize) -> usize {
-        (token * 3 + part) * self.width() + head * self.head_size
+    /// Width of a row of `qkv`.
+    fn stride(&self) -> usize {
+        (self.heads + 2 * self.kv_heads) * self.head_size
+    }
+
+    /// Where the query, key or value of a token and head lies.
+    fn place(&self, token: usize, part: Part, head: usize) -> usize {
+        let before = match part {
+            Part::Query => 0,
+            Part::Key => self.heads,
+            Part::Value => self.heads + self.kv_heads,
+        };
+        token * self.stride() + (before + head) * self.head_size
+    }
+
+    /// The query heads that read this key and value head.
+    fn readers(&self, kv_head: usize) -> Range<usize> {
+        let group = self.heads / self.kv_heads;
+        kv_head * group..(kv_head + 1) * group
     }
 
     /// The dropout factors of a tile, if there is dropout; see [`tile_factors`].
@@ -226,6 +260,32 @@ fn hide_future(scores: &mut [f32], width: usize, first_key: usize, first_query: 
     for (key, scores) in scores.chunks_exact_mut(width).enumerate() {
         let hidden = (first_key + key).saturating_sub(first_query).min(width);
         scores[..hidden].fill(f32::NEG_INFINITY);
+    }
+}
+
+/// What a hidden score is where a query may see no key of a tile: a number, since the difference of two infinities is
+/// none, and so low that no score of a visible key leaves anything of it.
+const OUT_OF_SIGHT: f32 = -1e30;
+
+/// Hides the keys that are `window` or more before each query.
+#[inline(always)]
+fn hide_past(scores: &mut [f32], width: usize, first_key: usize, first_query: usize, window: usize) {
+    for (key, scores) in scores.chunks_exact_mut(width).enumerate() {
+        let visible = (first_key + key + window).saturating_sub(first_query).min(width);
+        scores[visible..].fill(OUT_OF_SIGHT);
+    }
+}
+
+/// Hides what the queries of the item do not see of a tile of `n` keys.
+#[inline(always)]
+fn hide(scores: &mut [f32], width: usize, mask: Mask, item: Item, (key, n): (usize, usize)) {
+    if mask != Mask::Bidirectional && key + n > item.first + 1 {
+        hide_future(scores, width, key, item.first);
+    }
+    if let Mask::Window(window) = mask
+        && item.end > key + window
+    {
+        hide_past(scores, width, key, item.first, window);
     }
 }
 

@@ -3,7 +3,7 @@
 use finetone_data::explore::{ClassPortrait, ColumnPortrait, ColumnValues, Exploration, Lengths};
 use finetone_evaluate::{Cell, Chart, Page, PageSection, PageTable};
 
-use super::told::{mean_of, measured, percent, sentence, strength};
+use super::told::{mean_of, measured, percent, sentence, strength, telling};
 
 /// The page.
 pub fn page(found: &Exploration) -> Page {
@@ -163,7 +163,7 @@ fn columns(found: &Exploration) -> PageSection {
         let holds = match &column.values {
             ColumnValues::Numbers(_) => "numbers",
             ColumnValues::Categories(_) => "words",
-            ColumnValues::TooMany => "more than 100 different words",
+            ColumnValues::TooMany => "more than 1,000 different words",
         };
         let bar = column.strength.map_or(Cell::text(""), Cell::bar);
         vec![
@@ -177,14 +177,14 @@ fn columns(found: &Exploration) -> PageSection {
     let header = ["Column", "Strength", "", "Holds", "Empty"];
     let mut tables = vec![table("", &header, found.columns.iter().map(row).collect())];
     tables.extend(found.columns.iter().filter_map(|column| values(column, found)));
-    PageSection {
-        title: "Other columns".into(),
-        meaning: "How much each goes with the class, from 0 to 1: Cramér's V for words, the correlation ratio for numbers, both \
-                  corrected for chance. A column that gives the class away may not be known when the model is used."
-            .into(),
-        tables,
-        ..PageSection::default()
+    let mut meaning = "How much each goes with the class, from 0 to 1: Cramér's V for words, the correlation ratio for numbers, \
+                       both corrected for chance. A column that gives the class away may not be known when the model is used."
+        .to_owned();
+    if let Some(warning) = telling(found) {
+        meaning += " ";
+        meaning += &warning;
     }
+    PageSection { title: "Other columns".into(), meaning, tables, ..PageSection::default() }
 }
 
 fn values(column: &ColumnPortrait, found: &Exploration) -> Option<PageTable> {

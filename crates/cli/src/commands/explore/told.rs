@@ -116,7 +116,24 @@ fn columns(found: &Exploration) -> String {
         };
         vec![column.name.clone(), strength(column), holds, column.missing.to_string()]
     });
-    tables::plain(&["column", "strength", "holds", "empty"], rows)
+    let table = tables::plain(&["column", "strength", "holds", "empty"], rows);
+    telling(found).map_or_else(|| table.clone(), |warning| format!("{table}{warning}\n"))
+}
+
+/// A warning about the columns that give the label away, where there are any.
+pub fn telling(found: &Exploration) -> Option<String> {
+    let telling = found.columns.iter().filter(|column| column.gives_label_away);
+    let names: Vec<String> = telling.map(|column| format!("`{}`", column.name)).collect();
+    let of = match names.len() {
+        0 => return None,
+        1 => "each of its values stands",
+        _ => "each of their values stands",
+    };
+    Some(format!(
+        "{}: {of} beside one label alone. Whoever filled this in may have known the label; a model that reads it learns \
+         nothing about texts.",
+        names.join(", ")
+    ))
 }
 
 /// How much a column goes with the class, where that is measured.

@@ -7,7 +7,7 @@ use crate::report::chart::{Axes, Line, Look, line_chart};
 use crate::report::ladder::{Score, score};
 use crate::report::repeats::{self, Table};
 use crate::report::{Section, Verdict, words};
-use crate::study::{Published, Study, Training, Variant, capital};
+use crate::study::{Candidate, Published, Study, Training, Variant, capital};
 use crate::{Average, ClassMetric, EvaluateError, Evaluation, Metric};
 
 /// More points than this are drawn as a line without marks.
@@ -22,7 +22,9 @@ struct Page<'a> {
     published: Option<Comparison>,
     ladder: Vec<RungView<'a>>,
     variants: Vec<VariantView<'a>>,
+    choice: Option<Choice>,
     folds: repeats::Section,
+    fold_name: String,
     comparisons: Vec<ComparisonView>,
     sections: &'a [Section],
 }
@@ -39,6 +41,19 @@ struct PublishedRow {
     ours: bool,
 }
 
+/// What was tried in folds, the chosen one marked.
+struct Choice {
+    columns: Vec<String>,
+    rows: Vec<ChoiceRow>,
+}
+
+struct ChoiceRow {
+    name: String,
+    detail: String,
+    cells: Vec<String>,
+    chosen: bool,
+}
+
 struct RungView<'a> {
     name: &'a str,
     detail: &'a str,
@@ -53,6 +68,8 @@ struct VariantView<'a> {
     model: &'a str,
     parameters: String,
     kept: &'a str,
+    /// Whether validation texts chose that seed.
+    validated: bool,
     table: Table,
     training: Vec<[String; 6]>,
     curves: Vec<Figure>,
@@ -74,7 +91,9 @@ pub(crate) fn page(study: &Study) -> Result<String, EvaluateError> {
         published: (!study.published.is_empty()).then(|| published(study)),
         ladder: ladder(study),
         variants: variants.map(variant).into_iter().collect(),
-        folds: repeats::cross_validation(&study.cross_validation),
+        choice: (study.candidates.len() > 1).then(|| choice(study)),
+        folds: repeats::cross_validation(study.cross_validation()),
+        fold_name: study.candidates[study.chosen].name.clone(),
         comparisons: study.comparisons.iter().map(|named| comparison(&named.verdict())).collect(),
         sections: &study.facts,
     })
@@ -120,6 +139,30 @@ fn published(study: &Study) -> Comparison {
     Comparison { columns: metrics.iter().map(name).collect(), rows }
 }
 
+/// What each candidate reached over all rows of the training file.
+fn choice(study: &Study) -> Choice {
+    let labels = study.finetuned.repeats.labels();
+    let of_class = |label: &String| (format!("F1 {label}"), Metric::Class(ClassMetric::F1, label.clone()));
+    let overall = [("F1, macro".to_owned(), Metric::F1(Average::Macro)), ("Accuracy".to_owned(), Metric::Accuracy)];
+    let shown: Vec<(String, Metric)> = overall.into_iter().chain(labels.iter().map(of_class)).collect();
+    let row = |(number, candidate): (usize, &Candidate)| {
+        let evaluation = &candidate.cross_validation.evaluation;
+        let cell = |(_, metric): &(String, Metric)| {
+            evaluation.get(metric).map_or("–".into(), |estimate| words::number(estimate.value))
+        };
+        ChoiceRow {
+            name: candidate.name.clone(),
+            detail: candidate.detail.clone(),
+            cells: shown.iter().map(cell).collect(),
+            chosen: number == study.chosen,
+        }
+    };
+    Choice {
+        rows: study.candidates.iter().enumerate().map(row).collect(),
+        columns: shown.into_iter().map(|(name, _)| name).collect(),
+    }
+}
+
 /// The baselines, then one model of each variant.
 fn ladder(study: &Study) -> Vec<RungView<'_>> {
     let baselines = study.ladder.iter().map(|rung| RungView {
@@ -149,6 +192,7 @@ fn variant(variant: &Variant) -> VariantView<'_> {
         model: &variant.model,
         parameters: words::count(variant.parameters as u64),
         kept: &variant.training[variant.kept].name,
+        validated: variant.training[variant.kept].validation.is_some(),
         table: repeats::table(&variant.repeats),
         training: variant.training.iter().map(training).collect(),
         curves: curves(variant),
