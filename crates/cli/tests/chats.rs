@@ -138,3 +138,29 @@ fn faulty_chats_stop_a_training_and_a_prediction() {
     assert!(said.contains("chat.jsonl:1: message 2 is missing key `role`"), "{said}");
     assert_eq!(names(folder.path()), ["chat.jsonl"]);
 }
+
+#[test]
+fn turns_before_the_question_are_read_as_they_were_learnt() {
+    let folder = tempfile::tempdir().unwrap();
+    let earlier = r#"{"role": "user", "content": "Can you judge?"}, {"role": "assistant", "content": "Yes."}, {"role": "user""#;
+    let text = fs::read_to_string(examples()).unwrap().replace("{\"role\": \"user\"", earlier);
+    fs::write(folder.path().join("chat.jsonl"), &text).unwrap();
+    let page = done(folder.path(), "doctor chat.jsonl");
+    assert!(page.contains("a classifier reads all turns of a chat\n"), "{page}");
+    done(folder.path(), "train chat.jsonl --model tiny --epochs 1 --threads 1 --out run --quiet");
+    assert!(done(folder.path(), "model show run").contains("all turns of a chat"));
+    // The same turns as a text of their own get the same answer; the question alone gets another.
+    let first: Value = json(text.lines().next().unwrap());
+    let question = first["messages"][3]["content"].as_str().unwrap();
+    let written = format!("User: Can you judge?\nAssistant: Yes.\nUser: {question}");
+    let rows = [written.as_str(), question].map(|text| serde_json::json!({ "text": text }).to_string() + "\n");
+    fs::write(folder.path().join("texts.jsonl"), rows.concat()).unwrap();
+    let confidences = |file: &str| -> Vec<Value> {
+        done(folder.path(), &format!("predict run {file} -o out.jsonl --quiet"));
+        let rows = fs::read_to_string(folder.path().join("out.jsonl")).unwrap();
+        rows.lines().map(|line| json(line)["confidence"].clone()).collect()
+    };
+    let (chats, texts) = (confidences("chat.jsonl"), confidences("texts.jsonl"));
+    assert_eq!(chats[0], texts[0]);
+    assert_ne!(chats[0], texts[1]);
+}
