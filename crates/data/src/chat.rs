@@ -15,6 +15,7 @@ mod check;
 mod fault;
 mod message;
 mod plan;
+pub mod template;
 mod text;
 mod validate;
 
