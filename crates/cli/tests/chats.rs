@@ -142,7 +142,8 @@ fn faulty_chats_stop_a_training_and_a_prediction() {
 #[test]
 fn turns_before_the_question_are_read_as_they_were_learnt() {
     let folder = tempfile::tempdir().unwrap();
-    let earlier = r#"{"role": "user", "content": "Can you judge?"}, {"role": "assistant", "content": "Yes."}, {"role": "user""#;
+    let earlier =
+        r#"{"role": "user", "content": "Can you judge?"}, {"role": "assistant", "content": "Yes."}, {"role": "user""#;
     let text = fs::read_to_string(examples()).unwrap().replace("{\"role\": \"user\"", earlier);
     fs::write(folder.path().join("chat.jsonl"), &text).unwrap();
     let page = done(folder.path(), "doctor chat.jsonl");

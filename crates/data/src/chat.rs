@@ -6,8 +6,9 @@
 //!               {"role": "assistant", "content": "Negative"}]}
 //! ```
 //!
-//! [`read`] yields the chats of a file one by one and stops at the first fault; [`validate`] goes on and names all of them, as
-//! the checks that users of the API know. [`ChatText`] says how messages become the one text that a classifier reads.
+//! [`read`] yields the chats of a file, or what is wrong in the place of each; [`validate`] names all that is wrong, as
+//! the checks that users of the API know. [`ChatText`] says how messages become the one text that a classifier reads, and
+//! [`template`] writes them as a language model reads them.
 //! [`crate::Reader`] knows a chat file by its content and gives it two columns, so that it is a data file like any other:
 //! `prompt`, the text before the answer, and `answer`.
 

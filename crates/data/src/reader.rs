@@ -5,8 +5,9 @@
 //! `007` stays `007`, `1.10` stays `1.10`, and a Parquet column keeps its type.
 //!
 //! The format follows from the extension (`.csv`, `.tsv`, `.tab`, `.jsonl`, `.ndjson`, `.json`, `.parquet`, `.pq`) and,
-//! failing that, from the first bytes. Text may be UTF-8 with or without byte-order mark, or UTF-16 with one. Delimiter
-//! and quote are found from the first rows unless [`OpenOptions`] gives them. The name `-` means standard input.
+//! failing that, from the first bytes. JSON lines with lists of messages are chats ([`crate::chat`]). Text may be UTF-8 with
+//! or without byte-order mark, or UTF-16 with one. Delimiter and quote are found from the first rows unless [`OpenOptions`]
+//! gives them. The name `-` means standard input.
 
 mod columnar;
 mod delimited;

@@ -6,8 +6,9 @@ use super::fault::{Fault, FaultKind};
 use super::message::{Chat, Message, Role};
 use crate::reader::kind;
 
-/// Keys of a message that pass through.
-const CALLS: [&str; 4] = ["tool_calls", "tool_call_id", "function_call", "refusal"];
+/// Keys of a message that pass through, and whether a message that has one may have no content.
+const CALLS: [(&str, bool); 4] =
+    [("tool_calls", true), ("function_call", true), ("refusal", true), ("tool_call_id", false)];
 /// Keys of an example besides its messages.
 const BESIDE: [&str; 4] = ["tools", "functions", "parallel_tool_calls", "weight"];
 /// How many foreign keys are named.
@@ -83,15 +84,16 @@ fn message(value: &Json, number: usize, faults: &mut Vec<Fault>) -> Option<Messa
         add(FaultKind::DataType, format!("is {}, not an object", kind(value)));
         return None;
     };
-    let calls = CALLS.iter().filter_map(|key| Some(((*key).to_owned(), object.get(*key)?.clone())));
-    let calls: Map<String, Json> = calls.filter(|(_, value)| !value.is_null()).collect();
-    let may_be_silent = !calls.is_empty();
+    let has = |key: &str| object.get(key).filter(|value| !value.is_null());
+    let calls = CALLS.iter().filter_map(|(key, _)| Some(((*key).to_owned(), has(key)?.clone()))).collect();
+    let may_be_silent = CALLS.iter().any(|(key, silent)| *silent && has(key).is_some());
     let needed: &[&str] = if may_be_silent { &["role"] } else { &["role", "content"] };
     let missing: Vec<&str> = needed.iter().copied().filter(|key| !object.contains_key(*key)).collect();
     if !missing.is_empty() {
         add(FaultKind::MessageMissingKey, format!("is missing {}", keys(&missing)));
     }
-    let known = |key: &str| matches!(key, "role" | "content" | "name" | "weight") || CALLS.contains(&key);
+    let known =
+        |key: &str| matches!(key, "role" | "content" | "name" | "weight") || CALLS.iter().any(|(call, _)| *call == key);
     let unknown: Vec<&str> = object.keys().map(String::as_str).filter(|key| !known(key)).collect();
     if !unknown.is_empty() {
         add(FaultKind::MessageUnrecognizedKey, format!("contains unrecognized {}", keys(&unknown)));

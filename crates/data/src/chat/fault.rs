@@ -2,15 +2,14 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::doctor::Severity;
 
 /// The checks. Those up to [`FaultKind::ExampleMissingAssistantMessage`] have the names and, but for what is said at each, the
 /// rules of the validator in OpenAI's cookbook
 /// (<https://cookbook.openai.com/examples/chat_finetuning_data_prep>); the others are of this project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FaultKind {
     /// A line, or a message, that is not an object.
     DataType,
@@ -93,6 +92,13 @@ impl FaultKind {
             FaultKind::MissingUserMessage => "check that the example asks what it answers",
             FaultKind::OverTokenLimit => "shorten the example: what is beyond the limit is cut off",
         }
+    }
+}
+
+/// By its name.
+impl Serialize for FaultKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

@@ -180,7 +180,7 @@ impl Tokenizer {
     /// The text's own ids as [`Tokenizer::content_ids`], and for each the bytes of the text that it stands for.
     pub fn content_places(&self, text: &str) -> (Vec<u32>, Vec<Range<usize>>) {
         let Ok(encoding) = self.inner.encode(text, false) else {
-            return (vec![self.fallback], vec![0..text.len()]);
+            return (vec![self.fallback], std::iter::once(0..text.len()).collect());
         };
         let translate = |&id: &u32| self.remap.as_ref().map_or(id, |remap| remap[id as usize]);
         let places = encoding.get_offsets().iter().map(|&(start, end)| start..end);

@@ -65,6 +65,8 @@ fn every_fault_has_its_line_and_message() {
             {"role": "assistant", "content": "b", "weight": 2}]}"#,
         r#"{"messages": [{"role": "system", "content": "s", "weight": 0}, {"role": "user", "content": null}]}"#,
         "[1]",
+        r#"{"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}, {"role": "assistant", "refusal": "r"},
+            {"role": "tool", "tool_call_id": "1", "content": null}]}"#,
     ];
     let file: Vec<String> = file.iter().map(|line| line.replace('\n', " ")).collect();
     let found = checked(file.join("\n"));
@@ -93,11 +95,12 @@ fn every_fault_has_its_line_and_message() {
             "Example 7, message 2 has no content",
             "Example 7 has no message of the assistant",
             "Example 8 is not a JSON object",
+            "Example 9, message 4 has no content",
         ]
     );
     let places: Vec<(u64, usize)> = found.faults.iter().map(|fault| (fault.line, fault.example)).collect();
     assert_eq!((places[0], places[6], places[21]), ((1, 1), (4, 3), (9, 8)));
-    assert_eq!((found.examples, found.has_errors(), found.has_too_few()), (8, true, true));
+    assert_eq!((found.examples, found.has_errors(), found.has_too_few()), (9, true, true));
     let json = serde_json::to_value(&found.faults[0]).expect("JSON");
     assert_eq!(
         json,

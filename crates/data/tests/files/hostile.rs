@@ -67,7 +67,8 @@ fn drain(reader: Result<Reader, DataError>, bytes: usize) -> usize {
         assert!(outcomes <= bytes + 1, "more rows than bytes");
         if let Ok(row) = next {
             assert!(row.line >= 1);
-            for column in 0..row.source().header.len() {
+            let made = row.source().chat_columns().into_iter().flatten();
+            for column in (0..row.source().header.len()).chain(made) {
                 let length = row.text(column).map(|text| text.len()).unwrap_or(0);
                 assert!(length <= 4 * LIMIT + (256 << 10), "a cell of {length} bytes");
                 let _ = row.list(column);
