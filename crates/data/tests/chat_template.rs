@@ -153,6 +153,27 @@ fn a_model_without_a_template_gets_a_plain_one() {
     let prompt = template.prompt(chat.prompt(), None).expect("a prompt");
     assert_eq!(prompt, "<s>System: Judge.\nUser: Fine.\nAssistant:");
     assert!(rendered.text.starts_with(&prompt));
+    let bare = ChatTemplate::from_source(chat::template::PLAIN, Vec::new())
+        .expect("a template")
+        .render(&chat)
+        .expect("a chat");
+    assert_eq!(
+        (bare.text.as_str(), learnt(&bare)),
+        ("System: Judge.\nUser: Fine.\nAssistant: Positive\n", vec![" Positive\n"])
+    );
+}
+
+#[test]
+fn special_tokens_are_looked_for_where_folders_have_them() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let prompt = || ChatTemplate::from_folder(folder.path()).expect("a folder").prompt(&[], None).expect("a prompt");
+    assert_eq!(prompt(), "Assistant:");
+    fs::write(folder.path().join("config.json"), r#"{"model_type": "gpt2"}"#).unwrap();
+    assert_eq!(prompt(), "<|endoftext|>Assistant:");
+    fs::write(folder.path().join("special_tokens_map.json"), r#"{"bos_token": {"content": "<a>"}}"#).unwrap();
+    assert_eq!(prompt(), "<a>Assistant:");
+    fs::write(folder.path().join("tokenizer_config.json"), r#"{"bos_token": "<b>"}"#).unwrap();
+    assert_eq!(prompt(), "<b>Assistant:");
 }
 
 #[test]

@@ -22,17 +22,18 @@ use super::message::{Chat, Message};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 use spans::Marks;
 
-/// The template of models that bring none: a line for each message, the assistant's ended by the end-of-text token.
+/// The template of models that bring none: a line for each message, the assistant's ended by the end-of-text token. Of a model
+/// without such a token the end of the line is learnt in its place.
 pub const PLAIN: &str = "\
 {{- bos_token -}}
 {%- for message in messages %}
     {%- if message.role == 'assistant' %}
         {{- 'Assistant:' }}
-        {%- generation %}{{ ' ' + message.content | trim }}{{ eos_token }}{% endgeneration %}
+        {%- generation %}{{ ' ' + message.content | trim }}{{ eos_token or '\\n' }}{% endgeneration %}
+        {{- '\\n' if eos_token }}
     {%- else %}
-        {{- message.role | capitalize + ': ' + message.content | trim }}
+        {{- message.role | capitalize + ': ' + message.content | trim + '\\n' }}
     {%- endif %}
-    {{- '\\n' }}
 {%- endfor %}
 {%- if add_generation_prompt %}
     {{- 'Assistant:' }}

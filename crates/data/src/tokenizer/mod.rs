@@ -28,6 +28,7 @@ pub use limit::{Keep, Limit, MOST_WINDOWS};
 pub use train::{TrainKind, TrainOptions};
 
 pub(crate) use files::read_optional;
+pub(crate) use settings::{object, token};
 
 use files::Companion;
 use settings::Settings;

@@ -14,7 +14,7 @@ use serde_json::{Map, Value as Json};
 
 use super::super::message::Message;
 use super::{DEFAULT, TemplateError};
-use crate::tokenizer::TokenizerError;
+use crate::tokenizer::{TokenizerError, token};
 
 /// Steps of the engine for one chat. A template that wants more turns in circles.
 const MOST_STEPS: u64 = 5_000_000;
@@ -23,16 +23,17 @@ const MOST_STEPS: u64 = 5_000_000;
 const SPECIALS: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
+/// The token around the texts of GPT-2, whose folders do not name it.
+const GPT2_TOKEN: &str = "<|endoftext|>";
+
 /// Templates by name, and special tokens by name.
 pub(super) type Sources = (Vec<(String, String)>, Vec<(String, String)>);
 
 /// What a model folder says of chats.
 pub(super) fn read(folder: &Path) -> Result<Sources, TemplateError> {
-    let path = folder.join("tokenizer_config.json");
-    let config = match crate::tokenizer::read_optional(&path)? {
-        None => Map::new(),
-        Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| TokenizerError::invalid(&path, error))?,
-    };
+    let [config, names, model] =
+        ["tokenizer_config.json", "special_tokens_map.json", "config.json"].map(|name| object(&folder.join(name)));
+    let (config, names, model) = (config?, names?, model?);
     let path = folder.join("chat_template.jinja");
     let sources = match crate::tokenizer::read_optional(&path)? {
         Some(bytes) => {
@@ -41,12 +42,19 @@ pub(super) fn read(folder: &Path) -> Result<Sources, TemplateError> {
         }
         None => sources(config.get("chat_template"))?,
     };
+    let is_gpt2 = model.get("model_type").is_some_and(|kind| kind == "gpt2");
     let special = |name: &&str| {
-        let value = config.get(*name)?;
-        let text = value.as_str().or_else(|| value.get("content").and_then(Json::as_str))?;
-        Some(((*name).to_owned(), text.to_owned()))
+        let named = [&config, &names].into_iter().find_map(|map| token(map.get(*name)?));
+        let usual = || (is_gpt2 && ["bos_token", "eos_token"].contains(name)).then(|| GPT2_TOKEN.to_owned());
+        Some(((*name).to_owned(), named.or_else(usual)?))
     };
     Ok((sources, SPECIALS.iter().filter_map(special).collect()))
+}
+
+/// The object in a file; an empty one where there is no file.
+fn object(path: &Path) -> Result<Map<String, Json>, TokenizerError> {
+    crate::tokenizer::read_optional(path)?
+        .map_or_else(|| Ok(Map::new()), |bytes| crate::tokenizer::object(path, &bytes))
 }
 
 /// One template, or a list of named ones.
