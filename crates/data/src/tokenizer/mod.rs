@@ -161,9 +161,9 @@ impl Tokenizer {
         self.settings.max_tokens
     }
 
-    /// The text's own ids. A text that the library refuses becomes one unknown token: a vocabulary without one was refused
+    /// The text's own ids, without special tokens around it and without a limit. A text that the library refuses becomes one unknown token: a vocabulary without one was refused
     /// when it was opened, so this is not expected to happen.
-    fn content_ids(&self, text: &str) -> Vec<u32> {
+    pub fn content_ids(&self, text: &str) -> Vec<u32> {
         let Ok(encoding) = self.inner.encode_fast(text, false) else {
             return vec![self.fallback];
         };

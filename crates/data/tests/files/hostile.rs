@@ -28,7 +28,7 @@ fn corpus() -> Vec<(String, Vec<u8>)> {
 }
 
 /// Changes a few bytes: flips, insertions of telling bytes, cuts, copies.
-fn damage(random: &mut Random, bytes: &[u8]) -> Vec<u8> {
+pub fn damage(random: &mut Random, bytes: &[u8]) -> Vec<u8> {
     const TELLING: &[u8] = b"\"',;\t|\n\r\\{}[]:\0\xFF\xFE\xEF\xBB\xBF\xD8e9.-";
     let mut bytes = bytes.to_vec();
     for _ in 0..=random.below(6) {
