@@ -7,10 +7,10 @@ use finetone_backend_cpu::Cpu;
 
 use finetone_classify::hub::HubConfig;
 use finetone_classify::source::{FolderKind, ModelSource, ResolvedModel};
-use finetone_classify::{TOKEN_BUDGET, TransformerClassifier};
-use finetone_data::columns;
+use finetone_classify::{TOKEN_BUDGET, TransformerClassifier, preparation};
 use finetone_data::reader::{OpenOptions, Source};
-use finetone_data::{ReadOptions, Reader, Role};
+use finetone_data::{Preparation, ReadOptions, Reader, Role, chat, columns};
+use finetone_model::checkpoint::ModelFolder;
 use finetone_train::{RunConfig, RunFile};
 
 use crate::failure::Failure;
@@ -55,9 +55,14 @@ impl Found {
         Ok(TransformerClassifier::open(cpu.clone(), &self.folder, TOKEN_BUDGET)?)
     }
 
+    /// How the model reads chats.
+    pub fn open_options(&self) -> Result<OpenOptions, Failure> {
+        Ok(preparation(ModelFolder::open(&self.folder)?.config())?.open_options())
+    }
+
     /// How a file is read for it: by the columns the user names, else by those of the run where the file has them, else by the
     /// usual names.
-    pub fn read_options(&self, given: &ColumnArgs, source: Option<&Source>) -> ReadOptions {
+    pub fn read_options(&self, given: &ColumnArgs, source: Option<&Source>) -> Result<ReadOptions, Failure> {
         let of_run = |role, name: Option<&String>| {
             let name = name?;
             columns::find(source?, role, Some(name)).ok().map(|_| name.clone())
@@ -65,13 +70,27 @@ impl Found {
         let config = self.config.as_ref();
         let text = || of_run(Role::Text, config.and_then(|c| c.text_column.as_ref()));
         let label = || of_run(Role::Label, config.and_then(|c| c.label_column.as_ref()));
-        ReadOptions {
+        Ok(ReadOptions {
+            open: self.open_options()?,
             text_column: given.text_column.clone().or_else(text),
             label_column: given.label_column.clone().or_else(label),
             multi_label: config.and_then(|c| c.multi_label),
             ..ReadOptions::default()
-        }
+        })
     }
+}
+
+/// How a file to train on is read: chats by the rule that they ask for.
+pub fn training_options(file: &Path, columns: ColumnArgs, multi_label: Option<char>) -> Result<ReadOptions, Failure> {
+    let preparation = Preparation { chat: chat::rule_of(file)?, ..Preparation::default() };
+    let ColumnArgs { text_column, label_column } = columns;
+    Ok(ReadOptions {
+        open: preparation.open_options(),
+        text_column,
+        label_column,
+        multi_label,
+        ..ReadOptions::default()
+    })
 }
 
 /// What is known of a file before it is read for a model: nothing of standard input, which can be read only once.

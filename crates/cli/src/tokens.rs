@@ -3,6 +3,7 @@
 use finetone_classify::hub::HubConfig;
 use finetone_classify::source::{ModelSource, ResolvedModel};
 use finetone_data::tokenizer::{Limit, Tokenizer};
+use finetone_model::ModelConfig;
 use finetone_model::checkpoint::ModelFolder;
 
 use crate::failure::Failure;
@@ -14,6 +15,10 @@ const USUAL_LIMIT: usize = 512;
 /// Counts a model's tokens.
 pub struct Counter {
     tokenizer: Tokenizer,
+    /// What the user calls the model.
+    pub model: String,
+    /// What the model is.
+    pub config: ModelConfig,
     /// The limit on the tokens of a text.
     pub limit: usize,
 }
@@ -24,9 +29,10 @@ impl Counter {
         match ModelSource::resolve(model, &HubConfig::from_env(), &mut Download::default())? {
             ResolvedModel::Folder { folder, .. } => {
                 let tokenizer = Tokenizer::from_folder(&folder).map_err(finetone_classify::ClassifyError::from)?;
-                let most = ModelFolder::open(&folder)?.config().max_tokens();
+                let config = ModelFolder::open(&folder)?.config().clone();
+                let most = config.max_tokens();
                 let usual = tokenizer.max_tokens_hint().unwrap_or(most).min(most).min(USUAL_LIMIT);
-                Ok(Self { tokenizer, limit: limit.unwrap_or(usual) })
+                Ok(Self { tokenizer, model: model.to_owned(), config, limit: limit.unwrap_or(usual) })
             }
             ResolvedModel::Scratch(_) | ResolvedModel::Config(_) => Err(Failure::usage(
                 format!("`{model}` has no tokenizer before it is trained"),
@@ -39,5 +45,10 @@ impl Counter {
     pub fn count(&self, text: &str) -> usize {
         let whole = Limit::head(usize::MAX);
         self.tokenizer.encode(text, &whole).ids.len()
+    }
+
+    /// The tokens of a text without special ones.
+    pub fn own(&self, text: &str) -> usize {
+        self.tokenizer.content_ids(text).len()
     }
 }

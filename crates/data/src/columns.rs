@@ -2,6 +2,7 @@
 //!
 //! Names are compared without regard to case and punctuation: `Review Text`, `review_text` and `reviewText` are one.
 
+use crate::chat::{ANSWER, PROMPT};
 use crate::error::{DataError, Role};
 use crate::reader::Source;
 
@@ -74,9 +75,14 @@ const LABEL_NAMES: [&str; 24] = [
 /// # Errors
 /// [`DataError::ColumnNotFound`] with the columns that exist.
 pub fn find(source: &Source, role: Role, wanted: Option<&str>) -> Result<usize, DataError> {
-    let found = match wanted {
-        Some(name) => position(&source.header, name),
-        None => usual(&source.header, role),
+    let found = match (wanted, source.chat_columns()) {
+        (Some(name), chat) => position(&source.header, name).or_else(|| chat_column(name, chat?)),
+        (None, Some([prompt, answer])) => match role {
+            Role::Text => Some(prompt),
+            Role::Label => Some(answer),
+            Role::Group | Role::Time => None,
+        },
+        (None, None) => usual(&source.header, role),
     };
     found.ok_or_else(|| DataError::ColumnNotFound {
         path: source.path.clone(),
@@ -84,6 +90,15 @@ pub fn find(source: &Source, role: Role, wanted: Option<&str>) -> Result<usize, 
         wanted: wanted.map(str::to_owned),
         columns: source.header.clone(),
     })
+}
+
+/// A column that is made from messages, by its name.
+fn chat_column(name: &str, [prompt, answer]: [usize; 2]) -> Option<usize> {
+    match name {
+        PROMPT => Some(prompt),
+        ANSWER => Some(answer),
+        _ => None,
+    }
 }
 
 /// Finds columns by the names that features ask for.

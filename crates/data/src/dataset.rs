@@ -1,5 +1,7 @@
 //! A whole file of examples, checked.
 
+mod notice;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,11 +13,19 @@ use crate::error::{DataError, Role};
 use crate::labels::{self, LabelSet, Target};
 use crate::reader::{OpenOptions, Reader, Row};
 
+pub use notice::Notice;
+pub(crate) use notice::{counted, line_list};
+
 /// How many lines a notice names.
 pub const NAMED_LINES: usize = 10;
 
 /// Rows from which on a column with a label of its own for nearly every row is refused.
 const ENOUGH_ROWS: usize = 20;
+
+/// The most answers of chats that are taken for labels.
+const MOST_ANSWERS: usize = 50;
+/// Chats from which on answers that mostly occur once are no labels.
+const ENOUGH_CHATS: usize = 10;
 
 /// One text and what it is labelled with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -53,76 +63,6 @@ impl Example {
         let columns = values.collect::<Result<_, DataError>>()?;
         Ok(Example { text: row.text(text)?.trim().to_owned(), target: None, line: row.line, columns })
     }
-}
-
-/// Something that was done to the data and that the user should know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Notice {
-    /// Labels were brought to one spelling.
-    LabelsNormalised {
-        /// How many rows had another spelling.
-        rows: usize,
-        /// The changes, as (spelling in the file, spelling kept), sorted.
-        changes: Vec<(String, String)>,
-    },
-    /// Rows with an empty text were skipped.
-    EmptyTexts {
-        /// How many.
-        rows: usize,
-        /// The first lines.
-        lines: Vec<u64>,
-    },
-    /// Texts are conversations, and in some of them no speaker is known.
-    WithoutSpeakers {
-        /// How many rows.
-        rows: usize,
-        /// The first lines.
-        lines: Vec<u64>,
-    },
-    /// The customer's turns are read, and in some texts there are none.
-    SilentCustomers {
-        /// How many rows.
-        rows: usize,
-        /// The first lines.
-        lines: Vec<u64>,
-    },
-}
-
-impl std::fmt::Display for Notice {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Notice::LabelsNormalised { rows, changes } => {
-                let shown: Vec<String> =
-                    changes.iter().take(NAMED_LINES).map(|(from, to)| format!("`{from}` → `{to}`")).collect();
-                write!(formatter, "labels of {} were normalised: {}", counted(*rows, "row"), shown.join(", "))
-            }
-            Notice::EmptyTexts { rows, lines } => {
-                write!(formatter, "{} skipped for an empty text ({})", counted(*rows, "row"), line_list(lines, *rows))
-            }
-            Notice::WithoutSpeakers { rows, lines } => {
-                let (rows, lines) = (counted(*rows, "row"), line_list(lines, *rows));
-                write!(formatter, "{rows} without a known speaker, used as one text ({lines})")
-            }
-            Notice::SilentCustomers { rows, lines } => {
-                let (rows, lines) = (counted(*rows, "row"), line_list(lines, *rows));
-                write!(formatter, "{rows} in which the customer says nothing, read as empty texts ({lines})")
-            }
-        }
-    }
-}
-
-/// `1 row`, `2 rows`.
-pub(crate) fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
-/// `line 3` or `lines 3, 8, 12 and 4 more`.
-pub(crate) fn line_list(lines: &[u64], total: usize) -> String {
-    let shown: Vec<String> = lines.iter().map(u64::to_string).collect();
-    let rest = total.saturating_sub(lines.len());
-    let tail = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-    format!("line{} {}{tail}", if total == 1 { "" } else { "s" }, shown.join(", "))
 }
 
 /// What the caller knows about a file of examples.
@@ -228,7 +168,10 @@ impl Columns {
         };
         let others = columns::find_all(source, &options.columns)?;
         if let Some(column) = label.filter(|label| others.contains(label)) {
-            return Err(DataError::LabelAsFeature { path: source.path.clone(), column: source.header[column].clone() });
+            return Err(DataError::LabelAsFeature {
+                path: source.path.clone(),
+                column: source.column(column).to_owned(),
+            });
         }
         Ok(Columns { text, label, others })
     }
@@ -239,7 +182,7 @@ pub(crate) fn row_labels(row: &Row, column: usize, separator: Option<char>) -> R
     let Some(separator) = separator else {
         if row.is_nested(column) {
             let source = row.source();
-            let (path, column) = (source.path.clone(), source.header[column].clone());
+            let (path, column) = (source.path.clone(), source.column(column).to_owned());
             return Err(DataError::LabelIsList { path, line: row.line, column });
         }
         let label = row.text(column)?;
@@ -266,19 +209,39 @@ type Spellings = BTreeMap<String, (usize, u64)>;
 struct Gathered {
     texts: Vec<(Example, Option<Vec<String>>)>,
     spellings: Spellings,
-    empty: usize,
-    empty_lines: Vec<u64>,
+    empty: Tally,
+    left_out: Tally,
+}
+
+/// How many rows something is said of, and the first of their lines.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tally {
+    pub rows: usize,
+    pub lines: Vec<u64>,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, line: u64) {
+        self.rows += 1;
+        if self.lines.len() < NAMED_LINES {
+            self.lines.push(line);
+        }
+    }
 }
 
 impl Gathered {
     fn take(&mut self, row: &Row, columns: &Columns, options: &ReadOptions) -> Result<(), DataError> {
+        if row.is_left_out() {
+            self.left_out.add(row.line);
+            return Ok(());
+        }
         let label = match columns.label {
             None => None,
             Some(column) => {
                 let label = row_labels(row, column, options.multi_label)?;
                 if label.is_none() && options.labels_required {
                     let source = row.source();
-                    let column = source.header[column].clone();
+                    let column = source.column(column).to_owned();
                     return Err(DataError::MissingLabel { path: source.path.clone(), line: row.line, column });
                 }
                 label
@@ -289,10 +252,7 @@ impl Gathered {
         }
         let example = Example::from_row(row, columns.text, &columns.others)?;
         if example.text.is_empty() {
-            self.empty += 1;
-            if self.empty_lines.len() < NAMED_LINES {
-                self.empty_lines.push(row.line);
-            }
+            self.empty.add(row.line);
         } else {
             self.texts.push((example, label));
         }
@@ -310,8 +270,11 @@ impl Gathered {
         }
         let (labels, classes) = resolve(&source.path, &self.spellings, options.known.as_ref())?;
         let mut notices = normalisation(&self.spellings, &labels, &classes);
-        if self.empty > 0 {
-            notices.push(Notice::EmptyTexts { rows: self.empty, lines: self.empty_lines });
+        if self.empty.rows > 0 {
+            notices.push(Notice::EmptyTexts { rows: self.empty.rows, lines: self.empty.lines });
+        }
+        if self.left_out.rows > 0 {
+            notices.push(Notice::LeftOut { rows: self.left_out.rows, lines: self.left_out.lines });
         }
         let multiple = options.multi_label.is_some();
         let examples = self.texts.into_iter().map(|(example, spellings)| {
@@ -323,8 +286,8 @@ impl Gathered {
             labels,
             notices,
             source: source.path.clone(),
-            text_column: source.header[columns.text].clone(),
-            label_column: columns.label.map(|column| source.header[column].clone()),
+            text_column: source.column(columns.text).to_owned(),
+            label_column: columns.label.map(|column| source.column(column).to_owned()),
         })
     }
 }
@@ -338,6 +301,9 @@ pub(crate) fn refuse_non_labels(
     rows: usize,
 ) -> Result<(), DataError> {
     let source = reader.source();
+    if source.chat_columns().is_some_and(|[_, answer]| column == answer) {
+        return refuse_open_answers(&source.path, spellings, rows);
+    }
     let header = &source.header;
     let others = || {
         let indices = (0..header.len()).filter(|index| *index != column && *index != columns.text);
@@ -349,7 +315,7 @@ pub(crate) fn refuse_non_labels(
         return Err(DataError::FloatLabels {
             path: source.path.clone(),
             line: *line,
-            column: header[column].clone(),
+            column: source.column(column).to_owned(),
             value: value.clone(),
             others: others(),
         });
@@ -357,13 +323,22 @@ pub(crate) fn refuse_non_labels(
     if rows >= ENOUGH_ROWS && spellings.len() * 10 >= rows * 9 {
         return Err(DataError::TooManyLabels {
             path: source.path.clone(),
-            column: header[column].clone(),
+            column: source.column(column).to_owned(),
             labels: spellings.len(),
             rows,
             others: others(),
         });
     }
     Ok(())
+}
+
+/// Refuses answers that nobody could choose from: too many, or mostly such as occur once.
+fn refuse_open_answers(path: &Path, spellings: &Spellings, rows: usize) -> Result<(), DataError> {
+    let single = spellings.values().filter(|(rows, _)| *rows == 1).count();
+    if spellings.len() <= MOST_ANSWERS && (rows < ENOUGH_CHATS || single * 2 <= rows) {
+        return Ok(());
+    }
+    Err(DataError::OpenAnswers { path: path.to_path_buf(), answers: spellings.len(), rows })
 }
 
 /// The label set and the class of every spelling.

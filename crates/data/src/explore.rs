@@ -120,7 +120,8 @@ struct ClassTally {
 
 impl Survey {
     fn new(reader: &Reader, columns: &Columns, labels: LabelSet) -> Survey {
-        let others = (0..reader.header().len()).filter(|&c| c != columns.text && Some(c) != columns.label);
+        let read = |c: usize| c == columns.text || Some(c) == columns.label || reader.source().is_in_chats(c);
+        let others = (0..reader.header().len()).filter(|&c| !read(c));
         let class = ClassTally {
             rows: 0,
             conversations: 0,
@@ -141,7 +142,7 @@ impl Survey {
     }
 
     fn row(&mut self, row: &Row, columns: &Columns, options: &ExploreOptions<'_>) -> Result<(), DataError> {
-        let Some(label) = columns.label else { return Ok(()) };
+        let Some(label) = columns.label.filter(|_| !row.is_left_out()) else { return Ok(()) };
         let labels = row_labels(row, label, options.read.multi_label)?.unwrap_or_default();
         let classes: Vec<usize> = labels.iter().filter_map(|label| self.labels.class(label)).collect();
         let text = row.text(columns.text)?;
@@ -211,7 +212,7 @@ impl Survey {
         others.sort_by(|a, b| b.strength.unwrap_or(-1.0).total_cmp(&a.strength.unwrap_or(-1.0)));
         Exploration {
             file: source.path.clone(),
-            text_column: source.header[columns.text].clone(),
+            text_column: source.column(columns.text).to_owned(),
             rows: self.rows,
             conversations: self.conversations,
             token_limit: options.tokens.map(|tokens| tokens.limit),

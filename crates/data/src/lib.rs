@@ -2,6 +2,7 @@
 
 pub mod augment;
 pub mod batching;
+pub mod chat;
 pub mod cleaning;
 pub mod columns;
 pub mod conversation;

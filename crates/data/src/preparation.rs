@@ -9,11 +9,13 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::chat::ChatText;
 use crate::cleaning::Cleaning;
 use crate::conversation::{Conversation, Speaker, Speakers, Turn, speaker_like};
 use crate::dataset::{Example, NAMED_LINES, Notice};
 use crate::error::DataError;
 use crate::features::{self, FeatureSet, Origin, default_template};
+use crate::reader::OpenOptions;
 
 /// Which part of a conversation the model reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -54,6 +56,10 @@ pub enum FeatureUse {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Preparation {
+    /// How the messages of a chat become the text, where the model was trained on chats. It is done where a file is read or a
+    /// request comes in, before all the rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chat: Option<ChatText>,
     /// The steps of cleaning.
     pub clean: Cleaning,
     /// The part of the conversation.
@@ -114,7 +120,15 @@ impl Preparation {
 
     /// Whether rows stay as they are.
     pub fn is_identity(&self) -> bool {
-        self.clean.steps.is_empty() && self.conversation == ConversationPart::Off && self.features.is_empty()
+        self.chat.is_none()
+            && self.clean.steps.is_empty()
+            && self.conversation == ConversationPart::Off
+            && self.features.is_empty()
+    }
+
+    /// How a file is opened whose rows are to be prepared: chats by the rule of those that the model was trained on.
+    pub fn open_options(&self) -> OpenOptions {
+        OpenOptions { chat: self.chat.unwrap_or_default(), ..OpenOptions::default() }
     }
 
     /// How many numbers a row has beside its text.
@@ -247,7 +261,7 @@ impl Preparation {
 /// What is done, in one line: `the customer's turns; cleaned: html, urls; with words, tier before the text`.
 impl std::fmt::Display for Preparation {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut said: Vec<String> = Vec::new();
+        let mut said: Vec<String> = self.chat.iter().map(ToString::to_string).collect();
         let directions = match self.stage_directions {
             StageDirections::Keep => "",
             StageDirections::Drop => ", without stage directions",

@@ -5,8 +5,9 @@
 //! `007` stays `007`, `1.10` stays `1.10`, and a Parquet column keeps its type.
 //!
 //! The format follows from the extension (`.csv`, `.tsv`, `.tab`, `.jsonl`, `.ndjson`, `.json`, `.parquet`, `.pq`) and,
-//! failing that, from the first bytes. Text may be UTF-8 with or without byte-order mark, or UTF-16 with one. Delimiter
-//! and quote are found from the first rows unless [`OpenOptions`] gives them. The name `-` means standard input.
+//! failing that, from the first bytes. JSON lines with lists of messages are chats ([`crate::chat`]). Text may be UTF-8 with
+//! or without byte-order mark, or UTF-16 with one. Delimiter and quote are found from the first rows unless [`OpenOptions`]
+//! gives them. The name `-` means standard input.
 
 mod columnar;
 mod delimited;
@@ -15,6 +16,7 @@ mod json_lines;
 mod row;
 mod sniff;
 
+pub(crate) use json_lines::kind;
 pub use row::Row;
 pub(crate) use row::{Cells, number_text};
 
@@ -24,6 +26,7 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 
+use crate::chat::{ANSWER, ChatText, PROMPT};
 use crate::error::DataError;
 
 /// The formats that can be read and written.
@@ -83,11 +86,14 @@ pub struct OpenOptions {
     pub max_record_bytes: usize,
     /// Rows in a batch read from Parquet (default 1024).
     pub batch_rows: usize,
+    /// How the messages of a chat become a text (default: the user's last message alone).
+    pub chat: ChatText,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        OpenOptions { format: None, delimiter: None, max_record_bytes: 16 << 20, batch_rows: 1024 }
+        let chat = ChatText::default();
+        OpenOptions { format: None, delimiter: None, max_record_bytes: 16 << 20, batch_rows: 1024, chat }
     }
 }
 
@@ -104,6 +110,9 @@ pub struct Source {
     pub encoding: &'static str,
     /// Whether the file started with a byte-order mark.
     pub byte_order_mark: bool,
+    /// How messages become a text, where the rows are chats. These have two columns behind those of the header, made from the
+    /// messages: [`PROMPT`] and [`ANSWER`].
+    pub chat: Option<ChatText>,
     /// Delimiter and quoting of delimited text.
     pub(crate) dialect: Dialect,
     /// Whether lines end with `\r\n`.
@@ -112,6 +121,30 @@ pub struct Source {
     pub(crate) raw_header: String,
     /// The schema of a Parquet file.
     pub(crate) schema: Option<SchemaRef>,
+}
+
+impl Source {
+    /// The name of a column, those that are made from messages included.
+    ///
+    /// # Panics
+    /// When there is no such column.
+    pub fn column(&self, index: usize) -> &str {
+        match index.checked_sub(self.header.len()) {
+            None => &self.header[index],
+            Some(0) => PROMPT,
+            Some(_) => ANSWER,
+        }
+    }
+
+    /// Whether a column of the header is what the chats are made of, and says nothing by itself.
+    pub(crate) fn is_in_chats(&self, index: usize) -> bool {
+        self.chat.is_some() && matches!(self.column(index), "messages" | "tools" | "functions")
+    }
+
+    /// The column of the text before the answer, and that of the answer, where the rows are chats.
+    pub fn chat_columns(&self) -> Option<[usize; 2]> {
+        self.chat.map(|_| [self.header.len(), self.header.len() + 1])
+    }
 }
 
 /// A data file being read, row by row.
@@ -166,6 +199,29 @@ impl Reader {
             }),
             format => Reader::textual(name, format, prefix, stream, options),
         }
+    }
+
+    /// Lines of JSON without columns, whatever is wrong with the first of them.
+    pub(crate) fn lines(path: &Path) -> Result<Reader, DataError> {
+        match path == Path::new("-") {
+            true => Reader::lines_of(path, Box::new(std::io::stdin())),
+            false => Reader::lines_of(path, Box::new(input::open_file(path)?)),
+        }
+    }
+
+    /// Lines of JSON from a stream, as [`Reader::lines`].
+    pub(crate) fn lines_of(name: &Path, mut stream: Box<dyn Read + Send>) -> Result<Reader, DataError> {
+        let prefix = input::read_prefix(&mut stream, name)?;
+        if sniff::format(name, &prefix, Some(Format::Jsonl))? == Format::Parquet {
+            return Err(DataError::UnknownFormat {
+                path: name.to_path_buf(),
+                found: "Parquet",
+                advice: "write one JSON object on each line",
+            });
+        }
+        let text = input::decode(name, prefix, stream)?;
+        let (source, lines) = json_lines::begin(name, text, &OpenOptions::default());
+        Ok(Reader { source: Arc::new(source), rows: Rows::JsonLines(lines), started: false, finished: false })
     }
 
     fn textual(

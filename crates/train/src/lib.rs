@@ -39,6 +39,7 @@ pub use compare::{Contestant, compare_on_file};
 pub use error::TrainError;
 pub use events::{Listener, Listeners, TrainEvent};
 pub use measure::evaluate_file;
+pub use memory::memory_needed;
 pub use run::{Outcome, Summary, Surroundings, is_finished, resume, resume_point, saved_config, train};
 pub use run_config::RunConfig;
 pub use run_file::RunFile;

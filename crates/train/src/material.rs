@@ -8,7 +8,7 @@ use finetone_data::features::{ALL_COLUMNS, usable_columns};
 use finetone_data::split::{column_times, column_values};
 use finetone_data::tokenizer::{Keep, Limit, Tokenizer};
 use finetone_data::{
-    Checkup, Dataset, Example, LabelSet, OpenOptions, Preparation, ReadOptions, Role, Split, Target, features,
+    Checkup, Dataset, Example, LabelSet, OpenOptions, Preparation, ReadOptions, Role, Split, Target, chat, features,
     group_split, hash_split, stratified_split, time_split,
 };
 use finetone_evaluate::Predictions;
@@ -72,7 +72,9 @@ impl Texts {
         checkup: Option<&Checkup>,
         listener: &mut dyn Listener,
     ) -> Result<Self, TrainError> {
+        let preparation = Preparation { chat: chat::rule_of(&config.train)?, ..config.preparation() };
         let options = ReadOptions {
+            open: preparation.open_options(),
             text_column: config.text_column.clone(),
             label_column: config.label_column.clone(),
             multi_label: config.multi_label,
@@ -81,7 +83,6 @@ impl Texts {
         let features = feature_names(config, &options)?;
         let options = ReadOptions { columns: features::columns(&features), ..options };
         examine(config, checkup, &options, listener)?;
-        let preparation = config.preparation();
         let mut read_one = |path: &Path, options: &ReadOptions| read_one(path, options, &preparation, listener);
         let whole = read_one(&config.train, &options)?;
         let known = ReadOptions { known: Some(whole.labels.clone()), ..options.clone() };

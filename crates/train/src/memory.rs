@@ -1,8 +1,10 @@
 //! How much memory a run will need, and how much there is.
 
-use finetone_model::{Capacity, Memory, ModelConfig, ParamTable, workspace_values};
+use finetone_model::{Capacity, Memory, ModelConfig, ParamTable, Transformer, workspace_values};
 
 use crate::error::TrainError;
+use crate::run_config::RunConfig;
+use crate::trainer::measured_tokens;
 
 const MIB: usize = 1 << 20;
 
@@ -20,6 +22,22 @@ pub fn estimate(config: &ModelConfig, table: &ParamTable, batches: &Batches) -> 
     let training = 3 * table.gradient_len() + workspace_values(config, batches.training, Some(batches.memory));
     let export = table.numbers() + 2 * largest;
     PROGRAM + batches.kept + 4 * (table.numbers() + packed + (training + measuring).max(export))
+}
+
+/// An estimate in bytes for a training of all layers that has not been set up: of a model, on texts of which the longest has
+/// `longest` tokens, with these settings.
+pub fn memory_needed(config: &ModelConfig, longest: usize, settings: &RunConfig) -> usize {
+    let (_, table) = Transformer::declare(config);
+    let (longest, texts) = (longest.max(1), settings.step_size());
+    let tokens = longest.saturating_mul(texts).min(settings.token_budget).max(longest);
+    let measured = measured_tokens(settings).max(longest);
+    let batches = Batches {
+        training: (tokens, texts.min(tokens)).into(),
+        measuring: (measured, measured).into(),
+        memory: settings.memory.into(),
+        kept: 0,
+    };
+    estimate(config, &table, &batches)
 }
 
 /// The largest batches of a run.

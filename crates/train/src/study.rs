@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use finetone_backend::Backend;
-use finetone_data::{Dataset, ReadOptions};
+use finetone_data::{Dataset, Preparation, ReadOptions, chat};
 use finetone_evaluate::{Candidate, Study};
 use serde::{Deserialize, Serialize};
 
@@ -76,14 +76,16 @@ impl StudyConfig {
         Ok(Self { test, candidates, scratch: absolute(&self.scratch)?, folds: self.folds })
     }
 
-    /// How the test file is read: by the columns of the training file.
-    fn test_options(&self) -> ReadOptions {
-        ReadOptions {
+    /// How the test file is read: by the columns of the training file, and its chats by the same rule.
+    fn test_options(&self) -> Result<ReadOptions, TrainError> {
+        let chat = chat::rule_of(&self.scratch.train)?;
+        Ok(ReadOptions {
+            open: Preparation { chat, ..Preparation::default() }.open_options(),
             text_column: self.scratch.text_column.clone(),
             label_column: self.scratch.label_column.clone(),
             multi_label: self.scratch.multi_label,
             ..ReadOptions::default()
-        }
+        })
     }
 }
 
@@ -200,7 +202,7 @@ fn check_test<'t>(config: &StudyConfig, texts: impl Iterator<Item = &'t Texts>) 
     for texts in texts {
         let known = Some(texts.labels.clone());
         let columns = texts.preparation.columns();
-        Dataset::read(&config.test, &ReadOptions { known, columns, ..config.test_options() })?;
+        Dataset::read(&config.test, &ReadOptions { known, columns, ..config.test_options()? })?;
     }
     Ok(())
 }

@@ -77,9 +77,10 @@ fn read_options(args: &Args, first: &Found, second: &Found) -> Result<[ReadOptio
     let source = source(&args.file)?;
     let columns =
         |options: ReadOptions| ColumnArgs { text_column: options.text_column, label_column: options.label_column };
-    let of_first = columns(first.read_options(&args.columns, source.as_deref()));
-    let of_both = columns(second.read_options(&of_first, source.as_deref()));
-    Ok([first, second].map(|found| found.read_options(&of_both, source.as_deref())))
+    let of_first = columns(first.read_options(&args.columns, source.as_deref())?);
+    let of_both = columns(second.read_options(&of_first, source.as_deref())?);
+    let options = |found: &Found| found.read_options(&of_both, source.as_deref());
+    Ok([options(first)?, options(second)?])
 }
 
 fn json(report: &Report) -> String {

@@ -1,22 +1,29 @@
 //! `finetone doctor`.
 
+mod chats;
+
 use std::io::Write;
 use std::path::PathBuf;
 
 use finetone_data::doctor::{TokenLimit, examine};
-use finetone_data::{Checkup, DoctorOptions, ReadOptions, Severity};
+use finetone_data::{Checkup, DoctorOptions, Severity};
 
 use crate::failure::Failure;
-use crate::found::ColumnArgs;
+use crate::found::{ColumnArgs, source, training_options};
 use crate::tables;
 use crate::tokens::Counter;
+use chats::Chats;
 
 /// The end of the help.
 pub const EXAMPLES: &str = "\
 Errors stop a training; warnings are for you to judge. The exit code is 1 if there are errors.
 
+A file of chats (`{\"messages\": [{\"role\": …, \"content\": …}, …]}` on each line) is known by its content and gets the checks of \
+OpenAI's cookbook under their names, numbers of messages and tokens, and what a fine-tuning job would make of it.
+
 Examples:
   finetone doctor reviews.csv
+  finetone doctor chats.jsonl                            the checks of a fine-tuning API
   finetone doctor train.csv --test test.csv              also finds rows shared by both
   finetone doctor reviews.csv --model runs/reviews-1     also counts the texts too long for it
   finetone doctor reviews.csv --json | jq '.faults[].message'";
@@ -47,20 +54,20 @@ pub struct Args {
 
 /// Checks and tells.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let read = ReadOptions {
-        text_column: args.columns.text_column.clone(),
-        label_column: args.columns.label_column.clone(),
-        multi_label: args.multi_label,
-        ..ReadOptions::default()
-    };
+    let read = training_options(&args.file, args.columns.clone(), args.multi_label)?;
     let counter = args.model.as_deref().map(|model| Counter::open(model, args.max_tokens)).transpose()?;
     let count = |text: &str| counter.as_ref().map_or(0, |counter| counter.count(text));
     let tokens = counter.as_ref().map(|counter| TokenLimit { count: &count, limit: counter.limit });
     let options = DoctorOptions { read, tokens, ..DoctorOptions::default() };
-    let checkup = examine(&args.file, args.test.as_deref(), &options)?;
-    let text = if args.json { json(&checkup)? } else { page(&checkup) };
+    let (text, has_errors) = if source(&args.file)?.is_some_and(|source| source.chat.is_some()) {
+        let chats = Chats::new(&args.file, args.test.as_deref(), &options, counter.as_ref())?;
+        (if args.json { chats.json()? } else { chats.page() }, chats.have_errors())
+    } else {
+        let checkup = examine(&args.file, args.test.as_deref(), &options)?;
+        (if args.json { json(&checkup)? } else { page(&checkup) }, checkup.has_errors())
+    };
     anstream::stdout().write_all(text.as_bytes())?;
-    if checkup.has_errors() { Err(Failure::Told) } else { Ok(()) }
+    if has_errors { Err(Failure::Told) } else { Ok(()) }
 }
 
 fn json(checkup: &Checkup) -> Result<String, Failure> {

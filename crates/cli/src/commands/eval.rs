@@ -44,7 +44,7 @@ pub struct Args {
 /// Measures and tells.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let found = Found::new(&args.run)?;
-    let options = found.read_options(&args.columns, source(&args.file)?.as_deref());
+    let options = found.read_options(&args.columns, source(&args.file)?.as_deref())?;
     let cpu = args.device.open()?;
     let (evaluation, report) = cpu.install(|| -> Result<_, Failure> {
         let mut classifier = found.open(&cpu)?;

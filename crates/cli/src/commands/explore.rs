@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use finetone_data::conversation::Speakers;
 use finetone_data::doctor::{TokenLimit, examine};
 use finetone_data::explore::{ExploreOptions, explore};
-use finetone_data::{DoctorOptions, ReadOptions, Severity};
+use finetone_data::{DoctorOptions, Severity};
 
 use crate::failure::Failure;
-use crate::found::ColumnArgs;
+use crate::found::{ColumnArgs, training_options};
 use crate::output::write_whole;
 use crate::tokens::Counter;
 
@@ -67,12 +67,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             "write it to a file first",
         ));
     }
-    let read = ReadOptions {
-        text_column: args.columns.text_column.clone(),
-        label_column: args.columns.label_column.clone(),
-        multi_label: args.multi_label,
-        ..ReadOptions::default()
-    };
+    let read = training_options(&args.file, args.columns.clone(), args.multi_label)?;
     let checkup = examine(&args.file, None, &DoctorOptions { read: read.clone(), ..DoctorOptions::default() })?;
     if let Some(fault) = checkup.faults.iter().find(|fault| fault.severity == Severity::Error) {
         let hint = format!("{}; `finetone doctor {}` lists every fault", fault.fix, args.file.display());

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use finetone_classify::Classifier;
-use finetone_data::reader::OpenOptions;
 use finetone_data::{DataError, Example, NewColumn, Reader, Role, Row, Value, Writer, columns};
 
 use crate::device::PredictionArgs;
@@ -96,9 +95,9 @@ fn predict_texts(args: &Args, found: &Found) -> Result<(), Failure> {
 }
 
 fn predict_file(args: &Args, found: &Found, file: &Path, out: &Path) -> Result<(), Failure> {
-    let reader = Reader::open(file, &OpenOptions::default())?;
+    let reader = Reader::open(file, &found.open_options()?)?;
     let given = ColumnArgs { text_column: args.text_column.clone(), label_column: None };
-    let options = found.read_options(&given, Some(reader.source()));
+    let options = found.read_options(&given, Some(reader.source()))?;
     let column = columns::find(reader.source(), Role::Text, options.text_column.as_deref())?;
     let cpu = args.device.open()?;
     let stop = interrupt::watch("stopping; nothing is written")?;

@@ -8,13 +8,14 @@ use std::path::Path;
 
 use finetone_classify::hub::HubConfig;
 use finetone_data::doctor::examine;
-use finetone_data::{Checkup, DoctorOptions, ReadOptions, Severity};
+use finetone_data::{Checkup, DoctorOptions, Severity};
 use finetone_track::{JsonLines, Terminal};
 use finetone_train::events::Listeners;
 use finetone_train::{Control, Outcome, RunConfig, Summary, Surroundings, is_finished, resume, train};
 
 use crate::device::{DeviceArgs, of_run};
 use crate::failure::Failure;
+use crate::found::{ColumnArgs, training_options};
 use crate::progress::Download;
 use crate::{interrupt, tables};
 use plan::Plan;
@@ -98,12 +99,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 
 /// The checks of the data: errors end the command with all of them, otherwise what was found is told and given.
 fn check(config: &RunConfig, quiet: bool) -> Result<Checkup, Failure> {
-    let read = ReadOptions {
-        text_column: config.text_column.clone(),
-        label_column: config.label_column.clone(),
-        multi_label: config.multi_label,
-        ..ReadOptions::default()
-    };
+    let columns = ColumnArgs { text_column: config.text_column.clone(), label_column: config.label_column.clone() };
+    let read = training_options(&config.train, columns, config.multi_label)?;
     let options = DoctorOptions { read, ..DoctorOptions::default() };
     let checkup = examine(&config.train, config.test.as_deref(), &options)?;
     if checkup.has_errors() {

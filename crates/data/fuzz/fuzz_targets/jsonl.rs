@@ -12,7 +12,8 @@ fuzz_target!(|bytes: &[u8]| {
     let stream = Box::new(Cursor::new(bytes.to_vec()));
     let Ok(reader) = Reader::from_stream(Path::new("fuzz"), stream, &options) else { return };
     for row in reader.flatten() {
-        for column in 0..row.source().header.len() {
+        let made = row.source().chat_columns().into_iter().flatten();
+        for column in (0..row.source().header.len()).chain(made) {
             let _ = row.text(column);
         }
     }

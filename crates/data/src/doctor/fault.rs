@@ -81,6 +81,21 @@ pub enum FaultKind {
         /// How many.
         rows: usize,
     },
+    /// Lines of a file of chats that are no chats.
+    BadChats {
+        /// How many.
+        rows: usize,
+    },
+    /// Chats whose answer has the weight 0.
+    LeftOut {
+        /// How many.
+        rows: usize,
+    },
+    /// Chats whose answers are no labels.
+    OpenAnswers {
+        /// How many different answers there are.
+        answers: usize,
+    },
     /// Rows with a list where one label is expected.
     LabelLists {
         /// How many.
@@ -170,6 +185,8 @@ impl FaultKind {
             FaultKind::Undecodable { rows }
             | FaultKind::Ragged { rows }
             | FaultKind::BadJson { rows }
+            | FaultKind::BadChats { rows }
+            | FaultKind::LeftOut { rows }
             | FaultKind::LabelLists { rows }
             | FaultKind::EmptyTexts { rows }
             | FaultKind::MissingLabels { rows }

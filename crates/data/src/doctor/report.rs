@@ -1,8 +1,8 @@
 //! From counts to faults in words.
 
-use super::scan::{Scan, Tally};
+use super::scan::Scan;
 use super::{Checkup, ClassCount, DoctorOptions, Fault, FaultKind, Severity, SmallClass};
-use crate::dataset::{NAMED_LINES, counted};
+use crate::dataset::{NAMED_LINES, Tally, counted};
 use crate::error::{DataError, unknown_label_hint};
 use crate::labels::{self, LabelSet};
 
@@ -70,10 +70,12 @@ fn row_faults(scan: &Scan) -> Vec<Fault> {
         (&scan.undecodable, Severity::Error, FaultKind::Undecodable { rows: scan.undecodable.rows }),
         (&scan.ragged, Severity::Error, FaultKind::Ragged { rows: scan.ragged.rows }),
         (&scan.bad_json, Severity::Error, FaultKind::BadJson { rows: scan.bad_json.rows }),
+        (&scan.bad_chats, Severity::Error, FaultKind::BadChats { rows: scan.bad_chats.rows }),
         (&scan.label_lists, Severity::Error, FaultKind::LabelLists { rows: scan.label_lists.rows }),
         (&scan.missing, Severity::Error, FaultKind::MissingLabels { rows: scan.missing.rows }),
         (&scan.empty, Severity::Warning, FaultKind::EmptyTexts { rows: scan.empty.rows }),
         (&scan.contradictions, Severity::Warning, FaultKind::Contradictions { rows: scan.contradictions.rows }),
+        (&scan.left_out, Severity::Notice, FaultKind::LeftOut { rows: scan.left_out.rows }),
         (&scan.duplicates, Severity::Notice, FaultKind::Duplicates { rows: scan.duplicates.rows }),
     ];
     let found = kinds.into_iter().filter(|(tally, _, _)| tally.rows > 0);
@@ -90,6 +92,12 @@ fn row_fault(scan: &Scan, tally: &Tally, severity: Severity, kind: FaultKind, co
             "put quotes around fields that contain the delimiter or a line break",
         ),
         FaultKind::BadJson { .. } => ("that is not a JSON object", "write one JSON object on each line"),
+        FaultKind::BadChats { .. } => {
+            ("that is no chat", "`finetone doctor FILE` says what is wrong with each message")
+        }
+        FaultKind::LeftOut { .. } => {
+            ("left out, as the weight 0 of the answer asks", "give the answer the weight 1 to train on it")
+        }
         FaultKind::LabelLists { .. } => {
             ("with a list where one label is expected", "ask for multi-label classification with `--multi-label`")
         }
@@ -102,6 +110,7 @@ fn row_fault(scan: &Scan, tally: &Tally, severity: Severity, kind: FaultKind, co
     };
     let what = if tally.rows > 1 {
         what.replace("that is not a JSON object", "that are not JSON objects")
+            .replace("that is no chat", "that are no chats")
     } else {
         what.to_owned()
     };
@@ -255,6 +264,7 @@ fn from_error(scan: &Scan, error: &DataError) -> Fault {
     let kind = match error {
         DataError::NoRows { .. } => FaultKind::NoRows,
         DataError::FloatLabels { value, .. } => FaultKind::FloatLabels { value: value.clone() },
+        DataError::OpenAnswers { answers, .. } => FaultKind::OpenAnswers { answers: *answers },
         DataError::TooManyLabels { labels, .. } => FaultKind::TooManyLabels { labels: *labels },
         _ => FaultKind::Unreadable,
     };

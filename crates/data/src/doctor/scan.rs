@@ -5,26 +5,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
 use super::DoctorOptions;
-use crate::dataset::{Columns, NAMED_LINES, ReadOptions, refuse_non_labels, row_labels};
+use crate::dataset::{Columns, ReadOptions, Tally, refuse_non_labels, row_labels};
 use crate::error::DataError;
 use crate::reader::{Reader, Row};
 use crate::split::comparable;
-
-/// How many rows have a fault, and the first of their lines.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Tally {
-    pub rows: usize,
-    pub lines: Vec<u64>,
-}
-
-impl Tally {
-    fn add(&mut self, line: u64) {
-        self.rows += 1;
-        if self.lines.len() < NAMED_LINES {
-            self.lines.push(line);
-        }
-    }
-}
 
 /// What one file has.
 #[derive(Debug, Default)]
@@ -39,6 +23,8 @@ pub(super) struct Scan {
     pub undecodable: Tally,
     pub ragged: Tally,
     pub bad_json: Tally,
+    pub bad_chats: Tally,
+    pub left_out: Tally,
     pub label_lists: Tally,
     pub empty: Tally,
     pub missing: Tally,
@@ -66,8 +52,8 @@ impl Scan {
         let source = reader.source();
         let mut scan = Scan {
             file: source.path.clone(),
-            text_column: source.header[columns.text].clone(),
-            label_column: columns.label.map(|column| source.header[column].clone()),
+            text_column: source.column(columns.text).to_owned(),
+            label_column: columns.label.map(|column| source.column(column).to_owned()),
             ..Scan::default()
         };
         while let Some(next) = reader.next_row() {
@@ -92,6 +78,11 @@ impl Scan {
         train: Option<&Scan>,
         options: &DoctorOptions<'_>,
     ) -> Result<(), DataError> {
+        if row.is_left_out() {
+            self.rows += 1;
+            self.left_out.add(row.line);
+            return Ok(());
+        }
         let labels = match columns.label {
             Some(column) => row_labels(row, column, options.read.multi_label)?,
             None => None,
@@ -148,6 +139,7 @@ impl Scan {
             DataError::Undecodable { .. } => self.undecodable.add(line),
             DataError::Ragged { .. } => self.ragged.add(line),
             DataError::LabelIsList { .. } => self.label_lists.add(line),
+            DataError::NoChat { .. } => self.bad_chats.add(line),
             _ => self.bad_json.add(line),
         }
     }

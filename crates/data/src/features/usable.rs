@@ -39,7 +39,8 @@ pub fn usable_columns(path: &Path, options: &ReadOptions) -> Result<Vec<String>,
         columns::find(reader.source(), Role::Text, options.text_column.as_deref())?,
         columns::find(reader.source(), Role::Label, options.label_column.as_deref())?,
     ];
-    let others: Vec<usize> = (0..header.len()).filter(|column| !taken.contains(column)).collect();
+    let others: Vec<usize> =
+        (0..header.len()).filter(|&column| !taken.contains(&column) && !reader.source().is_in_chats(column)).collect();
     let mut seen: Vec<Seen> = others.iter().map(|_| Seen::default()).collect();
     while let Some(row) = reader.next_row() {
         let row = row?;

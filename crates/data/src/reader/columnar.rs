@@ -34,6 +34,7 @@ pub(super) fn open(path: &Path, file: File, options: &OpenOptions) -> Result<(So
         format: Format::Parquet,
         encoding: "UTF-8",
         byte_order_mark: false,
+        chat: None,
         dialect: Dialect::CSV,
         carriage_return: false,
         raw_header: String::new(),

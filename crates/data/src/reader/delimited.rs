@@ -34,6 +34,7 @@ pub(super) fn open(
         format: if tabs { Format::Tsv } else { format },
         encoding: text.encoding,
         byte_order_mark: text.byte_order_mark,
+        chat: None,
         dialect,
         carriage_return: false,
         raw_header: String::new(),

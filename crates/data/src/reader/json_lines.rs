@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json};
 use super::input::Utf8Input;
 use super::row::{Cells, Row};
 use super::{Dialect, Format, OpenOptions, Source};
+use crate::chat::is_chat;
 use crate::error::DataError;
 
 /// Rows looked at to find the columns.
@@ -33,14 +34,7 @@ pub(super) struct Lines {
 
 /// Reads the first rows and takes their keys as columns.
 pub(super) fn open(path: &Path, text: Utf8Input, options: &OpenOptions) -> Result<(Source, Lines), DataError> {
-    let mut lines = Lines {
-        stream: text.stream,
-        waiting: VecDeque::new(),
-        encoding: text.encoding,
-        limit: options.max_record_bytes,
-        line: 0,
-        ended: false,
-    };
+    let (source, mut lines) = begin(path, text, options);
     let header = lines.look_ahead(path);
     if header.is_empty() {
         // Without a single sound row there is nothing to find columns in: the first fault is the answer.
@@ -50,18 +44,33 @@ pub(super) fn open(path: &Path, text: Utf8Input, options: &OpenOptions) -> Resul
             Some(sound) => lines.waiting.push_front(sound),
         }
     }
+    let chat = lines.waiting.iter().flatten().any(|(_, _, object)| is_chat(object)).then_some(options.chat);
+    Ok((Source { header, chat, ..source }, lines))
+}
+
+/// Begins without looking for columns, so that a fault in the first rows is one of a row like any other.
+pub(super) fn begin(path: &Path, text: Utf8Input, options: &OpenOptions) -> (Source, Lines) {
     let source = Source {
         path: path.to_path_buf(),
-        header,
+        header: Vec::new(),
         format: Format::Jsonl,
         encoding: text.encoding,
         byte_order_mark: text.byte_order_mark,
+        chat: None,
         dialect: Dialect::CSV,
         carriage_return: false,
         raw_header: String::new(),
         schema: None,
     };
-    Ok((source, lines))
+    let lines = Lines {
+        stream: text.stream,
+        waiting: VecDeque::new(),
+        encoding: text.encoding,
+        limit: options.max_record_bytes,
+        line: 0,
+        ended: false,
+    };
+    (source, lines)
 }
 
 impl Lines {
@@ -145,7 +154,8 @@ impl Lines {
     }
 }
 
-fn kind(value: &Json) -> &'static str {
+/// What a value is, in words.
+pub(crate) fn kind(value: &Json) -> &'static str {
     match value {
         Json::Null => "null",
         Json::Bool(_) => "a boolean",

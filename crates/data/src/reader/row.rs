@@ -13,6 +13,7 @@ use arrow_schema::DataType;
 use serde_json::{Map, Value as Json};
 
 use super::Source;
+use crate::chat::Chat;
 use crate::error::DataError;
 
 /// One row of a data file.
@@ -42,7 +43,7 @@ impl Row {
     /// same value (JSON: exactly as in the file), booleans as `true` and `false`, JSON arrays and objects as JSON.
     ///
     /// # Errors
-    /// A Parquet column whose type has no plain text form.
+    /// A Parquet column whose type has no plain text form; a line that is no chat where one is asked for.
     ///
     /// # Panics
     /// When `column` is not an index into the header.
@@ -52,7 +53,10 @@ impl Row {
                 let start = if column == 0 { 0 } else { ends[column - 1] };
                 Ok(Some(Cow::Borrowed(&fields[start..ends[column]])))
             }
-            Cells::Json { object, .. } => Ok(object.get(&self.source.header[column]).and_then(json_text)),
+            Cells::Json { object, .. } => match self.source.header.get(column) {
+                Some(key) => Ok(object.get(key).and_then(json_text)),
+                None => self.chat_cell(column),
+            },
             Cells::Columnar { batch, index } => {
                 arrow_text(batch.column(column), *index).map_err(|found| self.unsupported(column, found))
             }
@@ -74,7 +78,7 @@ impl Row {
     pub fn list(&self, column: usize) -> Result<Option<Vec<String>>, DataError> {
         match &self.cells {
             Cells::Delimited { .. } => Ok(None),
-            Cells::Json { object, .. } => Ok(match object.get(&self.source.header[column]) {
+            Cells::Json { object, .. } => Ok(match self.source.header.get(column).and_then(|key| object.get(key)) {
                 Some(Json::Array(items)) => Some(items.iter().filter_map(json_text).map(Cow::into_owned).collect()),
                 _ => None,
             }),
@@ -89,10 +93,34 @@ impl Row {
         match &self.cells {
             Cells::Delimited { .. } => false,
             Cells::Json { object, .. } => {
-                matches!(object.get(&self.source.header[column]), Some(Json::Array(_) | Json::Object(_)))
+                let value = self.source.header.get(column).and_then(|key| object.get(key));
+                matches!(value, Some(Json::Array(_) | Json::Object(_)))
             }
             Cells::Columnar { batch, .. } => batch.column(column).data_type().is_nested(),
         }
+    }
+
+    /// The JSON object of the line; `None` in other formats.
+    pub(crate) fn object(&self) -> Option<&Map<String, Json>> {
+        match &self.cells {
+            Cells::Json { object, .. } => Some(object),
+            Cells::Delimited { .. } | Cells::Columnar { .. } => None,
+        }
+    }
+
+    /// Whether the row is a chat whose answer is not to be learnt. One that cannot be read is not left out: it is a fault.
+    pub fn is_left_out(&self) -> bool {
+        self.source.chat.is_some() && Chat::from_row(self).is_ok_and(|chat| chat.is_left_out())
+    }
+
+    /// What a chat asks or answers.
+    fn chat_cell(&self, column: usize) -> Result<Option<Cow<'_, str>>, DataError> {
+        let chat = Chat::from_row(self)?;
+        let rule = self.source.chat.unwrap_or_default();
+        Ok(match self.source.chat_columns() {
+            Some([prompt, _]) if column == prompt => Some(Cow::Owned(rule.text(chat.prompt()))),
+            _ => chat.answer().map(|answer| Cow::Owned(answer.content.trim().to_owned())),
+        })
     }
 
     /// The file the row came from.

@@ -35,7 +35,7 @@ pub fn column_values(
         }
         let value = row.text(index)?.trim().to_owned();
         if value.is_empty() {
-            let (path, column) = (file.to_path_buf(), row.source().header[index].clone());
+            let (path, column) = (file.to_path_buf(), row.source().column(index).to_owned());
             return Err(DataError::MissingValue { path, line: row.line, column });
         }
         values.push(value);

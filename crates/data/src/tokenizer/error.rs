@@ -64,7 +64,7 @@ pub enum TokenizerError {
 }
 
 impl TokenizerError {
-    pub(super) fn invalid(path: &Path, reason: impl ToString) -> Self {
+    pub(crate) fn invalid(path: &Path, reason: impl ToString) -> Self {
         Self::Invalid { path: path.to_path_buf(), reason: reason.to_string() }
     }
 

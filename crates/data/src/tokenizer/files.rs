@@ -7,11 +7,12 @@ use super::settings::Settings;
 use super::{Tokenizer, TokenizerError, bertweet, legacy};
 
 /// Every file that belongs to a tokenizer; those that are there travel with it when it is saved.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
+    "chat_template.jinja",
     "vocab.json",
     "merges.txt",
     "vocab.txt",
@@ -86,7 +87,7 @@ pub(super) fn save(tokenizer: &Tokenizer, folder: &Path) -> Result<(), Tokenizer
 }
 
 /// The bytes of a file, or `None` where there is no such file.
-pub(super) fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, TokenizerError> {
+pub(crate) fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, TokenizerError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

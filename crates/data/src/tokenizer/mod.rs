@@ -17,6 +17,7 @@ mod limit;
 mod settings;
 mod train;
 
+use std::ops::Range;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -25,6 +26,9 @@ use tokenizers::{Encoding as LibraryEncoding, Token};
 pub use error::TokenizerError;
 pub use limit::{Keep, Limit, MOST_WINDOWS};
 pub use train::{TrainKind, TrainOptions};
+
+pub(crate) use files::read_optional;
+pub(crate) use settings::{object, token};
 
 use files::Companion;
 use settings::Settings;
@@ -161,9 +165,9 @@ impl Tokenizer {
         self.settings.max_tokens
     }
 
-    /// The text's own ids. A text that the library refuses becomes one unknown token: a vocabulary without one was refused
+    /// The text's own ids, without special tokens around it and without a limit. A text that the library refuses becomes one unknown token: a vocabulary without one was refused
     /// when it was opened, so this is not expected to happen.
-    fn content_ids(&self, text: &str) -> Vec<u32> {
+    pub fn content_ids(&self, text: &str) -> Vec<u32> {
         let Ok(encoding) = self.inner.encode_fast(text, false) else {
             return vec![self.fallback];
         };
@@ -172,6 +176,16 @@ impl Tokenizer {
             None => ids.to_vec(),
             Some(remap) => ids.iter().map(|&id| remap[id as usize]).collect(),
         }
+    }
+
+    /// The text's own ids as [`Tokenizer::content_ids`], and for each the bytes of the text that it stands for.
+    pub fn content_places(&self, text: &str) -> (Vec<u32>, Vec<Range<usize>>) {
+        let Ok(encoding) = self.inner.encode(text, false) else {
+            return (vec![self.fallback], std::iter::once(0..text.len()).collect());
+        };
+        let translate = |&id: &u32| self.remap.as_ref().map_or(id, |remap| remap[id as usize]);
+        let places = encoding.get_offsets().iter().map(|&(start, end)| start..end);
+        (encoding.get_ids().iter().map(translate).collect(), places.collect())
     }
 
     /// Completes a tokenizer of the library with what the settings say.

@@ -42,7 +42,7 @@ impl Settings {
         };
         let text = |map: &Map<String, Value>, key: &str| map.get(key).and_then(Value::as_str).map(str::to_owned);
         let flag = |key: &str| config.get(key).and_then(Value::as_bool);
-        let special = |key: &str| token(config.get(key)).or_else(|| token(names.get(key)));
+        let special = |key: &str| [&config, &names].into_iter().find_map(|map| token(map.get(key)?));
         Ok(Self {
             model_type: text(&model, "model_type"),
             tokenizer_class: text(&config, "tokenizer_class"),
@@ -72,13 +72,12 @@ fn companion_object(folder: &Path, companions: &[Companion], name: &str) -> Resu
 }
 
 /// Parses a file whose content must be a JSON object.
-pub(super) fn object(path: &Path, bytes: &[u8]) -> Result<Map<String, Value>, TokenizerError> {
+pub(crate) fn object(path: &Path, bytes: &[u8]) -> Result<Map<String, Value>, TokenizerError> {
     serde_json::from_slice(bytes).map_err(|error| TokenizerError::invalid(path, error))
 }
 
 /// A special token is written as its text or as an object with its text in `content`.
-fn token(value: Option<&Value>) -> Option<String> {
-    let value = value?;
+pub(crate) fn token(value: &Value) -> Option<String> {
     value.as_str().or_else(|| value.get("content").and_then(Value::as_str)).map(str::to_owned)
 }
 
@@ -105,8 +104,8 @@ mod tests {
 
     #[test]
     fn a_token_may_be_an_object() {
-        assert_eq!(token(Some(&json!({"content": "<mask>", "lstrip": true}))), Some("<mask>".to_owned()));
-        assert_eq!(token(Some(&json!("[CLS]"))), Some("[CLS]".to_owned()));
-        assert_eq!(token(Some(&Value::Null)), None);
+        assert_eq!(token(&json!({"content": "<mask>", "lstrip": true})), Some("<mask>".to_owned()));
+        assert_eq!(token(&json!("[CLS]")), Some("[CLS]".to_owned()));
+        assert_eq!(token(&Value::Null), None);
     }
 }

@@ -28,7 +28,7 @@ fn corpus() -> Vec<(String, Vec<u8>)> {
 }
 
 /// Changes a few bytes: flips, insertions of telling bytes, cuts, copies.
-fn damage(random: &mut Random, bytes: &[u8]) -> Vec<u8> {
+pub fn damage(random: &mut Random, bytes: &[u8]) -> Vec<u8> {
     const TELLING: &[u8] = b"\"',;\t|\n\r\\{}[]:\0\xFF\xFE\xEF\xBB\xBF\xD8e9.-";
     let mut bytes = bytes.to_vec();
     for _ in 0..=random.below(6) {
@@ -67,7 +67,8 @@ fn drain(reader: Result<Reader, DataError>, bytes: usize) -> usize {
         assert!(outcomes <= bytes + 1, "more rows than bytes");
         if let Ok(row) = next {
             assert!(row.line >= 1);
-            for column in 0..row.source().header.len() {
+            let made = row.source().chat_columns().into_iter().flatten();
+            for column in (0..row.source().header.len()).chain(made) {
                 let length = row.text(column).map(|text| text.len()).unwrap_or(0);
                 assert!(length <= 4 * LIMIT + (256 << 10), "a cell of {length} bytes");
                 let _ = row.list(column);

@@ -1,5 +1,6 @@
 //! Data files from the outside: what is read, what is written back, and what is refused.
 
+mod chats;
 mod doctor;
 mod faults;
 mod hostile;

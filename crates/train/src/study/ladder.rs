@@ -93,7 +93,7 @@ impl Baselines {
                 Ok(learnt) => learnt,
                 Err(reason) => return Ok((rung(Err(reason)), None)),
             };
-            let said = MeasuredFile::new(classifier.as_mut(), &config.test, &config.test_options())?.predictions;
+            let said = MeasuredFile::new(classifier.as_mut(), &config.test, &config.test_options()?)?.predictions;
             let evaluation = measure::evaluate("test", &said)?.evaluation;
             Ok((rung(Ok(Standing { evaluation, detail, seconds })), Some(said)))
         };

@@ -34,7 +34,7 @@ pub(super) fn measure<B: Backend>(
 ) -> Result<Study, TrainError> {
     let Trained { texts, settings, candidates, chosen, finetuned, scratch } = trained;
     let known = Some(texts.labels.clone());
-    let test = Dataset::read(&config.test, &ReadOptions { known, ..config.test_options() })?;
+    let test = Dataset::read(&config.test, &ReadOptions { known, ..config.test_options()? })?;
     let message = format!("everything is trained and chosen; now {} is measured", config.test.display());
     listener.on(&TrainEvent::Notice { message });
     let facts = facts((&settings.train, &config.test), &texts.labels, (&finetuned, &scratch), &test);
@@ -72,7 +72,7 @@ fn variant<B: Backend>(
     let judge = |one: &Tried| {
         let folder = one.folder.join("model");
         let mut classifier = TransformerClassifier::open(backend.clone(), &folder, TOKEN_BUDGET)?;
-        let measured = MeasuredFile::new(&mut classifier, &study.test, &study.test_options())?;
+        let measured = MeasuredFile::new(&mut classifier, &study.test, &study.test_options()?)?;
         Ok((one.name.clone(), measured.predictions))
     };
     let said = seeds.tried.iter().map(judge).collect::<Result<Vec<_>, TrainError>>()?;
@@ -133,7 +133,7 @@ fn published() -> Vec<Published> {
 
 /// What the doctor has to say about the test file beside the training file, such as texts that stand in both.
 fn notices(train: &Path, config: &StudyConfig, test: &Dataset) -> Result<Vec<String>, TrainError> {
-    let options = DoctorOptions { read: config.test_options(), ..DoctorOptions::default() };
+    let options = DoctorOptions { read: config.test_options()?, ..DoctorOptions::default() };
     let faults = doctor::examine(train, Some(&config.test), &options)?.faults;
     let of_test = faults.iter().filter(|fault| fault.file == config.test && fault.severity == Severity::Warning);
     let faults = of_test.map(|fault| format!("{}: {}", file_name(&config.test), fault.message));
