@@ -92,9 +92,7 @@ fn row_fault(scan: &Scan, tally: &Tally, severity: Severity, kind: FaultKind, co
             "put quotes around fields that contain the delimiter or a line break",
         ),
         FaultKind::BadJson { .. } => ("that is not a JSON object", "write one JSON object on each line"),
-        FaultKind::BadChats { .. } => {
-            ("that is no chat", "`finetone doctor FILE` says what is wrong with each message")
-        }
+        FaultKind::BadChats { .. } => ("that is no chat", "give every message a known role and a content that is text"),
         FaultKind::LeftOut { .. } => {
             ("left out, as the weight 0 of the answer asks", "give the answer the weight 1 to train on it")
         }
