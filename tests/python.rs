@@ -20,14 +20,33 @@ pub fn real_weights() -> Option<PathBuf> {
     required("FINETONE_MINILM")
 }
 
+/// The folder with OpenAI's clients, one folder for each version, unless the test is to be skipped.
+pub fn openai_clients() -> Option<PathBuf> {
+    required("FINETONE_OPENAI_CLIENTS")
+}
+
+/// Says why a test does nothing, where it is seen even though the test passes.
+pub fn tell_skipped(why: &str) {
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    // Unlike `eprintln!`, this is not captured.
+    let _ = writeln!(std::io::stderr(), "skipped: {name}: {why}");
+}
+
+/// The browser that the interpreter's packages can move, unless the test is to be skipped.
+pub fn chromium() -> Option<PathBuf> {
+    required("FINETONE_CHROMIUM")
+}
+
+/// Whether nothing may be skipped.
+pub fn is_required() -> bool {
+    std::env::var("FINETONE_REQUIRE_PYTHON").is_ok_and(|value| value == "1")
+}
+
 fn required(variable: &str) -> Option<PathBuf> {
     let value = std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
     if value.is_none() {
-        let must = std::env::var("FINETONE_REQUIRE_PYTHON").is_ok_and(|value| value == "1");
-        assert!(!must, "`{variable}` is not set, and `FINETONE_REQUIRE_PYTHON` asks that nothing is skipped");
-        let name = std::thread::current().name().unwrap_or("a test").to_owned();
-        // Unlike `eprintln!`, this is seen even though the test passes.
-        let _ = writeln!(std::io::stderr(), "skipped: {name}: `{variable}` is not set");
+        assert!(!is_required(), "`{variable}` is not set, and `FINETONE_REQUIRE_PYTHON` asks that nothing is skipped");
+        tell_skipped(&format!("`{variable}` is not set"));
     }
     value
 }

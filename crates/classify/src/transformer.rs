@@ -1,16 +1,18 @@
 //! A model folder as a classifier.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use finetone_backend::Backend;
 use finetone_data::tokenizer::{Keep, Limit, Tokenizer};
 use finetone_data::{Example, Preparation};
 use finetone_evaluate::DecisionRule;
 use finetone_model::checkpoint::{HeadImport, ModelFolder};
-use finetone_model::{Model, ModelConfig, Output};
+use finetone_model::{Model, ModelConfig};
 use serde_json::{Value, json};
 
-use crate::{Classified, Classifier, ClassifyError, Encoded, Forward, probabilities};
+use crate::probabilities::logits;
+use crate::{Classes, Classified, Classifier, ClassifyError, Encoded, Forward, Reading, TextReader};
 
 /// How many tokens of a text the model was trained on, and which; kept in the model's `config.json`.
 pub type TextLimit = Limit;
@@ -89,7 +91,7 @@ pub fn preparation(config: &ModelConfig) -> Result<Preparation, ClassifyError> {
     }
 }
 
-fn text_limit(config: &ModelConfig, tokenizer: &Tokenizer) -> TextLimit {
+pub(crate) fn text_limit(config: &ModelConfig, tokenizer: &Tokenizer) -> TextLimit {
     let ours = config.raw.get(OURS);
     let number = |name: &str| ours.and_then(|o| o.get(name)).and_then(Value::as_u64).map(|n| n as usize);
     let noted = number("max_tokens");
@@ -108,11 +110,8 @@ fn text_limit(config: &ModelConfig, tokenizer: &Tokenizer) -> TextLimit {
 pub struct TransformerClassifier<B: Backend> {
     backend: B,
     model: Model<B>,
-    tokenizer: Tokenizer,
-    limit: TextLimit,
-    decision: Option<DecisionRule>,
-    preparation: Preparation,
-    columns: Vec<String>,
+    reader: Arc<TextReader>,
+    classes: Classes,
     forward: Forward<B>,
 }
 
@@ -122,18 +121,21 @@ impl<B: Backend> TransformerClassifier<B> {
     /// # Errors
     /// A folder that lacks files or a head, or whose parts do not fit together.
     pub fn open(backend: B, folder: &Path, token_budget: usize) -> Result<Self, ClassifyError> {
-        let source = ModelFolder::open(folder)?;
-        // Both take about as long, and neither needs the other.
-        let (tokenizer, loaded) = std::thread::scope(|scope| {
-            let tokenizer = scope.spawn(|| Tokenizer::from_folder(folder));
-            let loaded = source.load(&backend, source.config().clone(), HeadImport::Required);
-            (tokenizer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), loaded)
-        });
-        let ((model, _), tokenizer) = (loaded?, tokenizer?);
-        check_vocabulary(folder, &tokenizer, &model.config)?;
-        let decision = decision(&model.config)
+        let loaded = Loaded::open(&backend, folder, HeadImport::Required)?;
+        Self::from_folder(backend, folder, loaded, token_budget)
+    }
+
+    /// Puts together what was loaded from a folder; it answers by the rule that the folder notes.
+    pub(crate) fn from_folder(
+        backend: B,
+        folder: &Path,
+        loaded: Loaded<B>,
+        token_budget: usize,
+    ) -> Result<Self, ClassifyError> {
+        let decision = decision(&loaded.model.config)
             .map_err(|problem| ClassifyError::DecisionRule { folder: folder.to_owned(), problem })?;
-        Ok(Self { decision, ..Self::new(backend, model, tokenizer, token_budget)? })
+        let classes = Classes::new(&loaded.model.config.head, decision);
+        Ok(Self { classes, ..Self::new(backend, loaded.model, loaded.tokenizer, token_budget)? })
     }
 
     /// Puts a model and its tokenizer together; it answers with the model's own probabilities.
@@ -141,26 +143,19 @@ impl<B: Backend> TransformerClassifier<B> {
     /// # Errors
     /// A preparation in the model's configuration that is not understood, or gives other numbers than the model reads.
     pub fn new(backend: B, model: Model<B>, tokenizer: Tokenizer, token_budget: usize) -> Result<Self, ClassifyError> {
-        let limit = text_limit(&model.config, &tokenizer);
-        let preparation = preparation(&model.config)?;
-        let columns = preparation.columns();
-        let forward = Forward::new(&backend, &model, token_budget, limit.max_tokens);
-        let (reads, gives) = (model.config.head.features, preparation.width());
-        if reads != gives {
-            let problem = format!("it gives {gives} numbers beside each text, and the model reads {reads}");
-            return Err(ClassifyError::Preparation { problem });
-        }
-        Ok(Self { backend, model, tokenizer, limit, decision: None, preparation, columns, forward })
+        let reader = Arc::new(TextReader::of(&model.config, tokenizer)?);
+        let forward = Forward::new(&backend, &model, token_budget, reader.limit().max_tokens);
+        Ok(Self { backend, classes: Classes::new(&model.config.head, None), model, reader, forward })
     }
 
     /// How texts are cut.
     pub fn limit(&self) -> TextLimit {
-        self.limit
+        self.reader.limit()
     }
 
     /// The rule that moves the model's probabilities, if it has one.
     pub fn decision(&self) -> Option<&DecisionRule> {
-        self.decision.as_ref()
+        self.classes.decision()
     }
 
     /// The model.
@@ -170,7 +165,50 @@ impl<B: Backend> TransformerClassifier<B> {
 
     /// The tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
-        &self.tokenizer
+        self.reader.tokenizer()
+    }
+
+    /// How it reads rows.
+    pub fn reader(&self) -> &Arc<TextReader> {
+        &self.reader
+    }
+
+    /// What its logits say.
+    pub fn classes(&self) -> &Classes {
+        &self.classes
+    }
+
+    /// The logits of each text, row-major `[n, W]`.
+    pub(crate) fn logits(&mut self, readings: &[Reading]) -> Result<Vec<f64>, ClassifyError> {
+        let features: Vec<f32> = readings.iter().flat_map(|reading| reading.features.iter().copied()).collect();
+        let texts = Encoded { ids: readings, limit: self.reader.limit(), features: &features, states: None };
+        let logits = logits(&self.backend, &self.model, &mut self.forward, &texts);
+        self.backend.synchronize()?;
+        Ok(logits)
+    }
+}
+
+/// What a folder holds: a model and its tokenizer.
+pub(crate) struct Loaded<B: Backend> {
+    pub model: Model<B>,
+    pub tokenizer: Tokenizer,
+    /// Whether the head came from the folder, all of it.
+    pub has_head: bool,
+}
+
+impl<B: Backend> Loaded<B> {
+    /// Reads the folder.
+    pub(crate) fn open(backend: &B, folder: &Path, head: HeadImport) -> Result<Self, ClassifyError> {
+        let source = ModelFolder::open(folder)?;
+        // Both take about as long, and neither needs the other.
+        let (tokenizer, loaded) = std::thread::scope(|scope| {
+            let tokenizer = scope.spawn(|| Tokenizer::from_folder(folder));
+            let loaded = source.load(backend, source.config().clone(), head);
+            (tokenizer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), loaded)
+        });
+        let ((model, report), tokenizer) = (loaded?, tokenizer?);
+        check_vocabulary(folder, &tokenizer, &model.config)?;
+        Ok(Self { model, tokenizer, has_head: report.fresh.is_empty() })
     }
 }
 
@@ -188,30 +226,22 @@ pub fn check_vocabulary(folder: &Path, tokenizer: &Tokenizer, config: &ModelConf
 
 impl<B: Backend> Classifier for TransformerClassifier<B> {
     fn labels(&self) -> &[String] {
-        &self.model.config.head.labels
+        self.classes.labels()
     }
 
     fn is_multi_label(&self) -> bool {
-        self.model.config.head.output == Output::MultiLabel
+        self.classes.is_multi_label()
     }
 
     fn columns(&self) -> &[String] {
-        &self.columns
+        self.reader.columns()
     }
 
     fn classify(&mut self, examples: &[Example]) -> Result<Classified, ClassifyError> {
-        let prepared = self.preparation.prepare_all(examples);
-        let texts: Vec<&str> = prepared.iter().map(|row| &*row.text).collect();
-        let features: Vec<f32> = prepared.iter().flat_map(|row| row.features.iter().copied()).collect();
-        let encodings = self.tokenizer.encode_batch(&texts, &self.limit);
-        let truncated = encodings.iter().filter(|encoding| encoding.truncated).count();
-        let ids: Vec<&[u32]> = encodings.iter().map(|encoding| encoding.ids.as_slice()).collect();
-        let texts = Encoded { ids: &ids, limit: self.limit, features: &features, states: None };
-        let mut probabilities = probabilities(&self.backend, &self.model, &mut self.forward, &texts);
-        self.backend.synchronize()?;
-        if let Some(rule) = &self.decision {
-            rule.apply(&mut probabilities, self.is_multi_label());
-        }
-        Ok(Classified { probabilities, truncated })
+        let readings = self.reader.read(examples, None);
+        let truncated = readings.iter().filter(|reading| reading.truncated).count();
+        let logits = self.logits(&readings)?;
+        let rows = logits.chunks_exact(self.model.config.head.logits());
+        Ok(Classified { probabilities: rows.flat_map(|row| self.classes.probabilities(row)).collect(), truncated })
     }
 }

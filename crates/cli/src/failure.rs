@@ -12,6 +12,7 @@ use finetone_classify::source::SourceError;
 use finetone_data::DataError;
 use finetone_evaluate::EvaluateError;
 use finetone_model::ModelError;
+use finetone_serve::ServeError;
 use finetone_train::TrainError;
 
 const ERROR: Style = AnsiColor::Red.on_default().effects(Effects::BOLD);
@@ -120,4 +121,13 @@ macro_rules! from_errors_with_hints {
     )*};
 }
 
-from_errors_with_hints!(TrainError, ClassifyError, SourceError, HubError, ModelError, EvaluateError, CpuError);
+from_errors_with_hints!(
+    TrainError,
+    ClassifyError,
+    SourceError,
+    HubError,
+    ModelError,
+    EvaluateError,
+    CpuError,
+    ServeError
+);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use workbench::{BINARY, done, names};
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 17] = [
     "",
     "doctor",
     "explore",
@@ -16,6 +16,8 @@ const COMMANDS: [&str; 15] = [
     "predict",
     "study",
     "study conversations",
+    "serve",
+    "serve key",
     "model",
     "model list",
     "model pull",

@@ -118,6 +118,13 @@ fn an_exported_gpt2_says_the_same_in_transformers() {
 }
 
 #[test]
+fn exported_decoders_say_the_same_in_transformers() {
+    for model in ["llama-tiny", "mistral-tiny", "qwen2-tiny", "qwen3-tiny"] {
+        transformers_agrees(model, "", &THREE, &THREE);
+    }
+}
+
+#[test]
 fn two_classes_say_the_same_in_transformers() {
     transformers_agrees("tiny", "", &TWO, &TWO);
 }
@@ -171,4 +178,9 @@ fn a_bert_of_transformers_says_the_same_here() {
 #[test]
 fn a_gpt2_of_transformers_says_the_same_here() {
     finetone_agrees("gpt2-tiny");
+}
+
+#[test]
+fn a_llama_of_transformers_says_the_same_here() {
+    finetone_agrees("llama-tiny");
 }

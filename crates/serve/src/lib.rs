@@ -1,5 +1,31 @@
 //! The fine-tuning API of OpenAI, served from this machine.
+//!
+//! [`serve`] opens a data folder, answers requests and works off the jobs. Whatever computes is behind [`Workshop`]. State
+//! is in an SQLite database (`store`), files and models are beside it in the data folder, under names that the server
+//! chose. A request goes through `http` (its head, its key, its body) to a file of `routes`.
 
+mod app;
+mod config;
+mod data_folder;
+mod engine;
+mod error;
+mod http;
+mod ids;
+mod jobs;
+mod keys;
+mod metrics;
+mod models;
+mod reply;
+mod routes;
+mod server;
+mod store;
+mod upload;
 mod workshop;
 
+pub use config::{BaseModel, Limits, ServeConfig};
+pub use engine::EngineLimits;
+pub use error::ServeError;
+pub use keys::{create_key, list_keys, revoke_key};
+pub use server::serve;
+pub use store::KeyRow;
 pub use workshop::Workshop;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use finetone_classify::{Classifier, ClassifyError};
+use finetone_classify::{ClassifyError, Served, Use};
 use finetone_train::events::Listener;
 use finetone_train::{Control, Outcome, RunConfig, TrainError};
 
@@ -18,12 +18,12 @@ pub trait Workshop: Send + Sync + 'static {
         config: &RunConfig,
         folder: &Path,
         control: &Control,
-        listener: &mut dyn Listener,
+        listener: &mut (dyn Listener + Send),
     ) -> Result<Outcome<()>, TrainError>;
 
-    /// Opens a model folder.
+    /// Opens a model folder, or anything else that `--model` of a run may be.
     ///
     /// # Errors
     /// A folder that holds no model that can be used.
-    fn open(&self, folder: &Path) -> Result<Box<dyn Classifier>, ClassifyError>;
+    fn open(&self, source: &Path, wanted: Use) -> Result<Served, ClassifyError>;
 }

@@ -49,6 +49,10 @@ pub enum TrainEvent {
         epoch: f64,
         /// Mean training loss of the batch.
         loss: f64,
+        /// Share of the batch's texts whose class the model thought likeliest, before the step; none where a text may have
+        /// several classes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        accuracy: Option<f64>,
         /// Norm of the gradient before clipping.
         grad_norm: f64,
         /// Rate of the backbone in this step.

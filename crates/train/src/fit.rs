@@ -1,14 +1,14 @@
 //! From texts to a fitted model: the part of a run that can be done again and again, for folds, seeds and studies.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use finetone_backend::Backend;
-use finetone_classify::{ClassifyError, with_decision};
+use finetone_classify::with_decision;
 use finetone_data::tokenizer::{Limit, MOST_WINDOWS, Tokenizer};
 use finetone_evaluate::{Curve, Metric, NamedEvaluation, Predictions, Section};
-use finetone_model::{Model, checkpoint};
+use finetone_model::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Cache;
@@ -25,7 +25,7 @@ use crate::run::{Outcome, Surroundings};
 use crate::run_config::RunConfig;
 use crate::schedule::Plan;
 use crate::setup::{Setup, setup};
-use crate::store::{Best, Store, write_whole};
+use crate::store::{Best, Store, save_model, write_whole};
 use crate::trainer::{End, Trainer};
 
 /// Where a fit leaves its files.
@@ -194,7 +194,7 @@ pub(crate) fn fit<B: Backend>(
     with_decision(&mut trainer.model.config, rule.as_ref());
     let measured = Measured::new(texts, &sets)?;
     if place.keeps_model {
-        save_model(backend, &trainer.model, &tokenizer, &place.folder)?;
+        save_model(backend, &trainer.model, &tokenizer, &place.folder.join("model"))?;
     }
     recorder.on(&finished_event(&trainer, &measured, from.0, (seconds, epochs.rows())));
     let tokens_per_second = (trainer.progress.num_tokens - from.1) as f64 / seconds;
@@ -325,26 +325,6 @@ fn tell_truncation(train: &Rows, listener: &mut dyn Listener) {
         let message = format!("{share} of the training texts are longer than {than}");
         listener.on(&TrainEvent::Notice { message });
     }
-}
-
-fn save_model<B: Backend>(
-    backend: &B,
-    model: &Model<B>,
-    tokenizer: &Tokenizer,
-    folder: &Path,
-) -> Result<(), TrainError> {
-    let (unfinished, finished) = (folder.join("model.unfinished"), folder.join("model"));
-    for old in [&unfinished, &finished] {
-        if old.exists() {
-            fs::remove_dir_all(old).map_err(TrainError::io(old))?;
-        }
-    }
-    fs::create_dir_all(&unfinished).map_err(TrainError::io(&unfinished))?;
-    tokenizer.save(&unfinished).map_err(ClassifyError::from)?;
-    checkpoint::save(backend, model, &unfinished).map_err(ClassifyError::from)?;
-    let weights = unfinished.join("model.safetensors");
-    fs::File::open(&weights).and_then(|file| file.sync_all()).map_err(TrainError::io(&weights))?;
-    fs::rename(&unfinished, &finished).map_err(TrainError::io(&finished))
 }
 
 fn finished_event<B: Backend>(

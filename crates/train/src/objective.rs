@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use finetone_backend::{Loss, Targets};
+use finetone_backend::{Loss, Real, Targets};
 use finetone_data::{LabelSet, Target};
 use finetone_model::Output;
 
@@ -53,6 +53,23 @@ impl Objective {
             (Output::Softmax, Some(weights)) => targets.filter_map(Target::first).map(|class| weights[class]).sum(),
             (Output::Softmax, None) => targets.count() as f64,
             (Output::OneLogit | Output::MultiLabel, _) => (targets.count() * self.loss.classes) as f64,
+        }
+    }
+
+    /// Of the texts that [`Self::of`] was last given, how many have their likeliest class by these logits, row-major `[T, C]`;
+    /// none where a text may have several.
+    pub fn right<R: Real>(&self, logits: &[R]) -> Option<usize> {
+        let greatest = |row: &[R]| (0..row.len()).max_by(|&a, &b| row[a].to_f64().total_cmp(&row[b].to_f64()));
+        match self.output {
+            Output::Softmax => {
+                let rows = logits.chunks_exact(self.loss.classes).zip(&self.classes);
+                Some(rows.filter(|(row, class)| greatest(row) == Some(**class as usize)).count())
+            }
+            Output::OneLogit => {
+                let rows = logits.iter().zip(&self.binary);
+                Some(rows.filter(|(logit, class)| ((**logit).to_f64() > 0.0) == (**class > 0.5)).count())
+            }
+            Output::MultiLabel => None,
         }
     }
 

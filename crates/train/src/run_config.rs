@@ -161,6 +161,8 @@ pub struct RunConfig {
     pub cache: CacheUse,
     /// Steps between evaluations; once an epoch if not given.
     pub eval_every: Option<u64>,
+    /// How many of the last epochs leave their model as well, as `epochs/step-N` in the run folder, each a Hugging Face folder.
+    pub keep_epochs: usize,
     /// Ends the run after this many evaluations without a better one.
     pub early_stopping: Option<u64>,
     /// The metric that chooses the best checkpoint.
@@ -247,6 +249,7 @@ impl Default for RunConfig {
             freeze: Vec::new(),
             cache: CacheUse::default(),
             eval_every: None,
+            keep_epochs: 0,
             early_stopping: None,
             metric: "f1_macro".into(),
             precision: TrainingPrecision::default(),

@@ -69,6 +69,11 @@ impl Plan {
         step as f64 / self.steps_per_epoch as f64
     }
 
+    /// Whether an epoch, or the run, ends with this step.
+    pub fn ends_epoch(&self, step: u64) -> bool {
+        step.is_multiple_of(self.steps_per_epoch) || step == self.steps
+    }
+
     /// Whether the model is measured after this step.
     pub fn evaluates_after(&self, step: u64) -> bool {
         step.is_multiple_of(self.eval_every) || step == self.steps

@@ -10,7 +10,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use finetone_backend::{Backend, Real};
-use finetone_model::{Model, Moments};
+use finetone_classify::ClassifyError;
+use finetone_data::tokenizer::Tokenizer;
+use finetone_model::{Model, Moments, checkpoint};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
@@ -49,6 +51,8 @@ pub struct Best {
 /// The folder of a run's checkpoints.
 pub struct Store {
     folder: PathBuf,
+    /// The folder of the models of single epochs.
+    epochs: PathBuf,
 }
 
 const FIRST: &str = "moments.first";
@@ -58,7 +62,7 @@ const PROGRESS: &str = "progress";
 impl Store {
     /// The checkpoints of the run in `run`.
     pub fn new(run: &Path) -> Self {
-        Self { folder: run.join("checkpoints") }
+        Self { folder: run.join("checkpoints"), epochs: run.join("epochs") }
     }
 
     /// The step of the newest checkpoint, if there is any.
@@ -132,6 +136,24 @@ impl Store {
         let path = self.folder.join(file_name("best-", step));
         let mut file = TensorFile::open(&path).map_err(damaged(&path))?;
         restore_weights(backend, model, &mut file).map_err(damaged(&path))
+    }
+
+    /// Where the model after the epoch that ends with `step` is kept.
+    pub fn epoch(&self, step: u64) -> PathBuf {
+        self.epochs.join(format!("step-{step:08}"))
+    }
+
+    /// Removes the models of all epochs but the last `kept`.
+    ///
+    /// # Errors
+    /// A folder that cannot be read or removed.
+    pub fn remove_epochs(&self, kept: usize) -> Result<(), TrainError> {
+        let entries = std::fs::read_dir(&self.epochs).map_err(TrainError::io(&self.epochs))?;
+        let entries: Result<Vec<_>, _> = entries.map(|entry| entry.map(|entry| entry.path())).collect();
+        let mut folders = entries.map_err(TrainError::io(&self.epochs))?;
+        folders.sort();
+        let superfluous = folders.len().saturating_sub(kept);
+        folders[..superfluous].iter().try_for_each(|old| std::fs::remove_dir_all(old).map_err(TrainError::io(old)))
     }
 
     /// Removes all checkpoints of a finished run.
@@ -226,6 +248,27 @@ pub(crate) fn write_whole(path: &Path, text: &str) -> Result<(), TrainError> {
         let _ = std::fs::remove_file(&unfinished);
         TrainError::io(path)(error)
     })
+}
+
+/// Writes a model as a Hugging Face folder, which is there whole or not at all.
+pub(crate) fn save_model<B: Backend>(
+    backend: &B,
+    model: &Model<B>,
+    tokenizer: &Tokenizer,
+    finished: &Path,
+) -> Result<(), TrainError> {
+    let unfinished = finished.with_extension("unfinished");
+    for old in [unfinished.as_path(), finished] {
+        if old.exists() {
+            std::fs::remove_dir_all(old).map_err(TrainError::io(old))?;
+        }
+    }
+    std::fs::create_dir_all(&unfinished).map_err(TrainError::io(&unfinished))?;
+    tokenizer.save(&unfinished).map_err(ClassifyError::from)?;
+    checkpoint::save(backend, model, &unfinished).map_err(ClassifyError::from)?;
+    let weights = unfinished.join("model.safetensors");
+    File::open(&weights).and_then(|file| file.sync_all()).map_err(TrainError::io(&weights))?;
+    std::fs::rename(&unfinished, finished).map_err(TrainError::io(finished))
 }
 
 /// What a tensor of a checkpoint is read from.

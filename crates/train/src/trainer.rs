@@ -11,6 +11,7 @@ use std::time::Instant;
 use finetone_backend::{AdamW, Backend, Real};
 use finetone_classify::{Forward, probabilities};
 use finetone_data::batching::micro_batches;
+use finetone_data::tokenizer::Tokenizer;
 use finetone_evaluate::Metric;
 use finetone_model::{Capacity, DropoutKey, Gradients, Model, Moments, Output, PackedBatch, Workspace};
 
@@ -23,7 +24,7 @@ use crate::measure;
 use crate::objective::Objective;
 use crate::run_config::RunConfig;
 use crate::schedule::Plan;
-use crate::store::{Best, Progress, Store};
+use crate::store::{Best, Progress, Store, save_model};
 
 /// Lets another thread stop a run after its current step.
 #[derive(Debug, Clone, Default)]
@@ -62,11 +63,13 @@ pub struct Trainer<'a, B: Backend> {
     workspace: Workspace<B>,
     batch: PackedBatch,
     losses: Vec<B::Real>,
+    logits: Vec<B::Real>,
 }
 
 /// What one step showed.
 struct StepReport {
     loss: f64,
+    accuracy: Option<f64>,
     grad_norm: f64,
     tokens: usize,
 }
@@ -89,6 +92,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
             workspace: Workspace::for_training(backend, &model.config, capacity, config.memory.into()),
             batch: PackedBatch::default(),
             losses: vec![B::Real::default(); capacity.sequences],
+            logits: vec![B::Real::default(); capacity.sequences * model.config.head.logits()],
             progress: Progress { fingerprint: train.fingerprint(), ..Progress::default() },
             model,
             plan,
@@ -130,6 +134,9 @@ impl<'a, B: Backend> Trainer<'a, B> {
                 self.step_and_tell(&train, batch, listener)?;
                 let step = self.progress.step;
                 let stop = control.is_stopped() && step < self.plan.steps;
+                if self.plan.ends_epoch(step) {
+                    self.keep_epoch(course.tokenizer, store)?;
+                }
                 if self.plan.evaluates_after(step) {
                     if !validation.is_empty() {
                         let forward = forward.get_or_insert_with(|| self.forward(validation));
@@ -165,6 +172,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
             step: self.progress.step,
             epoch: self.plan.epoch(self.progress.step),
             loss: report.loss,
+            accuracy: report.accuracy,
             grad_norm: report.grad_norm,
             learning_rate,
             num_tokens: self.progress.num_tokens,
@@ -176,9 +184,11 @@ impl<'a, B: Backend> Trainer<'a, B> {
     /// One optimiser step over the texts `batch`.
     fn step(&mut self, train: &Rows, batch: &[usize], rate: f64) -> Result<StepReport, TrainError> {
         let weight = self.objective.weight(batch.iter().map(|&i| &train.targets[i]));
-        let (mut loss, mut tokens) = (0.0, 0);
+        let (mut loss, mut right, mut tokens) = (0.0, Some(0), 0);
         for group in micro_batches(batch, &train.lengths, self.config.token_budget) {
-            loss += self.accumulate(train, &group, weight) / weight;
+            let (of_group, right_of_group) = self.accumulate(train, &group, weight);
+            loss += of_group / weight;
+            right = right.zip(right_of_group).map(|(before, more)| before + more);
             tokens += self.batch.tokens();
         }
         let grad_norm = self.gradients.norm(self.backend);
@@ -191,11 +201,12 @@ impl<'a, B: Backend> Trainer<'a, B> {
             }
         }
         self.update(rate, grad_norm);
-        Ok(StepReport { loss, grad_norm, tokens })
+        let accuracy = right.map(|right| right as f64 / batch.len() as f64);
+        Ok(StepReport { loss, accuracy, grad_norm, tokens })
     }
 
-    /// Forward and backward over one group; returns the sum of its losses.
-    fn accumulate(&mut self, train: &Rows, group: &[usize], weight: f64) -> f64 {
+    /// Forward and backward over one group; returns the sum of its losses, and how many of its texts were judged right.
+    fn accumulate(&mut self, train: &Rows, group: &[usize], weight: f64) -> (f64, Option<usize>) {
         let texts = train.encoded();
         texts.pack(group, self.model.config.position_offset, &mut self.batch);
         texts.give_states(self.backend, group, &mut self.workspace);
@@ -207,8 +218,11 @@ impl<'a, B: Backend> Trainer<'a, B> {
         let (loss, targets) = self.objective.of(group.iter().map(|&i| &train.targets[i]), weight);
         let losses = &mut self.losses[..group.len()];
         transformer.loss(&pass, &mut self.workspace, losses, targets, loss);
+        let logits = &mut self.logits[..group.len() * self.model.config.head.logits()];
+        self.backend.read(logits, self.workspace.logits(), 0..logits.len());
+        let right = self.objective.right(logits);
         transformer.backward(&pass, &mut self.gradients, &mut self.workspace);
-        losses.iter().map(|v| v.to_f64()).sum()
+        (losses.iter().map(|v| v.to_f64()).sum(), right)
     }
 
     /// Clips and moves every trained parameter.
@@ -296,6 +310,15 @@ impl<'a, B: Backend> Trainer<'a, B> {
     fn checkpoint(&self, store: &Store, listener: &mut dyn Listener) -> Result<(), TrainError> {
         store.save(self.backend, &self.model, &self.moments, &self.progress)?;
         listener.on(&TrainEvent::Checkpoint { step: self.progress.step });
+        Ok(())
+    }
+
+    /// Keeps the model of this epoch, and no more of the earlier ones than are asked for.
+    fn keep_epoch(&self, tokenizer: &Tokenizer, store: &Store) -> Result<(), TrainError> {
+        if self.config.keep_epochs > 0 {
+            save_model(self.backend, &self.model, tokenizer, &store.epoch(self.progress.step))?;
+            store.remove_epochs(self.config.keep_epochs)?;
+        }
         Ok(())
     }
 

@@ -72,6 +72,38 @@ fn a_stopped_run_goes_on_with_the_same_bits_and_with_any_number_of_threads() {
 }
 
 #[test]
+fn models_of_the_last_epochs_are_kept_where_asked_for_and_the_last_is_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = ["epochs=4", "batch_size=8", "keep_epochs=2", "test_fraction=0", "validation_fraction=0"];
+    let config = config(folder.path(), 24, &settings);
+    let run_folder = folder.path().join("run");
+    let mut recorder = Recorder { stop_at: Some((7, Control::default())), ..Recorder::default() };
+    run(&cpu(1), &config, &run_folder, &mut recorder).unwrap();
+    run(&cpu(1), &config, &run_folder, &mut Recorder::default()).unwrap();
+    let entries = run_folder.join("epochs").read_dir().unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["step-00000009", "step-00000012"]);
+    let read = |place: &str| std::fs::read(run_folder.join(place).join("model.safetensors")).unwrap();
+    assert!(read("epochs/step-00000012") == read("model") && read("epochs/step-00000009") != read("model"));
+    TransformerClassifier::open(cpu(1), &run_folder.join("epochs/step-00000009"), 512).unwrap();
+}
+
+#[test]
+fn a_step_tells_which_share_of_its_batch_was_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = ["epochs=40", "learning_rate=3e-3", "batch_size=32", "test_fraction=0", "validation_fraction=0"];
+    let config = config(folder.path(), 32, &settings);
+    let mut recorder = Recorder::default();
+    run(&cpu(1), &config, &folder.path().join("run"), &mut recorder).unwrap();
+    let accuracy = |event: &TrainEvent| if let TrainEvent::Step { accuracy, .. } = event { *accuracy } else { None };
+    let shares: Vec<f64> = recorder.events.iter().filter_map(accuracy).collect();
+    assert_eq!(shares.len(), 40);
+    assert!(shares[0] < 0.9 && shares[39] > 0.95, "{shares:?}");
+    assert!(shares.iter().all(|share| (share * 32.0).fract() == 0.0));
+}
+
+#[test]
 fn a_smaller_token_budget_changes_nothing_but_rounding() {
     let folder = tempfile::tempdir().unwrap();
     let losses_of = |name: &str, budget: &str| {

@@ -129,9 +129,9 @@ impl Row {
             .then(|| "a library has its own `thiserror` enum; `anyhow` is for the binaries".to_owned())
     }
 
-    /// Tests may run on the CPU backend wherever the code itself is generic over backends.
+    /// Tests may run on the CPU backend wherever the code itself is generic over backends, or is handed something that is.
     fn may_import(&self, kind: Kind, other: &str) -> bool {
-        let on_backends = self.allowed.contains(&"backend") || self.folder == "backend";
+        let on_backends = self.allowed.contains(&"backend") || ["backend", "serve"].contains(&self.folder);
         self.allowed.contains(&other) || (kind == Kind::Test && on_backends && other == "backend-cpu")
     }
 }
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn tests_may_run_on_the_cpu_backend_where_the_code_is_generic() {
         let tests = "[dev-dependencies]\nfinetone-backend-cpu.workspace = true\n";
-        assert!(advice("train", tests).is_empty());
+        assert!(advice("train", tests).is_empty() && advice("serve", tests).is_empty());
         assert_eq!(advice("data", tests).len(), 1);
         let code = "[dependencies]\nfinetone-backend-cpu.workspace = true\n";
         assert_eq!(advice("train", code).len(), 1);

@@ -19,6 +19,8 @@ mod majority;
 mod matrix;
 #[cfg(test)]
 mod scikit_learn_tests;
+#[cfg(test)]
+pub(crate) mod small_model;
 mod strength;
 mod tf_idf;
 

@@ -8,6 +8,7 @@ mod explore;
 mod man;
 mod model;
 mod predict;
+mod serve;
 mod study;
 mod train;
 
@@ -39,6 +40,9 @@ pub enum Command {
     /// Carry out a whole study: variants, seeds, baselines, cross-validation, one test, one report
     #[command(subcommand, after_help = study::EXAMPLES)]
     Study(study::Command),
+    /// Serve OpenAI's API for files, fine-tuning jobs and models on this machine
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(Box<serve::Args>),
     /// List, download, describe and export models
     #[command(subcommand, after_help = model::EXAMPLES)]
     Model(model::Command),
@@ -61,6 +65,7 @@ impl Command {
             Self::Compare(args) => compare::run(&args),
             Self::Predict(args) => predict::run(&args),
             Self::Study(command) => command.run(),
+            Self::Serve(args) => serve::run(&args),
             Self::Model(command) => command.run(),
             Self::Completions(args) => completions::run(&args),
             Self::Man(args) => man::run(&args),

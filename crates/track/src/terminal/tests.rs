@@ -50,6 +50,7 @@ fn events() -> Vec<TrainEvent> {
         step,
         epoch: 0.75 * step as f64,
         loss,
+        accuracy: Some(0.5),
         grad_norm: 1.0,
         learning_rate: 5e-5,
         num_tokens: 100,

@@ -1,0 +1,144 @@
+//! `finetone serve`.
+
+mod key;
+mod workshop;
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Subcommand;
+use finetone_serve::{BaseModel, Limits, ServeConfig, serve};
+
+use crate::device::DeviceArgs;
+use crate::failure::Failure;
+use crate::interrupt;
+use workshop::CpuWorkshop;
+
+/// The end of the help.
+pub const EXAMPLES: &str = "\
+Programs written for OpenAI's API need another base URL and nothing else: `OPENAI_BASE_URL=http://127.0.0.1:8000/v1`. A model's \
+NAME is what they call it; names such as `gpt-3.5-turbo` mean the first model unless `--alias` says otherwise.
+
+DIR keeps files, jobs and models. A server that was stopped or killed goes on with its jobs from their last checkpoints when it \
+is started again.
+
+Requests from this machine need no key until one is made; an address that others can reach always asks for one.
+
+Examples:
+  finetone serve --model minilm=models/minilm
+  finetone serve --port 8080 --data /srv/finetone --model bert=bert-base-uncased --alias gpt-4o-mini=bert
+  finetone serve key create laptop --data /srv/finetone
+  finetone serve --host 0.0.0.0 --data /srv/finetone --model minilm=models/minilm";
+
+/// Where everything is kept unless said.
+const USUAL_FOLDER: &str = "finetone-data";
+/// The base unless one is given: a built-in that starts untrained.
+const USUAL_BASE: &str = "tiny";
+
+/// What was typed.
+#[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// What can be done beside serving.
+#[derive(Subcommand)]
+enum Command {
+    /// Make, list and revoke keys
+    #[command(subcommand, after_help = key::EXAMPLES)]
+    Key(key::Command),
+}
+
+/// How to serve.
+#[derive(clap::Args)]
+struct ServerArgs {
+    /// The port to listen at; 0 is a free one
+    #[arg(long, value_name = "PORT", default_value_t = 8000)]
+    port: u16,
+    /// The address to listen at; another than that of this machine alone needs keys
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    host: IpAddr,
+    /// The folder of files, jobs and models
+    #[arg(long, value_name = "DIR", default_value = USUAL_FOLDER)]
+    data: PathBuf,
+    /// A model to fine-tune: a folder, a run, a built-in name or one of the Hugging Face Hub; may be repeated [default: the
+    /// built-in `tiny`, from scratch]
+    #[arg(long = "model", value_name = "NAME=MODEL")]
+    models: Vec<String>,
+    /// Another name of a model; may be repeated
+    #[arg(long = "alias", value_name = "ALIAS=NAME")]
+    aliases: Vec<String>,
+    /// Ask for no keys, wherever the server listens
+    #[arg(long)]
+    without_keys: bool,
+    /// Requests of one key in a minute [default: no limit]
+    #[arg(long, value_name = "N")]
+    requests_per_minute: Option<NonZeroU32>,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// Serves, or does something about keys.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    match &args.command {
+        Some(Command::Key(command)) => command.run(),
+        None => run_server(&args.server),
+    }
+}
+
+fn run_server(args: &ServerArgs) -> Result<(), Failure> {
+    let config = ServeConfig {
+        address: SocketAddr::new(args.host, args.port),
+        data: args.data.clone(),
+        models: models(&args.models)?,
+        aliases: args.aliases.iter().map(|alias| pair(alias, "ALIAS=NAME")).collect::<Result<_, _>>()?,
+        without_keys: args.without_keys,
+        limits: Limits { requests_per_minute: args.requests_per_minute, ..Limits::default() },
+    };
+    let workshop = Arc::new(CpuWorkshop::open(args.device)?);
+    let stop = interrupt::watch("saving the running job and stopping")?;
+    serve(config, workshop, stop, tell)?;
+    Ok(())
+}
+
+/// The base models that were named, with whole paths.
+fn models(given: &[String]) -> Result<Vec<BaseModel>, Failure> {
+    if given.is_empty() {
+        anstream::eprintln!(
+            "note: no `--model`: jobs begin with the built-in `{USUAL_BASE}`, which has read nothing yet"
+        );
+        return Ok(vec![BaseModel { name: USUAL_BASE.into(), source: USUAL_BASE.into() }]);
+    }
+    let model = |text: &String| {
+        let (name, source) = pair(text, "NAME=MODEL")?;
+        let path = Path::new(&source);
+        let source = match path.exists() {
+            true => std::path::absolute(path).map_err(|error| Failure::io(path, &error))?,
+            false => path.to_owned(),
+        };
+        Ok(BaseModel { name, source })
+    };
+    given.iter().map(model).collect()
+}
+
+fn pair(text: &str, form: &str) -> Result<(String, String), Failure> {
+    match text.split_once('=') {
+        Some((left, right)) if !left.is_empty() && !right.is_empty() => Ok((left.to_owned(), right.to_owned())),
+        _ => Err(Failure::usage(
+            format!("`{text}` is not of the form `{form}`"),
+            "for example `--model minilm=models/minilm`",
+        )),
+    }
+}
+
+/// Says where the server is, once it is there. Whoever started it may have closed the output, which is no reason to stop.
+fn tell(address: SocketAddr) {
+    let _ = writeln!(anstream::stdout(), "serving at http://{address}/v1 (Ctrl-C stops)");
+}

@@ -1,0 +1,14 @@
+//! The server as its users meet it: the binary, real training of a very small model, clients of others.
+
+#[path = "../workbench/mod.rs"]
+mod workbench;
+
+#[path = "../../../../tests/python.rs"]
+mod python;
+
+mod browser;
+mod clients;
+mod command;
+mod flow;
+mod kill;
+mod process;

@@ -1,0 +1,18 @@
+//! From a request to a model: files are validated, jobs wait for their turn, one is trained at a time.
+//!
+//! The database alone knows where a job is. [`validate_jobs`] and [`train_jobs`] look there for something to do, and are rung
+//! when there may be something new; whoever pauses or cancels a job writes that down first and then stops the training.
+
+mod fault;
+mod material;
+mod recorder;
+pub mod request;
+mod results;
+mod training;
+mod validation;
+mod work;
+
+pub use results::run_folder;
+pub use training::{remove_folder, train_jobs};
+pub use validation::validate_jobs;
+pub use work::Work;

@@ -1,0 +1,147 @@
+//! What happens in a training, written down as the events of its job.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use finetone_train::TrainEvent;
+use finetone_train::events::Listener;
+use serde_json::{Map, Value, json};
+use tokio::runtime::Handle;
+
+use super::material::Material;
+use crate::store::{JobRow, NewEvent, Store, now};
+
+/// Writes the events of one job.
+pub struct Recorder {
+    store: Store,
+    runtime: Handle,
+    job: JobRow,
+    /// Its files, which events call by their ids.
+    files: Vec<Material>,
+    steps: u64,
+    /// When this process took its first step, and which that was.
+    began: Option<(Instant, u64)>,
+    /// When the step before this one was over.
+    latest: Option<Instant>,
+}
+
+/// What a step measured of itself.
+struct Measured {
+    loss: f64,
+    accuracy: Option<f64>,
+    grad_norm: f64,
+    learning_rate: f64,
+    tokens_per_second: f64,
+}
+
+impl Recorder {
+    /// A recorder that writes to `store`, waiting for it on `runtime`.
+    pub fn new(store: Store, runtime: Handle, job: JobRow, files: Vec<Material>) -> Self {
+        Self { store, runtime, job, files, steps: 0, began: None, latest: None }
+    }
+
+    /// Waits for the database. An event that cannot be kept is told on standard error: it is no reason to stop training.
+    fn keep(&self, kept: impl Future<Output = Result<(), sqlx::Error>>) {
+        if let Err(error) = self.runtime.block_on(kept) {
+            eprintln!("error: {}: {error}", self.job.id);
+        }
+    }
+
+    fn without_paths(&self, message: &str) -> String {
+        self.files.iter().fold(message.to_owned(), |message, file| file.without_path(&message))
+    }
+
+    fn started(&mut self, steps: u64, resumed_from: u64) {
+        self.steps = steps;
+        self.keep(self.store.forget_steps_after(&self.job.id, resumed_from));
+        if resumed_from > 0 {
+            let event = NewEvent::info(format!("Training goes on from step {resumed_from}/{steps}"));
+            self.keep(self.store.add_event(&self.job.id, &event));
+        }
+    }
+
+    fn step(&mut self, step: u64, measured: &Measured, tokens: u64) {
+        let (began, first) = *self.began.get_or_insert_with(|| (Instant::now(), step));
+        let message = format!("Step {step}/{}: training loss={:.2}", self.steps, measured.loss);
+        let data = self.numbers(step, measured);
+        self.keep(self.store.add_event(&self.job.id, &NewEvent::metrics(step, message, data)));
+        let per_step = began.elapsed().as_secs_f64() / (step - first).max(1) as f64;
+        let left = (self.steps - step.min(self.steps)) as f64 * per_step;
+        self.keep(self.store.keep_progress(&self.job.id, tokens, now() + left.ceil() as i64));
+    }
+
+    /// The numbers that clients know, and some more that the pages draw.
+    fn numbers(&mut self, step: u64, measured: &Measured) -> Value {
+        let mut data = json!({"step": step, "train_loss": measured.loss, "total_steps": self.steps});
+        if let Some(accuracy) = measured.accuracy {
+            // An answer is one token of a model that answers with a class.
+            data["train_mean_token_accuracy"] = accuracy.into();
+        }
+        data["grad_norm"] = measured.grad_norm.into();
+        data["learning_rate"] = measured.learning_rate.into();
+        data["tokens_per_second"] = measured.tokens_per_second.into();
+        let now = Instant::now();
+        if let Some(latest) = self.latest.replace(now) {
+            let per_second = 1.0 / (now - latest).as_secs_f64();
+            data["steps_per_second"] = per_second.into();
+            data["samples_per_second"] = (per_second * self.job.hyperparameters.batch_size.unwrap_or(1) as f64).into();
+        }
+        data
+    }
+
+    /// Adds what was measured on the validation file to the step after which it was: all of it is measured each time.
+    fn evaluated(&self, step: u64, metrics: &BTreeMap<String, f64>) {
+        let loss = metrics["eval_loss"];
+        self.keep(async {
+            let Some(known) = self.store.step(&self.job.id, step).await? else { return Ok(()) };
+            let message = format!("{}, validation loss={loss:.2}, full validation loss={loss:.2}", known.message);
+            let data = known.data.and_then(|text| serde_json::from_str(&text).ok());
+            let mut data: Map<String, Value> = data.unwrap_or_default();
+            for (key, value) in [("loss", loss), ("mean_token_accuracy", metrics["eval_accuracy"])] {
+                data.insert(format!("valid_{key}"), value.into());
+                data.insert(format!("full_valid_{key}"), value.into());
+            }
+            if let Some(f1) = metrics.get("eval_f1_macro") {
+                data.insert("valid_f1_macro".into(), (*f1).into());
+            }
+            self.store.add_event(&self.job.id, &NewEvent::metrics(step, message, data.into())).await
+        });
+    }
+}
+
+impl Listener for Recorder {
+    fn on(&mut self, event: &TrainEvent) {
+        match event {
+            TrainEvent::Started { steps, resumed_from, .. } => self.started(*steps, *resumed_from),
+            TrainEvent::Notice { message } => {
+                let event = NewEvent::info(self.without_paths(message));
+                self.keep(self.store.add_event_once(&self.job.id, &event));
+            }
+            &TrainEvent::Step {
+                step, loss, accuracy, num_tokens, grad_norm, learning_rate, tokens_per_second, ..
+            } => {
+                self.step(step, &Measured { loss, accuracy, grad_norm, learning_rate, tokens_per_second }, num_tokens);
+            }
+            TrainEvent::Evaluated { step, metrics, .. } => self.evaluated(*step, metrics),
+            TrainEvent::Finished { best_step, metrics, measured_on, .. } => {
+                self.keep(self.store.keep_final_step(&self.job.id, *best_step));
+                let event = NewEvent::info(measured(metrics, measured_on)).data(json!(metrics));
+                self.keep(self.store.add_event_once(&self.job.id, &event));
+            }
+            // A stop is told by whoever asked for it; a job is a single training without folds or seeds.
+            TrainEvent::Checkpoint { .. }
+            | TrainEvent::Interrupted { .. }
+            | TrainEvent::StoppedEarly { .. }
+            | TrainEvent::TrialStarted { .. }
+            | TrainEvent::TrialFinished { .. } => {}
+        }
+    }
+}
+
+/// The numbers that say how good a model is, and on what.
+fn measured(metrics: &BTreeMap<String, f64>, on: &str) -> String {
+    let shown = [("accuracy", "accuracy"), ("f1_macro", "macro F1"), ("ece", "calibration error")];
+    let shown = shown.iter().filter_map(|(key, name)| Some(format!("{name}={:.4}", metrics.get(*key)?)));
+    let caution = if on == "training" { " (which say nothing about new ones: give a validation file)" } else { "" };
+    format!("Measured on the {on} examples{caution}: {}", shown.collect::<Vec<_>>().join(", "))
+}

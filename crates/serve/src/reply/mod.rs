@@ -1,0 +1,172 @@
+//! From a model's probabilities to the words of an answer.
+//!
+//! A classifier answers with a label, which is one token: its log-probability is that of the class, and the classes' sum to
+//! one. A model without a trained head compares the text with words that the request names ([`zero_shot`]).
+
+mod distribution;
+pub mod events;
+mod format;
+mod messages;
+mod options;
+mod pieces;
+mod usage;
+mod words;
+mod zero_shot;
+
+use std::time::{Duration, Instant};
+
+use finetone_classify::{Rows, Use};
+use finetone_data::chat::{Message, Role};
+use finetone_data::split::random::Random;
+use sha2::{Digest, Sha256};
+
+use crate::app::App;
+use crate::engine::{Answer, OpenModel};
+use crate::error::ApiError;
+use crate::models::Resolved;
+
+pub use distribution::Distribution;
+pub use format::{Format, Frame};
+pub use messages::messages;
+pub use options::{Options, array_of_texts};
+pub use pieces::{Piece, Reply};
+pub use usage::Usage;
+
+/// What is asked of a model.
+pub struct Question {
+    messages: Vec<Message>,
+}
+
+impl Question {
+    /// The answer to these messages.
+    pub fn chat(messages: Vec<Message>) -> Self {
+        Self { messages }
+    }
+
+    /// The answer to a text.
+    pub fn prompt(text: &str) -> Self {
+        Self { messages: vec![Message::new(Role::User, text)] }
+    }
+
+    /// What the model is to judge.
+    fn text(&self, open: &OpenModel) -> Result<String, ApiError> {
+        let text = open.reader().text_of(&self.messages);
+        if text.is_empty() {
+            let problem = "The messages hold nothing that the user says";
+            return Err(ApiError::bad_request(problem).param("messages").code("invalid_value"));
+        }
+        Ok(text)
+    }
+
+    /// What says which words a model without labels of its own may answer with: the instructions, or without any the text.
+    fn instructions(&self) -> String {
+        let has_any = self.messages.iter().any(|message| message.role.instructs());
+        let said = self.messages.iter().filter(|message| message.role.instructs() || !has_any);
+        said.map(|message| message.content.as_str()).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// What a model says to a question, before a word is drawn.
+pub struct Judgement {
+    /// The words that the answer may be, and how probable each is.
+    pub distribution: Distribution,
+    /// Tokens that were read.
+    pub tokens: usize,
+}
+
+/// How long the parts of a computation took.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Computed {
+    /// To make tokens of the texts.
+    pub tokenization: Duration,
+    /// In the queue, of the text that waited longest.
+    pub queue: Duration,
+    /// On the model, of the text whose batch took longest.
+    pub inference: Duration,
+}
+
+impl Computed {
+    /// Of these answers to texts that were read in this time.
+    pub fn of(answers: &[Answer], tokenization: Duration) -> Self {
+        let longest = |of: fn(&Answer) -> Duration| answers.iter().map(of).max().unwrap_or_default();
+        Self { tokenization, queue: longest(|answer| answer.queued), inference: longest(|answer| answer.computed) }
+    }
+}
+
+/// Asks a model; the judgements are in the order of the questions.
+///
+/// # Errors
+/// A model that cannot answer such questions, and everything that the engine may fail by.
+pub async fn judge(
+    app: &App,
+    model: &Resolved,
+    questions: &[Question],
+    format: &Format,
+) -> Result<Vec<Judgement>, ApiError> {
+    let open = app.engine.open(&model.source, Use::Answers).await?;
+    let texts = questions.iter().map(|question| question.text(&open)).collect::<Result<Vec<_>, ApiError>>()?;
+    let mut judgements = match open.rows() {
+        Rows::Logits(classes) if classes.is_multi_label() => {
+            let problem = "gives any number of labels to a text, which is not one answer: ask it at /predict";
+            return Err(ApiError::bad_request(format!("The model '{}' {problem}", model.name)).param("model"));
+        }
+        Rows::Logits(classes) => {
+            let answers = ask(app, &open, texts).await?;
+            let judged = answers.iter().map(|(answer, tokens)| Judgement {
+                distribution: Distribution::new(classes.labels(), &classes.probabilities(&answer.row)),
+                tokens: *tokens,
+            });
+            judged.collect()
+        }
+        Rows::Vectors(_) => {
+            let offered = questions.iter().map(|question| zero_shot::offered(question, model, format));
+            let offered = offered.collect::<Result<Vec<_>, ApiError>>()?;
+            zero_shot::judge(app, &open, texts, &offered).await?
+        }
+    };
+    for judgement in &mut judgements {
+        judgement.distribution = format.restrict(&judgement.distribution)?;
+    }
+    Ok(judgements)
+}
+
+/// Reads and computes texts: the answer to each, and its tokens.
+///
+/// # Errors
+/// A model that reads more than a text, and everything that the engine may fail by.
+pub async fn ask(app: &App, open: &OpenModel, texts: Vec<String>) -> Result<Vec<(Answer, usize)>, ApiError> {
+    if let [column, ..] = open.reader().columns() {
+        let problem = format!("The model reads the column '{column}' beside the text, which a request cannot give");
+        return Err(ApiError::bad_request(problem).param("model"));
+    }
+    let start = Instant::now();
+    let characters = texts.iter().map(|text| text.chars().count()).sum();
+    let readings = open.read(texts, None).await?;
+    let tokens: Vec<usize> = readings.iter().map(|reading| reading.ids.len()).collect();
+    let tokenization = start.elapsed();
+    let answers = open.answer(readings).await?;
+    app.metrics.computed(characters, &Computed::of(&answers, tokenization));
+    Ok(answers.into_iter().zip(tokens).collect())
+}
+
+/// Draws the answers to a question: as many as are wanted, each by a stream of its own.
+pub fn draw(
+    distribution: &Distribution,
+    options: &Options,
+    frame: &Frame,
+    (seed, question): (u64, usize),
+) -> Vec<Reply> {
+    let answer = |choice: usize| {
+        let mut random = Random::of(&[seed, question as u64, choice as u64]);
+        let drawn = distribution.draw(options.temperature, options.top_p, &mut random);
+        Reply::new(distribution, drawn, frame).cut(options)
+    };
+    (0..options.n).map(answer).collect()
+}
+
+/// What tells answers of one model and version from those of another: the same seed gives the same answers while it stays.
+pub fn fingerprint(model: &str) -> String {
+    let digest = Sha256::digest(format!("{} {model}", env!("CARGO_PKG_VERSION")));
+    let digits: String = digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+    format!("fp_{digits}")
+}

@@ -1,0 +1,7 @@
+//! Models answer over HTTP, in the forms of OpenAI's API and of text-embeddings-inference.
+
+mod chats;
+mod openapi;
+mod others;
+mod predict;
+mod server;

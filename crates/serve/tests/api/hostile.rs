@@ -1,0 +1,185 @@
+//! Requests that nobody honest sends.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use finetone_serve::{ServeError, serve};
+use serde_json::{Value, json};
+
+use super::bench::Bench;
+use super::client::{Part, Server, chat, eventually, form, settings};
+
+#[test]
+fn every_error_has_the_same_form() {
+    let server = Server::start();
+    let (message, ..) = server.get("/nothing").error(404);
+    assert_eq!(message, "Invalid URL (GET /v1/nothing)");
+    let (message, ..) = server.delete("/fine_tuning/jobs").error(405);
+    assert_eq!(message, "Invalid method for URL (DELETE /v1/fine_tuning/jobs)");
+    server.post_bytes("/files", "application/json", b"{}").error(400);
+    server.post_bytes("/files", "multipart/form-data", b"x").error(400);
+    server.post_bytes("/fine_tuning/jobs", "application/json", b"{").error(400);
+    server.post_bytes("/fine_tuning/jobs", "application/json", b"[]").error(400);
+    server.post_bytes("/fine_tuning/jobs", "application/json", &b"[".repeat(100_000)).error(400);
+    server.post_bytes("/fine_tuning/jobs", "application/json", b"\xff\xfe").error(400);
+    server.post_bytes("/fine_tuning/jobs", "application/json", &vec![b' '; 5 << 20]).error(413);
+    server.get("/files/%ff").error(400);
+    assert!(server.get("/models").header("openai-version").is_some());
+}
+
+#[test]
+fn the_routes_are_at_the_root_as_well() {
+    let server = Server::start();
+    let answer = server.raw(b"GET /models HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn a_file_that_is_too_large_is_refused_and_leaves_nothing() {
+    let server = Server::start();
+    let large = vec![b'x'; 3 << 20];
+    let answer = server.upload(&[Part::File("a.jsonl", &large), Part::Text("purpose", "fine-tune")]);
+    assert_eq!(answer.error(413).1, "file");
+    let data = server.folder.path().join("data");
+    for folder in ["uploads", "files"] {
+        assert_eq!(std::fs::read_dir(data.join(folder)).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn an_upload_that_is_cut_off_leaves_nothing() {
+    let server = Server::start();
+    let body = form(&[Part::File("a.jsonl", &vec![b'x'; 100_000]), Part::Text("purpose", "fine-tune")]);
+    let head = format!(
+        "POST /v1/files HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\nContent-Type: multipart/form-data; boundary=line\r\n\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&body[..50_000]).unwrap();
+    let uploads = server.folder.path().join("data/uploads");
+    let count = || std::fs::read_dir(&uploads).unwrap().count();
+    eventually("the upload to begin", || (count() == 1).then_some(()));
+    drop(stream);
+    eventually("the upload to be dropped", || (count() == 0).then_some(()));
+    assert_eq!(server.get("/files").json(200)["data"], json!([]));
+}
+
+#[test]
+fn a_client_that_dawdles_is_left() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let server = Server::with(folder, |config| config.limits.patience = Duration::from_millis(200));
+    // Reading ends because the server closes the connection: the client itself would wait for a minute.
+    assert!(!server.raw(b"GET /v1/models HTTP/1.1\r\nHost: a\r\n").contains("200"));
+    let head = "POST /v1/files HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\
+                Content-Type: multipart/form-data; boundary=line\r\n\r\n--line\r\n";
+    let answer = server.raw(head.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("could not read the form"), "{answer}");
+}
+
+#[test]
+fn compressed_bodies_are_not_unpacked() {
+    let server = Server::start();
+    let head = "POST /v1/fine_tuning/jobs HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Encoding: gzip\r\n\
+                Content-Length: 4\r\n\r\nabcd";
+    let answer = server.raw(head.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 415") && answer.contains("compressed bodies are not read"), "{answer}");
+}
+
+#[test]
+fn no_name_or_id_reaches_the_file_system() {
+    let server = Server::start();
+    std::fs::write(server.folder.path().join("secret"), "nobody may read this").unwrap();
+    for name in ["../../../secret.jsonl", "/etc/passwd.jsonl", "..\\a.jsonl", "a\u{202e}ü😀.jsonl", "con.jsonl"] {
+        let file =
+            server.upload(&[Part::File(name, chat(10).as_bytes()), Part::Text("purpose", "fine-tune")]).json(200);
+        assert_eq!(file["filename"], name);
+        let path = format!("/files/{}/content", file["id"].as_str().unwrap());
+        let header = server.get(&path);
+        let header = header.header("content-disposition").unwrap();
+        assert!(header.is_ascii() && !header.contains('\n'), "{header}");
+    }
+    for id in ["..%2F..%2Fsecret", "%2e%2e%2fsecret", "..", "file-%00", "lock"] {
+        for path in [format!("/files/{id}"), format!("/files/{id}/content"), format!("/models/{id}")] {
+            let answer =
+                server.raw(format!("GET /v1{path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes());
+            assert!(answer.starts_with("HTTP/1.1 404") && !answer.contains("nobody may"), "{path}: {answer}");
+        }
+    }
+    let escaped = std::fs::read_dir(server.folder.path()).unwrap().count();
+    assert_eq!(escaped, 2, "only the data folder and the secret are there");
+}
+
+#[test]
+fn lines_in_a_name_do_not_become_headers() {
+    let server = Server::start();
+    let mut body =
+        b"--line\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a%0D%0AX-Evil: 1\"\r\n\r\n".to_vec();
+    body.extend_from_slice(chat(10).as_bytes());
+    body.extend_from_slice(
+        b"\r\n--line\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nassistants\r\n--line--\r\n",
+    );
+    let file = server.post_bytes("/files", "multipart/form-data; boundary=line", &body).json(200);
+    let answer = server.get(&format!("/files/{}/content", file["id"].as_str().unwrap()));
+    assert_eq!(answer.header("x-evil"), None);
+}
+
+#[test]
+fn what_is_no_http_is_no_harm() {
+    let server = Server::start();
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00"[..],
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /v1/files HTTP/1.1\r\nX: \x00\r\n\r\n",
+    ] {
+        let answer = server.raw(bytes);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer}");
+    }
+    server.get("/models").json(200);
+}
+
+#[test]
+fn a_second_server_does_not_work_in_the_same_folder() {
+    let server = Server::start();
+    let stop = Arc::new(AtomicBool::new(true));
+    let error = serve(settings(server.folder.path()), Arc::new(Bench::default()), stop, |_| {}).unwrap_err();
+    assert!(matches!(error, ServeError::Taken { .. }), "{error}");
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused_with_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |change: &dyn Fn(&mut finetone_serve::ServeConfig)| {
+        let mut config = settings(folder.path());
+        change(&mut config);
+        serve(config, Arc::new(Bench::default()), Arc::new(AtomicBool::new(true)), |_| {}).unwrap_err()
+    };
+    let errors = [
+        start(&|config| config.models[0].name = "a/b".into()),
+        start(&|config| config.models[0].name = "other".into()),
+        start(&|config| config.models.clear()),
+        start(&|config| config.aliases[0].1 = "nothing".into()),
+        start(&|config| config.address = "192.0.2.1:1".parse().unwrap()),
+    ];
+    assert!(errors.iter().all(|error| error.hint().is_some_and(|hint| !hint.is_empty())));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "only the last one got as far as the data folder");
+}
+
+#[test]
+fn uploads_of_an_earlier_process_go() {
+    let server = Server::start();
+    let id = server.uploaded(&chat(10));
+    let data = server.folder.path().join("data");
+    std::fs::write(data.join("uploads/half"), "half").unwrap();
+    std::fs::write(data.join("files/file-unknown"), "orphan").unwrap();
+    let server = server.again();
+    let left: Vec<_> = std::fs::read_dir(data.join("files")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, [id.as_str()]);
+    assert_eq!(std::fs::read_dir(data.join("uploads")).unwrap().count(), 0);
+    let files: Value = server.get("/files").json(200);
+    assert_eq!(files["data"][0]["id"], id.as_str());
+}
