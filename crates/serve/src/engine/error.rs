@@ -43,8 +43,10 @@ impl From<EngineError> for ApiError {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Overloaded => Self::too_many(error.to_string(), ROOM_IN),
-            EngineError::Open(ClassifyError::Source(untrained @ SourceError::Untrained { .. })) => {
-                Self::bad_request(format!("{untrained}: fine-tune it first")).param("model")
+            // Where the model lies is nobody's business but the server's.
+            EngineError::Open(ClassifyError::Source(SourceError::Untrained { .. })) => {
+                Self::bad_request("This model starts from scratch and knows nothing yet: fine-tune it first")
+                    .param("model")
             }
             EngineError::TooMany { .. } => Self::bad_request(error.to_string()),
             EngineError::ShuttingDown => Self::unavailable(error.to_string(), ROOM_IN),
