@@ -117,9 +117,11 @@ fn an_exported_gpt2_says_the_same_in_transformers() {
     transformers_agrees("gpt2-tiny", "", &THREE, &THREE);
 }
 
+/// Without Qwen2: transformers cuts its texts by a pattern of its own, whatever `tokenizer.json` says, so that digits have other
+/// ids there under a tokenizer that was trained here. Its numbers are held by the golden files of `model`.
 #[test]
 fn exported_decoders_say_the_same_in_transformers() {
-    for model in ["llama-tiny", "mistral-tiny", "qwen2-tiny", "qwen3-tiny"] {
+    for model in ["llama-tiny", "mistral-tiny", "qwen3-tiny"] {
         transformers_agrees(model, "", &THREE, &THREE);
     }
 }
