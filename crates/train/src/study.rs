@@ -199,11 +199,15 @@ fn train_all<B: Backend>(
 
 /// Refuses a test file that could not be measured. Its labels are held against the known names, and forgotten.
 fn check_test<'t>(config: &StudyConfig, texts: impl Iterator<Item = &'t Texts>) -> Result<(), TrainError> {
+    let (mut columns, mut known): (Vec<String>, _) = (Vec::new(), None);
     for texts in texts {
-        let known = Some(texts.labels.clone());
-        let columns = texts.preparation.columns();
-        Dataset::read(&config.test, &ReadOptions { known, columns, ..config.test_options()? })?;
+        // All of them learn from the same file, and have its labels.
+        known = Some(texts.labels.clone());
+        columns.extend(texts.preparation.columns());
     }
+    columns.sort_unstable();
+    columns.dedup();
+    Dataset::read(&config.test, &ReadOptions { known, columns, ..config.test_options()? })?;
     Ok(())
 }
 

@@ -1,7 +1,5 @@
 //! The end of a study: the test file is opened, every model judges it, and the numbers are put together.
 
-use std::path::Path;
-
 use finetone_backend::Backend;
 use finetone_classify::{TOKEN_BUDGET, TransformerClassifier};
 use finetone_data::doctor::{self, DoctorOptions, Severity};
@@ -37,7 +35,7 @@ pub(super) fn measure<B: Backend>(
     let test = Dataset::read(&config.test, &ReadOptions { known, ..config.test_options()? })?;
     let message = format!("everything is trained and chosen; now {} is measured", config.test.display());
     listener.on(&TrainEvent::Notice { message });
-    let facts = facts((&settings.train, &config.test), &texts.labels, (&finetuned, &scratch), &test);
+    let facts = facts(config, &texts.labels, (&finetuned, &scratch), &test);
     let (finetuned, best) = variant(backend, config, ("fine-tuned", &settings), finetuned)?;
     let (scratch, other) = variant(backend, config, ("from scratch", &config.scratch), scratch)?;
     let judged = baselines.judge(config)?;
@@ -51,7 +49,7 @@ pub(super) fn measure<B: Backend>(
         chosen,
         comparisons: Vec::new(),
         published: published(),
-        notices: notices(&settings.train, config, &test)?,
+        notices: notices(config, &test)?,
         facts,
     };
     let best_rung = study.best_rung().map(|(rung, _)| rung.key);
@@ -132,9 +130,9 @@ fn published() -> Vec<Published> {
 }
 
 /// What the doctor has to say about the test file beside the training file, such as texts that stand in both.
-fn notices(train: &Path, config: &StudyConfig, test: &Dataset) -> Result<Vec<String>, TrainError> {
+fn notices(config: &StudyConfig, test: &Dataset) -> Result<Vec<String>, TrainError> {
     let options = DoctorOptions { read: config.test_options()?, ..DoctorOptions::default() };
-    let faults = doctor::examine(train, Some(&config.test), &options)?.faults;
+    let faults = doctor::examine(&config.scratch.train, Some(&config.test), &options)?.faults;
     let of_test = faults.iter().filter(|fault| fault.file == config.test && fault.severity == Severity::Warning);
     let faults = of_test.map(|fault| format!("{}: {}", file_name(&config.test), fault.message));
     Ok(test.notices.iter().map(ToString::to_string).chain(faults).collect())
@@ -142,7 +140,7 @@ fn notices(train: &Path, config: &StudyConfig, test: &Dataset) -> Result<Vec<Str
 
 /// Data, settings and machine.
 fn facts(
-    (train, test_file): (&Path, &Path),
+    config: &StudyConfig,
     labels: &LabelSet,
     (finetuned, scratch): (&Seeds, &Seeds),
     test: &Dataset,
@@ -152,8 +150,8 @@ fn facts(
         named.collect::<Vec<_>>().join(", ")
     };
     let data = Section::new("Data")
-        .fact("training file", train.display())
-        .fact("test file", test_file.display())
+        .fact("training file", config.scratch.train.display())
+        .fact("test file", config.test.display())
         .fact("test texts", format!("{} ({})", test.examples.len(), counts(test.class_counts())));
     let of = |name: &str, seeds: &Seeds| {
         let facts = seeds.tried[seeds.best].fitted.facts.clone();

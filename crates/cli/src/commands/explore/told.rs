@@ -117,7 +117,10 @@ fn columns(found: &Exploration) -> String {
         vec![column.name.clone(), strength(column), holds, column.missing.to_string()]
     });
     let table = tables::plain(&["column", "strength", "holds", "empty"], rows);
-    telling(found).map_or_else(|| table.clone(), |warning| format!("{table}{warning}\n"))
+    match telling(found) {
+        Some(warning) => format!("{table}{warning}\n"),
+        None => table,
+    }
 }
 
 /// A warning about the columns that give the label away, where there are any.
