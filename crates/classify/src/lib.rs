@@ -4,6 +4,7 @@
 //! folder on a backend, and [`baselines`] are what it has to beat. [`source`] finds the folder that a user means by
 //! `--model`, and [`hub`] downloads it if need be.
 
+mod adapter;
 pub mod baselines;
 mod classes;
 mod embedder;

@@ -9,6 +9,7 @@ use finetone_classify::with_decision;
 use finetone_data::tokenizer::{Limit, MOST_WINDOWS, Tokenizer};
 use finetone_evaluate::{Curve, Metric, NamedEvaluation, Predictions, Section};
 use finetone_model::Model;
+use finetone_model::checkpoint::BaseModel;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Cache;
@@ -25,7 +26,7 @@ use crate::run::{Outcome, Surroundings};
 use crate::run_config::RunConfig;
 use crate::schedule::Plan;
 use crate::setup::{Setup, setup};
-use crate::store::{Best, Store, save_model, write_whole};
+use crate::store::{Best, Store, save_adapter, save_model, write_whole};
 use crate::trainer::{End, Trainer};
 
 /// Where a fit leaves its files.
@@ -149,6 +150,8 @@ struct Prepared<B: Backend> {
     metric: Metric,
     objective: Objective,
     cache: Option<Cache>,
+    /// What the model's adapters are for.
+    base: Option<BaseModel>,
 }
 
 /// Trains a model on `texts`, or goes on with it from its newest checkpoint in `place`, and measures it.
@@ -163,7 +166,7 @@ pub(crate) fn fit<B: Backend>(
     surroundings: &mut Surroundings<'_>,
 ) -> Result<Outcome<Fit>, TrainError> {
     let start = Instant::now();
-    let Prepared { model, tokenizer, mut rows, epochs, plan, metric, objective, cache } =
+    let Prepared { model, tokenizer, mut rows, epochs, plan, metric, objective, cache, base } =
         prepare(backend, config, texts, surroundings)?;
     let seen = decide::shares_seen(&epochs, &objective, texts.labels.len());
     let mut recorder = CurveRecorder::open(&place.folder, surroundings.listener);
@@ -194,6 +197,9 @@ pub(crate) fn fit<B: Backend>(
     with_decision(&mut trainer.model.config, rule.as_ref());
     let measured = Measured::new(texts, &sets)?;
     if place.keeps_model {
+        if let Some(base) = &base {
+            save_adapter(backend, &trainer.model, &tokenizer, base, &place.folder.join("adapter"))?;
+        }
         save_model(backend, &trainer.model, &tokenizer, &place.folder.join("model"))?;
     }
     recorder.on(&finished_event(&trainer, &measured, from.0, (seconds, epochs.rows())));
@@ -226,7 +232,7 @@ fn prepare<B: Backend>(
     let Surroundings { hub, download, listener, .. } = surroundings;
     let metric: Metric = config.metric.parse()?;
     metric.check(texts.labels.names())?;
-    let Setup { model, tokenizer, limit } = setup(backend, config, texts, (hub, *download), *listener)?;
+    let Setup { model, tokenizer, limit, base, .. } = setup(backend, config, texts, (hub, *download), *listener)?;
     let rows = Encoded::new(texts, &tokenizer, &limit);
     check_size(&rows.train)?;
     tell_truncation(&rows.train, *listener);
@@ -238,7 +244,7 @@ fn prepare<B: Backend>(
     let plan = Plan::new(config, epochs.rows());
     let cache = Cache::decide(config, (&model, &plan), (&rows.train, &rows.validation, &epochs), *listener)?;
     let objective = Objective::new(config, model.config.head.output, &texts.labels, &texts.class_counts())?;
-    Ok(Prepared { model, tokenizer, rows, epochs, plan, metric, objective, cache })
+    Ok(Prepared { model, tokenizer, rows, epochs, plan, metric, objective, cache, base })
 }
 
 impl Place {
