@@ -27,6 +27,12 @@ pub enum ClassifyError {
         /// What is wrong.
         problem: String,
     },
+    /// What `config.json` says of the chats that the model was trained on is not understood.
+    #[error("the `chat` in the model's `config.json` is not understood: {problem}")]
+    ChatNote {
+        /// What is wrong.
+        problem: String,
+    },
     /// The tokenizer knows more tokens than the model has rows for.
     #[error("{}: the tokenizer has {tokens} tokens, the model's embedding {rows} rows", folder.display())]
     VocabularyMismatch {
@@ -66,7 +72,7 @@ impl ClassifyError {
             Self::DecisionRule { .. } => {
                 Some("take `decision` out of the entry `finetone` for the model's own probabilities".into())
             }
-            Self::Preparation { .. } => {
+            Self::Preparation { .. } | Self::ChatNote { .. } => {
                 Some("the model may come from a newer finetone: update it, or export the model again".into())
             }
             Self::VocabularyMismatch { .. } => {

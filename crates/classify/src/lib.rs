@@ -5,6 +5,7 @@
 //! `--model`, and [`hub`] downloads it if need be.
 
 pub mod baselines;
+mod chat_note;
 mod classes;
 mod embedder;
 mod encoded;
@@ -19,6 +20,7 @@ mod transformer;
 
 use finetone_data::Example;
 
+pub use chat_note::ChatNote;
 pub use classes::Classes;
 pub use embedder::Embedder;
 pub use encoded::Encoded;
