@@ -53,6 +53,12 @@ pub enum TrainEvent {
         /// several classes.
         #[serde(skip_serializing_if = "Option::is_none")]
         accuracy: Option<f64>,
+        /// Of a language model, the share of the tokens to learn that it thought likeliest.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        mean_token_accuracy: Option<f64>,
+        /// Of a language model, the mean entropy of what it expected in their places, in nats.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        entropy: Option<f64>,
         /// Norm of the gradient before clipping.
         grad_norm: f64,
         /// Rate of the backbone in this step.

@@ -12,7 +12,7 @@ use crate::events::{Listener, TrainEvent};
 use crate::fit::{Fitted, Measured};
 use crate::material::Texts;
 use crate::measure;
-
+use crate::objective::TokenScores;
 use crate::run_config::RunConfig;
 use crate::trainer::Trainer;
 
@@ -24,9 +24,13 @@ pub struct CurveRecorder<'a> {
 }
 
 /// Name of the event's value, name in the report, unit.
-const CURVES: [(&str, &str, &str); 6] = [
-    ("loss", "training loss", "nats per text"),
-    ("eval_loss", "validation loss", "nats per text"),
+const CURVES: [(&str, &str, &str); 10] = [
+    ("loss", "training loss", "nats"),
+    ("eval_loss", "validation loss", "nats"),
+    ("mean_token_accuracy", "training token accuracy", ""),
+    ("eval_mean_token_accuracy", "validation token accuracy", ""),
+    ("entropy", "training entropy", "nats"),
+    ("eval_entropy", "validation entropy", "nats"),
     ("eval_f1_macro", "validation macro F1", ""),
     ("eval_accuracy", "validation accuracy", ""),
     ("learning_rate", "learning rate", ""),
@@ -87,11 +91,12 @@ impl Listener for CurveRecorder<'_> {
 }
 
 /// The report of a finished run.
-pub fn build(config: &RunConfig, texts: &Texts, fitted: Fitted, measured: Measured) -> Report {
+pub fn build(config: &RunConfig, texts: &Texts, fitted: Fitted, measured: Option<Measured>) -> Report {
+    let worst = |measured: &Measured| measure::worst_errors(&measured.predictions, texts.set(&measured.name));
     Report {
         title: format!("{} on {}", model_name(&config.model), measure::file_name(&config.train)),
-        worst_errors: measure::worst_errors(&measured.predictions, texts.set(&measured.name)),
-        evaluations: measured.all,
+        worst_errors: measured.as_ref().map(worst).unwrap_or_default(),
+        evaluations: measured.map(|measured| measured.all).unwrap_or_default(),
         data: data_sections(config, texts, fitted.truncated),
         notices: fitted.notices,
         curves: fitted.curves,
@@ -135,7 +140,7 @@ fn data_sections(config: &RunConfig, texts: &Texts, truncated: usize) -> Vec<Sec
 pub fn run_sections<B: Backend>(config: &RunConfig, trainer: &Trainer<'_, B>) -> Vec<Section> {
     let (model, progress) = (&trainer.model, &trainer.progress);
     let best = progress.best.map_or("the last step".to_owned(), |best| {
-        format!("step {} ({} {:.4} on the validation texts)", best.step, config.metric, best.value)
+        format!("step {} ({} {:.4} on the validation texts)", best.step, trainer.metric, best.value)
     });
     let about = Section::new("Model")
         .fact("model", &config.model)
@@ -155,6 +160,16 @@ pub fn run_sections<B: Backend>(config: &RunConfig, trainer: &Trainer<'_, B>) ->
     vec![about, training]
 }
 
+/// What a language model thought of the tokens to learn in a set of chats.
+pub fn token_section(set: &str, scores: &TokenScores) -> Section {
+    Section::new(format!("Tokens of the answers, {set} chats"))
+        .fact("tokens", scores.tokens)
+        .fact("loss", format!("{:.4} nats", scores.mean_loss()))
+        .fact("perplexity", format!("{:.4}", scores.mean_loss().exp()))
+        .fact("mean token accuracy", format!("{:.4}", scores.mean_token_accuracy()))
+        .fact("entropy", format!("{:.4} nats", scores.mean_entropy()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,7 +182,18 @@ mod tests {
 
     fn step(step: u64, loss: f64) -> TrainEvent {
         let (epoch, grad_norm, learning_rate, num_tokens, tokens_per_second) = (0.5, 1.5, 1e-5, 10, 2.0);
-        TrainEvent::Step { step, epoch, loss, accuracy: None, grad_norm, learning_rate, num_tokens, tokens_per_second }
+        TrainEvent::Step {
+            step,
+            epoch,
+            loss,
+            accuracy: None,
+            mean_token_accuracy: None,
+            entropy: None,
+            grad_norm,
+            learning_rate,
+            num_tokens,
+            tokens_per_second,
+        }
     }
 
     #[test]

@@ -138,6 +138,14 @@ impl ChatTemplate {
         ChatTemplate::new(&[(DEFAULT.to_owned(), source.to_owned())], specials)
     }
 
+    /// [`PLAIN`] with these special tokens.
+    ///
+    /// # Errors
+    /// None: it is a template.
+    pub fn plain(specials: Vec<(String, String)>) -> Result<ChatTemplate, TemplateError> {
+        ChatTemplate::new(&[], specials)
+    }
+
     fn new(sources: &[(String, String)], specials: Vec<(String, String)>) -> Result<ChatTemplate, TemplateError> {
         let plain = [(DEFAULT.to_owned(), PLAIN.to_owned())];
         let (is_plain, sources) = if sources.is_empty() { (true, &plain[..]) } else { (false, sources) };

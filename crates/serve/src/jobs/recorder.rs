@@ -74,7 +74,6 @@ impl Recorder {
     fn numbers(&mut self, step: u64, measured: &Measured) -> Value {
         let mut data = json!({"step": step, "train_loss": measured.loss, "total_steps": self.steps});
         if let Some(accuracy) = measured.accuracy {
-            // An answer is one token of a model that answers with a class.
             data["train_mean_token_accuracy"] = accuracy.into();
         }
         data["grad_norm"] = measured.grad_norm.into();
@@ -97,9 +96,11 @@ impl Recorder {
             let message = format!("{}, validation loss={loss:.2}, full validation loss={loss:.2}", known.message);
             let data = known.data.and_then(|text| serde_json::from_str(&text).ok());
             let mut data: Map<String, Value> = data.unwrap_or_default();
-            for (key, value) in [("loss", loss), ("mean_token_accuracy", metrics["eval_accuracy"])] {
-                data.insert(format!("valid_{key}"), value.into());
-                data.insert(format!("full_valid_{key}"), value.into());
+            let accuracy = metrics.get("eval_mean_token_accuracy").or_else(|| metrics.get("eval_accuracy"));
+            for (key, value) in [("loss", Some(&loss)), ("mean_token_accuracy", accuracy)] {
+                let Some(value) = value else { continue };
+                data.insert(format!("valid_{key}"), (*value).into());
+                data.insert(format!("full_valid_{key}"), (*value).into());
             }
             if let Some(f1) = metrics.get("eval_f1_macro") {
                 data.insert("valid_f1_macro".into(), (*f1).into());
@@ -118,8 +119,18 @@ impl Listener for Recorder {
                 self.keep(self.store.add_event_once(&self.job.id, &event));
             }
             &TrainEvent::Step {
-                step, loss, accuracy, num_tokens, grad_norm, learning_rate, tokens_per_second, ..
+                step,
+                loss,
+                accuracy,
+                mean_token_accuracy,
+                num_tokens,
+                grad_norm,
+                learning_rate,
+                tokens_per_second,
+                ..
             } => {
+                // An answer is one token of a model that answers with a class.
+                let accuracy = mean_token_accuracy.or(accuracy);
                 self.step(step, &Measured { loss, accuracy, grad_norm, learning_rate, tokens_per_second }, num_tokens);
             }
             TrainEvent::Evaluated { step, metrics, .. } => self.evaluated(*step, metrics),
@@ -140,7 +151,12 @@ impl Listener for Recorder {
 
 /// The numbers that say how good a model is, and on what.
 fn measured(metrics: &BTreeMap<String, f64>, on: &str) -> String {
-    let shown = [("accuracy", "accuracy"), ("f1_macro", "macro F1"), ("ece", "calibration error")];
+    let shown = [
+        ("accuracy", "accuracy"),
+        ("f1_macro", "macro F1"),
+        ("ece", "calibration error"),
+        ("mean_token_accuracy", "token accuracy"),
+    ];
     let shown = shown.iter().filter_map(|(key, name)| Some(format!("{name}={:.4}", metrics.get(*key)?)));
     let caution = if on == "training" { " (which say nothing about new ones: give a validation file)" } else { "" };
     format!("Measured on the {on} examples{caution}: {}", shown.collect::<Vec<_>>().join(", "))

@@ -51,6 +51,8 @@ fn events() -> Vec<TrainEvent> {
         epoch: 0.75 * step as f64,
         loss,
         accuracy: Some(0.5),
+        mean_token_accuracy: None,
+        entropy: None,
         grad_norm: 1.0,
         learning_rate: 5e-5,
         num_tokens: 100,

@@ -1,4 +1,4 @@
-//! From classes to what the loss compares the logits with.
+//! The loss of a classifier: from classes to what the logits are compared with.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use crate::choices::{ClassWeights, WeightRule};
 use crate::error::TrainError;
 use crate::run_config::RunConfig;
 
-/// The loss of a run, and the targets of its batches.
-pub struct Objective {
+/// The loss of a classifier, and the targets of its batches.
+pub struct ClassObjective {
     output: Output,
     loss: Loss,
     classes: Vec<u32>,
     binary: Vec<f32>,
 }
 
-impl Objective {
+impl ClassObjective {
     /// The loss by the settings; `counts` are the training texts of each class.
     ///
     /// # Errors
@@ -200,13 +200,13 @@ mod tests {
     #[test]
     fn each_output_has_its_targets() {
         let classes = [Target::Class(1), Target::Class(0)];
-        let mut softmax = Objective::new(&RunConfig::default(), Output::Softmax, &labels(), &[]).unwrap();
+        let mut softmax = ClassObjective::new(&RunConfig::default(), Output::Softmax, &labels(), &[]).unwrap();
         assert_eq!(softmax.weight(classes.iter()), 2.0);
         assert_eq!(softmax.of(classes.iter(), 2.0).1, Targets::Classes(&[1, 0]));
-        let mut one = Objective::new(&RunConfig::default(), Output::OneLogit, &labels(), &[]).unwrap();
+        let mut one = ClassObjective::new(&RunConfig::default(), Output::OneLogit, &labels(), &[]).unwrap();
         assert_eq!(one.of(classes.iter(), 2.0).1, Targets::Binary(&[1.0, 0.0]));
         let many = [Target::Classes(vec![0, 2]), Target::Classes(vec![])];
-        let mut multi = Objective::new(&RunConfig::default(), Output::MultiLabel, &labels(), &[]).unwrap();
+        let mut multi = ClassObjective::new(&RunConfig::default(), Output::MultiLabel, &labels(), &[]).unwrap();
         assert_eq!(multi.weight(many.iter()), 6.0);
         assert_eq!(multi.of(many.iter(), 6.0).1, Targets::Binary(&[1.0, 0.0, 1.0, 0.0, 0.0, 0.0]));
     }
