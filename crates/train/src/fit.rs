@@ -343,6 +343,7 @@ fn finished_event<B: Backend>(
         train_samples_per_second: taken * per_step / seconds,
         train_steps_per_second: taken / seconds,
         train_loss: trainer.progress.loss_sum / step.max(1) as f64,
+        total_flos: 6.0 * trainer.progress.num_tokens as f64 * trainer.model.table.numbers_without_embeddings() as f64,
         metrics: measure::final_metrics(&measured.all[0].evaluation),
         measured_on: measured.name.clone(),
     }

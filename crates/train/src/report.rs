@@ -167,7 +167,17 @@ mod tests {
 
     fn step(step: u64, loss: f64) -> TrainEvent {
         let (epoch, grad_norm, learning_rate, num_tokens, tokens_per_second) = (0.5, 1.5, 1e-5, 10, 2.0);
-        TrainEvent::Step { step, epoch, loss, accuracy: None, grad_norm, learning_rate, num_tokens, tokens_per_second }
+        TrainEvent::Step {
+            step,
+            epoch,
+            loss,
+            mean_token_accuracy: 0.5,
+            entropy: 0.25,
+            grad_norm,
+            learning_rate,
+            num_tokens,
+            tokens_per_second,
+        }
     }
 
     #[test]
