@@ -3,7 +3,8 @@
 //! Numbers go in, a report comes out: this crate knows no model and no data file. [`Predictions`] holds what a model said
 //! about texts whose labels are known; [`Evaluation`] measures it, every number with an interval; [`Metric`] is one of those
 //! numbers by its name, for choosing a checkpoint; a [`Comparison`] says which of two models is better and whether that is more
-//! than chance, a [`Spread`] what several seeds or folds say together; and a [`Report`] shows evaluations to a person as HTML,
+//! than chance, a [`Spread`] what several seeds or folds say together; a [`History`] says what the curves of a training
+//! show; and a [`Report`] shows evaluations to a person as HTML,
 //! Markdown or JSON.
 //!
 //! ```
@@ -26,6 +27,7 @@ mod comparison;
 mod decision;
 mod error;
 mod evaluation;
+mod history;
 mod interval;
 mod ladder;
 mod metric;
@@ -41,6 +43,7 @@ pub use comparison::{Comparison, Difference, mcnemar};
 pub use decision::{DecisionRule, estimate_prior};
 pub use error::EvaluateError;
 pub use evaluation::{Evaluation, EvaluationOptions};
+pub use history::{Curve, Finding, History};
 pub use interval::{Estimate, IntervalMethod};
 pub use ladder::{Answers, Attempt, Ladder, Rung, Standing};
 pub use metric::{Average, ClassMetric, Metric};
@@ -50,7 +53,7 @@ pub use metrics::curves::BinaryCurves;
 pub use predictions::{MULTI_LABEL_THRESHOLD, Predictions, Truth};
 pub use repeats::{CrossValidation, RepeatedMetric, Repeats};
 pub use report::{
-    Baseline, Cell, Chart, Curve, Disagreement, NamedComparison, NamedEvaluation, Page, PageSection, PageTable, Report,
+    Baseline, Cell, Chart, Disagreement, NamedComparison, NamedEvaluation, Page, PageSection, PageTable, Report,
     Section, Verdict, WorstError, verdict,
 };
 pub use spread::Spread;
