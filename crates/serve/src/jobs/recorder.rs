@@ -127,8 +127,13 @@ impl Listener for Recorder {
                 self.step(step, &Measured { loss, accuracy, grad_norm, learning_rate, tokens_per_second }, num_tokens);
             }
             TrainEvent::Evaluated { step, metrics, .. } => self.evaluated(*step, metrics),
-            TrainEvent::Finished { best_step, metrics, measured_on, .. } => {
+            TrainEvent::Finished { step, best_step, metrics, measured_on, .. } => {
                 self.keep(self.store.keep_final_step(&self.job.id, *best_step));
+                if best_step < step {
+                    let message =
+                        format!("The model is that of step {best_step}, which did best on the validation examples");
+                    self.keep(self.store.add_event_once(&self.job.id, &NewEvent::info(message)));
+                }
                 let event = NewEvent::info(measured(metrics, measured_on)).data(json!(metrics));
                 self.keep(self.store.add_event_once(&self.job.id, &event));
             }
