@@ -4,7 +4,7 @@
 //! about texts whose labels are known; [`Evaluation`] measures it, every number with an interval; [`Metric`] is one of those
 //! numbers by its name, for choosing a checkpoint; a [`Comparison`] says which of two models is better and whether that is more
 //! than chance, a [`Spread`] what several seeds or folds say together; and a [`Report`] shows evaluations to a person as HTML,
-//! Markdown or JSON.
+//! Markdown or JSON. [`Drift`], [`FallDetector`] and [`expected_accuracy`] judge a model on texts that came after its training.
 //!
 //! ```
 //! use finetone_evaluate::{Evaluation, EvaluationOptions, Metric, Predictions, Truth};
@@ -24,8 +24,11 @@
 
 mod comparison;
 mod decision;
+mod drift;
 mod error;
 mod evaluation;
+mod expected_accuracy;
+mod fall;
 mod interval;
 mod ladder;
 mod metric;
@@ -36,11 +39,15 @@ mod repeats;
 mod report;
 mod spread;
 mod study;
+mod worth_labelling;
 
 pub use comparison::{Comparison, Difference, mcnemar};
 pub use decision::{DecisionRule, estimate_prior};
+pub use drift::{DRIFT_LEVEL, Drift, DriftFinding, DriftKind, DriftSample, FreshnessScores};
 pub use error::EvaluateError;
 pub use evaluation::{Evaluation, EvaluationOptions};
+pub use expected_accuracy::expected_accuracy;
+pub use fall::{FALSE_ALARMS, Fall, FallDetector};
 pub use interval::{Estimate, IntervalMethod};
 pub use ladder::{Answers, Attempt, Ladder, Rung, Standing};
 pub use metric::{Average, ClassMetric, Metric};
@@ -55,3 +62,4 @@ pub use report::{
 };
 pub use spread::Spread;
 pub use study::{Candidate, Published, Study, Training, Variant, choose};
+pub use worth_labelling::{far_apart, least_certain, margins};
