@@ -7,7 +7,7 @@ use finetone_model::{Capacity, Model, PackedBatch, Workspace};
 
 use crate::error::TrainError;
 use crate::material::Rows;
-use crate::objective::{TokenScores, ask, learnt_ids, score};
+use crate::objective::{Judgement, ask, learnt_ids};
 
 /// The memory to measure a model with.
 pub enum Examiner<B: Backend> {
@@ -22,7 +22,7 @@ pub struct Said {
     /// Probabilities of the classes, or of the answers of a closed set, row-major `[n, C]`; none where answers are free.
     pub probabilities: Option<Vec<f32>>,
     /// Of a language model, what it thought of the tokens to learn.
-    pub tokens: Option<TokenScores>,
+    pub tokens: Option<Judgement>,
 }
 
 impl<B: Backend> Examiner<B> {
@@ -31,6 +31,14 @@ impl<B: Backend> Examiner<B> {
         match model.config.language {
             None => Self::Classes(Forward::for_texts(backend, model, token_budget, &rows.encoded())),
             Some(_) => Self::Tokens(TokenForward::new(backend, model, token_budget, rows)),
+        }
+    }
+
+    /// In how many groups the last texts were computed.
+    pub fn groups(&self) -> usize {
+        match self {
+            Self::Classes(forward) => forward.groups(),
+            Self::Tokens(forward) => forward.groups.len(),
         }
     }
 
@@ -45,7 +53,7 @@ impl<B: Backend> Examiner<B> {
                 Ok(Said { probabilities: Some(probabilities), tokens: None })
             }
             Self::Tokens(forward) => {
-                let tokens = Some(forward.scores(backend, model, rows));
+                let tokens = Some(forward.judge(backend, model, rows));
                 let closed = !rows.questions.is_empty();
                 let probabilities = closed.then(|| weigh(backend, model, &rows.questions)).transpose()?;
                 Ok(Said { probabilities, tokens })
@@ -74,9 +82,9 @@ impl<B: Backend> TokenForward<B> {
         Self { workspace, batch: PackedBatch::default(), logits: Vec::new(), groups }
     }
 
-    fn scores(&mut self, backend: &B, model: &Model<B>, rows: &Rows) -> TokenScores {
+    fn judge(&mut self, backend: &B, model: &Model<B>, rows: &Rows) -> Judgement {
         let width = model.config.logits();
-        let mut sum = TokenScores::default();
+        let mut sum = Judgement::default();
         for group in &self.groups {
             rows.encoded().pack(group, model.config.position_offset, &mut self.batch);
             ask(rows, group, &mut self.batch);
@@ -84,8 +92,8 @@ impl<B: Backend> TokenForward<B> {
             model.transformer.forward(&pass, &mut self.workspace);
             self.logits.resize(self.batch.answers() * width, B::Real::default());
             backend.read(&mut self.logits, self.workspace.logits(), 0..self.batch.answers() * width);
-            let scored = self.logits.chunks_exact(width).zip(learnt_ids(rows, group)).map(|(row, id)| score(row, id));
-            sum = scored.fold(sum, TokenScores::with);
+            let rows = self.logits.chunks_exact(width).zip(learnt_ids(rows, group));
+            sum = sum + rows.map(|(row, id)| Judgement::of_class(row, id as usize)).sum();
         }
         sum
     }

@@ -21,8 +21,8 @@ use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
 use crate::material::{Rows, Texts};
 use crate::measure;
-use crate::objective::{ClassObjective, Objective, TokenObjective, TokenScores};
-use crate::report::{self, CurveRecorder, run_sections};
+use crate::objective::{ClassObjective, Judgement, Objective, TokenObjective};
+use crate::report::{self, CurveRecorder, Recorded, run_sections};
 use crate::run::{Outcome, Surroundings};
 use crate::run_config::RunConfig;
 use crate::schedule::Plan;
@@ -84,6 +84,8 @@ pub(crate) struct Fitted {
     /// Of the texts, so that the numbers are not taken for those of others.
     pub fingerprint: u64,
     pub curves: Vec<Curve>,
+    /// The numbers of the whole training.
+    pub summary: Vec<Curve>,
     pub notices: Vec<String>,
     /// Facts about model and training for the report.
     pub facts: Vec<Section>,
@@ -221,14 +223,14 @@ pub(crate) fn fit<B: Backend>(
     }
     let measured_on = rows.measured()[0].0.to_owned();
     let mut metrics = measured.as_ref().map(|measured| measure::final_metrics(&measured.all[0].evaluation));
-    if let Some((_, scores)) = tokens.first() {
-        metrics.get_or_insert_default().extend(scores.metrics(""));
+    if let Some((_, judged)) = tokens.first() {
+        metrics.get_or_insert_default().extend(judged.of_tokens(""));
     }
     let metrics = (measured_on.clone(), metrics.unwrap_or_default());
     recorder.on(&finished_event(&trainer, metrics, from.0, (seconds, epochs.rows())));
     let tokens_per_second = (trainer.progress.num_tokens - from.1) as f64 / seconds;
-    let mut fitted = Fitted::new(&trainer, sets, (seconds, tokens_per_second), recorder.curves());
-    fitted.facts.extend(tokens.iter().map(|(name, scores)| report::token_section(name, scores)));
+    let mut fitted = Fitted::new(&trainer, sets, (seconds, tokens_per_second), recorder.recorded());
+    fitted.facts.extend(tokens.iter().map(|(name, judged)| report::token_section(name, judged)));
     fitted.truncated = rows.train.truncated + rows.test.truncated;
     fitted.fingerprint = texts.fingerprint();
     Ok(Outcome::Finished(Fit { fitted, measured_on, measured }))
@@ -240,12 +242,12 @@ pub(crate) fn fit<B: Backend>(
 fn said_in_the_end<B: Backend>(
     trainer: &Trainer<'_, B>,
     rows: &Encoded,
-) -> Result<(Vec<(String, Vec<f32>)>, Vec<(String, TokenScores)>), TrainError> {
+) -> Result<(Vec<(String, Vec<f32>)>, Vec<(String, Judgement)>), TrainError> {
     let (mut sets, mut tokens) = (Vec::new(), Vec::new());
     for (name, rows) in rows.measured() {
         let said = trainer.said(rows, &mut trainer.examiner(rows))?;
         sets.extend(said.probabilities.map(|probabilities| (name.to_owned(), probabilities)));
-        tokens.extend(said.tokens.map(|scores| (name.to_owned(), scores)));
+        tokens.extend(said.tokens.map(|judged| (name.to_owned(), judged)));
     }
     Ok((sets, tokens))
 }
@@ -320,7 +322,7 @@ impl Fitted {
         trainer: &Trainer<'_, B>,
         sets: Vec<(String, Vec<f32>)>,
         (seconds, tokens_per_second): (f64, f64),
-        (curves, notices): (Vec<Curve>, Vec<String>),
+        Recorded { curves, summary, notices }: Recorded,
     ) -> Self {
         Self {
             seed: trainer.config.seed,
@@ -334,6 +336,7 @@ impl Fitted {
             truncated: 0,
             fingerprint: 0,
             curves,
+            summary,
             notices,
             facts: run_sections(trainer.config, trainer),
         }
@@ -410,6 +413,7 @@ fn finished_event<B: Backend>(
         train_samples_per_second: taken * per_step / seconds,
         train_steps_per_second: taken / seconds,
         train_loss: trainer.progress.loss_sum / step.max(1) as f64,
+        total_flos: 6.0 * trainer.progress.num_tokens as f64 * trainer.model.table.numbers_without_embeddings() as f64,
         metrics,
         measured_on,
     }

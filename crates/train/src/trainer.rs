@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use finetone_backend::{AdamW, Backend};
+use finetone_backend::{AdamW, Backend, Real};
 use finetone_data::batching::micro_batches;
 use finetone_data::tokenizer::Tokenizer;
 use finetone_evaluate::Metric;
@@ -23,7 +23,7 @@ use crate::examiner::{Examiner, Said};
 use crate::groups::rate_and_decay;
 use crate::material::Rows;
 use crate::measure;
-use crate::objective::{Objective, Tally};
+use crate::objective::{Judgement, Objective};
 use crate::run_config::RunConfig;
 use crate::schedule::Plan;
 use crate::store::{Best, Progress, Store, save_model};
@@ -70,9 +70,8 @@ pub struct Trainer<'a, B: Backend> {
 
 /// What one step showed.
 struct StepReport {
-    /// Its loss is the mean of the batch.
-    tally: Tally,
-    texts: usize,
+    loss: f64,
+    judged: Judgement,
     grad_norm: f64,
     tokens: usize,
 }
@@ -171,14 +170,13 @@ impl<'a, B: Backend> Trainer<'a, B> {
         let report = self.step(train, batch, learning_rate)?;
         self.progress.step += 1;
         self.progress.num_tokens += report.tokens as u64;
-        self.progress.loss_sum += report.tally.loss;
+        self.progress.loss_sum += report.loss;
         listener.on(&TrainEvent::Step {
             step: self.progress.step,
             epoch: self.plan.epoch(self.progress.step),
-            loss: report.tally.loss,
-            accuracy: report.tally.right.map(|right| right as f64 / report.texts as f64),
-            mean_token_accuracy: report.tally.tokens.map(|tokens| tokens.mean_token_accuracy()),
-            entropy: report.tally.tokens.map(|tokens| tokens.mean_entropy()),
+            loss: report.loss,
+            mean_token_accuracy: report.judged.accuracy(),
+            entropy: report.judged.mean_entropy(),
             grad_norm: report.grad_norm,
             learning_rate,
             num_tokens: self.progress.num_tokens,
@@ -191,17 +189,16 @@ impl<'a, B: Backend> Trainer<'a, B> {
     fn step(&mut self, train: &Rows, batch: &[usize], rate: f64) -> Result<StepReport, TrainError> {
         let weight = self.objective.weight(train, batch);
         let budget = self.config.token_budget;
-        let (mut tally, mut tokens) = (None, 0);
+        let (mut loss, mut judged, mut tokens) = (0.0, Judgement::default(), 0);
         for group in micro_batches(batch, &train.costs(budget, self.model.config.logits()), budget) {
-            let of_group = self.accumulate(train, &group, weight);
-            let of_group = Tally { loss: of_group.loss / weight, ..of_group };
-            tally = Some(tally.map_or(of_group, |before: Tally| before.with(of_group)));
+            let (of_group, judged_of_group) = self.accumulate(train, &group, weight);
+            loss += of_group / weight;
+            judged = judged + judged_of_group;
             tokens += self.batch.tokens();
         }
-        let tally = tally.unwrap_or_default();
         let grad_norm = self.gradients.norm(self.backend);
         self.backend.synchronize().map_err(finetone_classify::ClassifyError::from)?;
-        for (what, value) in [("loss", tally.loss), ("gradient", grad_norm)] {
+        for (what, value) in [("loss", loss), ("gradient", grad_norm)] {
             if !value.is_finite() {
                 let lines: Vec<String> = batch.iter().map(|&i| train.lines[i].to_string()).collect();
                 let (step, lines) = (self.progress.step + 1, lines.join(", "));
@@ -209,11 +206,11 @@ impl<'a, B: Backend> Trainer<'a, B> {
             }
         }
         self.update(rate, grad_norm);
-        Ok(StepReport { tally, texts: batch.len(), grad_norm, tokens })
+        Ok(StepReport { loss, judged, grad_norm, tokens })
     }
 
-    /// Forward and backward over one group; returns what it showed.
-    fn accumulate(&mut self, train: &Rows, group: &[usize], weight: f64) -> Tally {
+    /// Forward and backward over one group; returns the sum of its losses, and how its labels were judged.
+    fn accumulate(&mut self, train: &Rows, group: &[usize], weight: f64) -> (f64, Judgement) {
         let texts = train.encoded();
         texts.pack(group, self.model.config.position_offset, &mut self.batch);
         texts.give_states(self.backend, group, &mut self.workspace);
@@ -229,9 +226,9 @@ impl<'a, B: Backend> Trainer<'a, B> {
         transformer.loss(&pass, &mut self.workspace, losses, targets, loss);
         let logits = &mut self.logits[..answers * self.model.config.logits()];
         self.backend.read(logits, self.workspace.logits(), 0..logits.len());
-        let tally = self.objective.tally(losses, logits);
+        let judged = self.objective.judge(logits);
         transformer.backward(&pass, &mut self.gradients, &mut self.workspace);
-        tally
+        (losses.iter().map(|v| v.to_f64()).sum(), judged)
     }
 
     /// Clips and moves every trained parameter.
@@ -289,7 +286,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         listener: &mut dyn Listener,
     ) -> Result<(), TrainError> {
         let start = Instant::now();
-        let (metrics, value) = self.measured(validation, self.said(validation, examiner)?)?;
+        let (mut metrics, value) = self.measured(validation, self.said(validation, examiner)?)?;
         let (step, loss) = (self.progress.step, metrics["eval_loss"]);
         // Where the metric cannot tell two evaluations apart, as before a rare class is first predicted, the loss does.
         let best = self
@@ -303,6 +300,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         } else {
             self.progress.evaluations_since_best += 1;
         }
+        metrics.extend(measure::speed(start.elapsed().as_secs_f64(), validation.len(), examiner.groups()));
         listener.on(&TrainEvent::Evaluated {
             step,
             epoch: self.plan.epoch(step),
@@ -310,7 +308,6 @@ impl<'a, B: Backend> Trainer<'a, B> {
             metric: self.metric.to_string(),
             value,
             best,
-            seconds: start.elapsed().as_secs_f64(),
         });
         Ok(())
     }
@@ -323,7 +320,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         let predictions = said.probabilities.map(predictions).transpose()?;
         let mut metrics = predictions.as_ref().map(measure::summary).transpose()?.unwrap_or_default();
         if let Some(tokens) = said.tokens {
-            metrics.extend(tokens.metrics("eval_"));
+            metrics.extend(tokens.of_tokens("eval_"));
             metrics.insert("eval_num_tokens".into(), self.progress.num_tokens as f64);
         }
         // Of a language model the loss is that of its tokens, whatever its answers are worth.

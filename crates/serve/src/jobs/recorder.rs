@@ -28,7 +28,7 @@ pub struct Recorder {
 /// What a step measured of itself.
 struct Measured {
     loss: f64,
-    accuracy: Option<f64>,
+    accuracy: f64,
     grad_norm: f64,
     learning_rate: f64,
     tokens_per_second: f64,
@@ -73,9 +73,7 @@ impl Recorder {
     /// The numbers that clients know, and some more that the pages draw.
     fn numbers(&mut self, step: u64, measured: &Measured) -> Value {
         let mut data = json!({"step": step, "train_loss": measured.loss, "total_steps": self.steps});
-        if let Some(accuracy) = measured.accuracy {
-            data["train_mean_token_accuracy"] = accuracy.into();
-        }
+        data["train_mean_token_accuracy"] = measured.accuracy.into();
         data["grad_norm"] = measured.grad_norm.into();
         data["learning_rate"] = measured.learning_rate.into();
         data["tokens_per_second"] = measured.tokens_per_second.into();
@@ -96,11 +94,9 @@ impl Recorder {
             let message = format!("{}, validation loss={loss:.2}, full validation loss={loss:.2}", known.message);
             let data = known.data.and_then(|text| serde_json::from_str(&text).ok());
             let mut data: Map<String, Value> = data.unwrap_or_default();
-            let accuracy = metrics.get("eval_mean_token_accuracy").or_else(|| metrics.get("eval_accuracy"));
-            for (key, value) in [("loss", Some(&loss)), ("mean_token_accuracy", accuracy)] {
-                let Some(value) = value else { continue };
-                data.insert(format!("valid_{key}"), (*value).into());
-                data.insert(format!("full_valid_{key}"), (*value).into());
+            for (key, value) in [("loss", loss), ("mean_token_accuracy", metrics["eval_mean_token_accuracy"])] {
+                data.insert(format!("valid_{key}"), value.into());
+                data.insert(format!("full_valid_{key}"), value.into());
             }
             if let Some(f1) = metrics.get("eval_f1_macro") {
                 data.insert("valid_f1_macro".into(), (*f1).into());
@@ -121,21 +117,23 @@ impl Listener for Recorder {
             &TrainEvent::Step {
                 step,
                 loss,
-                accuracy,
-                mean_token_accuracy,
+                mean_token_accuracy: accuracy,
                 num_tokens,
                 grad_norm,
                 learning_rate,
                 tokens_per_second,
                 ..
             } => {
-                // An answer is one token of a model that answers with a class.
-                let accuracy = mean_token_accuracy.or(accuracy);
                 self.step(step, &Measured { loss, accuracy, grad_norm, learning_rate, tokens_per_second }, num_tokens);
             }
             TrainEvent::Evaluated { step, metrics, .. } => self.evaluated(*step, metrics),
-            TrainEvent::Finished { best_step, metrics, measured_on, .. } => {
+            TrainEvent::Finished { step, best_step, metrics, measured_on, .. } => {
                 self.keep(self.store.keep_final_step(&self.job.id, *best_step));
+                if best_step < step {
+                    let message =
+                        format!("The model is that of step {best_step}, which did best on the validation examples");
+                    self.keep(self.store.add_event_once(&self.job.id, &NewEvent::info(message)));
+                }
                 let event = NewEvent::info(measured(metrics, measured_on)).data(json!(metrics));
                 self.keep(self.store.add_event_once(&self.job.id, &event));
             }

@@ -43,8 +43,6 @@ struct Progress {
     resumed_from: u64,
     began: Option<Instant>,
     loss: Smoothed,
-    /// Of a language model.
-    token_accuracy: Smoothed,
     speed: Smoothed,
     evaluation: String,
 }
@@ -131,12 +129,8 @@ impl Terminal {
     fn step(&mut self, step: u64, epoch: f64, learning_rate: f64) {
         let progress = &self.progress;
         let name = self.trial.as_ref().map(|name| format!("{name}  ")).unwrap_or_default();
-        let accuracy = match progress.token_accuracy.weight > 0.0 {
-            true => format!("  token accuracy {:.4}", progress.token_accuracy.value()),
-            false => String::new(),
-        };
         let mut message = format!(
-            "{name}epoch {epoch:.2}  loss {:.4}{accuracy}  rate {learning_rate:.1e}  {} tokens/s",
+            "{name}epoch {epoch:.2}  loss {:.4}  rate {learning_rate:.1e}  {} tokens/s",
             progress.loss.value(),
             grouped(progress.speed.value().round() as u64),
         );
@@ -168,7 +162,11 @@ impl Terminal {
     fn evaluated(&mut self, event: &TrainEvent) {
         let TrainEvent::Evaluated { step, metrics, metric, value, best, .. } = event else { return };
         let mark = if *best { self.styled(AnsiColor::Green.on_default(), " (best so far)") } else { String::new() };
-        let others = ["accuracy", "loss", "f1_macro", "mean_token_accuracy"].into_iter().filter(|name| name != metric);
+        let names: &[&str] = match metrics.contains_key("eval_entropy") {
+            true => &["accuracy", "f1_macro", "mean_token_accuracy", "loss"],
+            false => &["accuracy", "loss"],
+        };
+        let others = names.iter().copied().filter(|name| name != metric);
         let others = others.filter_map(|name| Some((name, metrics.get(&format!("eval_{name}"))?)));
         let others: String = others.map(|(name, value)| format!(", {name} {value:.4}")).collect();
         self.progress.evaluation = format!("  {metric} {value:.4}");
@@ -248,9 +246,8 @@ impl Listener for Terminal {
                 let note = self.styled(AnsiColor::Cyan.on_default(), "note:");
                 self.line(&format!("{note} {message}"));
             }
-            TrainEvent::Step { step, epoch, loss, learning_rate, tokens_per_second, mean_token_accuracy, .. } => {
+            TrainEvent::Step { step, epoch, loss, learning_rate, tokens_per_second, .. } => {
                 self.progress.loss.add(*loss);
-                mean_token_accuracy.iter().for_each(|accuracy| self.progress.token_accuracy.add(*accuracy));
                 self.progress.speed.add(*tokens_per_second);
                 self.step(*step, *epoch, *learning_rate);
             }

@@ -1,6 +1,7 @@
 //! What a run learns to get right: the loss, its targets, and what a step shows of them.
 
 mod classes;
+mod judgement;
 mod tokens;
 
 use finetone_backend::{Loss, Real, Targets};
@@ -9,7 +10,8 @@ use finetone_model::PackedBatch;
 use crate::material::Rows;
 
 pub use classes::{ClassObjective, by_label};
-pub use tokens::{TokenObjective, TokenScores, ask, learnt_ids, score};
+pub use judgement::Judgement;
+pub use tokens::{TokenObjective, ask, learnt_ids};
 
 /// The loss of a run.
 pub enum Objective {
@@ -17,29 +19,6 @@ pub enum Objective {
     Classes(ClassObjective),
     /// The next token, wherever one is to be learnt.
     Tokens(TokenObjective),
-}
-
-/// What a group of texts showed, or a batch of groups.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Tally {
-    /// Sum of the losses.
-    pub loss: f64,
-    /// How many texts have their likeliest class; none where a text may have several, or has tokens to learn.
-    pub right: Option<usize>,
-    /// What was thought of the tokens to learn; none where there are classes.
-    pub tokens: Option<TokenScores>,
-}
-
-impl Tally {
-    /// Both together.
-    pub fn with(self, other: Self) -> Self {
-        let of_tokens = |(a, b): (TokenScores, TokenScores)| a.with(b);
-        Self {
-            loss: self.loss + other.loss,
-            right: self.right.zip(other.right).map(|(a, b)| a + b),
-            tokens: self.tokens.zip(other.tokens).map(of_tokens),
-        }
-    }
 }
 
 impl Objective {
@@ -74,12 +53,11 @@ impl Objective {
         }
     }
 
-    /// What these losses and logits, row-major, show of the texts that [`Self::of`] was last given.
-    pub fn tally<R: Real>(&self, losses: &[R], logits: &[R]) -> Tally {
-        let loss = losses.iter().map(|&loss| Real::to_f64(loss)).sum();
+    /// How these logits, row-major, judge the texts that [`Self::of`] was last given.
+    pub fn judge<R: Real>(&self, logits: &[R]) -> Judgement {
         match self {
-            Self::Classes(objective) => Tally { loss, right: objective.right(logits), tokens: None },
-            Self::Tokens(objective) => Tally { loss, right: None, tokens: Some(objective.scores(logits)) },
+            Self::Classes(objective) => objective.judge(logits),
+            Self::Tokens(objective) => objective.judge(logits),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Small data, a very small model, and runs of it.
 
+// Every test crate compiles this file and uses a part of it.
+#![allow(dead_code)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
