@@ -248,8 +248,14 @@ fn a_comparison_has_its_page_and_its_markdown() {
 #[test]
 fn a_page_of_tables_and_charts_escapes_everything_and_loads_nothing() {
     let evil = "<script>\"'&".to_owned();
-    let chart =
-        |points| Chart { title: evil.clone(), x: "words".into(), y: "share".into(), points, meaning: evil.clone() };
+    let chart = |points| Chart {
+        title: evil.clone(),
+        x: "words".into(),
+        y: "share".into(),
+        points,
+        meaning: evil.clone(),
+        ..Chart::default()
+    };
     let section = PageSection {
         title: evil.clone(),
         meaning: evil.clone(),
