@@ -125,6 +125,12 @@ impl ParamTable {
         self.specs.iter().map(|spec| spec.shape.len()).sum()
     }
 
+    /// Numbers in all parameters but the tables of embeddings, which are looked up and not multiplied.
+    pub fn numbers_without_embeddings(&self) -> usize {
+        let is_table = |spec: &ParamSpec| spec.part == Part::Embedding && spec.decay;
+        self.specs.iter().filter(|spec| !is_table(spec)).map(|spec| spec.shape.len()).sum()
+    }
+
     /// Numbers in the trained parameters: the length of the gradient buffer.
     pub fn gradient_len(&self) -> usize {
         self.gradient_len

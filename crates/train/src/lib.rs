@@ -4,12 +4,14 @@
 //! its listeners what happens by [`TrainEvent`]s; [`resume`] goes on with a run that was stopped, with the same bits.
 
 mod cache;
+mod chats;
 mod choices;
 mod compare;
 mod decide;
 mod epochs;
 pub mod error;
 pub mod events;
+mod examiner;
 mod fit;
 mod folds;
 mod groups;
@@ -27,13 +29,14 @@ mod seeds;
 mod setup;
 mod store;
 mod study;
+mod task;
 mod tensor_file;
 mod trainer;
 mod trial;
 
 pub use choices::{
-    CacheUse, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule, TrainingPrecision,
-    Truncation, WeightRule,
+    CacheUse, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule, Task,
+    TrainingPrecision, Truncation, WeightRule,
 };
 pub use compare::{Contestant, compare_on_file};
 pub use error::TrainError;
@@ -44,4 +47,5 @@ pub use run::{Outcome, Summary, Surroundings, is_finished, resume, resume_point,
 pub use run_config::RunConfig;
 pub use run_file::RunFile;
 pub use study::{CandidateConfig, StudyConfig, Written as WrittenCandidate, parse_candidates, read_candidates, study};
+pub use task::{with_task, writes_answers};
 pub use trainer::Control;

@@ -148,6 +148,7 @@ fn known_keys() -> Vec<String> {
         lora_alpha: Some(1.0),
         eval_every: Some(1),
         early_stopping: Some(1),
+        metric: Some(String::new()),
         folds: Some(2),
         ..RunConfig::default()
     };

@@ -48,7 +48,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let cpu = args.device.open()?;
     let (evaluation, report) = cpu.install(|| -> Result<_, Failure> {
         let mut classifier = found.open(&cpu)?;
-        Ok(evaluate_file(&mut classifier, &args.file, &options)?)
+        Ok(evaluate_file(&mut *classifier, &args.file, &options)?)
     })?;
     args.report.write(&report)?;
     let text = if args.json { format!("{}\n", evaluation.to_json()) } else { page(&report)? };

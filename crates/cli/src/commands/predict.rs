@@ -108,7 +108,7 @@ fn predict_file(args: &Args, found: &Found, file: &Path, out: &Path) -> Result<(
         if !args.quiet {
             tell_renamed(&writer, classifier.labels());
         }
-        let mut stream = Stream { reader, column, columns, classifier: &mut classifier, writer, stop: &stop };
+        let mut stream = Stream { reader, column, columns, classifier: &mut *classifier, writer, stop: &stop };
         let counts = stream.run(&Rows::new(args.quiet))?;
         stream.writer.finish()?;
         Ok(counts)
@@ -180,7 +180,11 @@ impl Stream<'_> {
 
     /// Judges and writes the rows of a window; gives the number of those without text.
     fn answer(&mut self, window: &[Row]) -> Result<usize, Failure> {
-        let examples = window.iter().map(|row| Example::from_row(row, self.column, &self.columns));
+        let chats = self.classifier.reads_chats();
+        let examples = window.iter().map(|row| {
+            let example = Example::from_row(row, self.column, &self.columns)?;
+            if chats { example.with_chat(row) } else { Ok(example) }
+        });
         let examples = examples.collect::<Result<Vec<_>, _>>()?;
         let empty: Vec<bool> = examples.iter().map(|example| example.text.is_empty()).collect();
         let there: Vec<Example> = examples.into_iter().filter(|example| !example.text.is_empty()).collect();

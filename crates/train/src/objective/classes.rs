@@ -1,4 +1,4 @@
-//! From classes to what the loss compares the logits with.
+//! The loss of a classifier: from classes to what the logits are compared with.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,20 @@ use finetone_backend::{Loss, Real, Targets};
 use finetone_data::{LabelSet, Target};
 use finetone_model::Output;
 
+use super::Judgement;
 use crate::choices::{ClassWeights, WeightRule};
 use crate::error::TrainError;
 use crate::run_config::RunConfig;
 
-/// The loss of a run, and the targets of its batches.
-pub struct Objective {
+/// The loss of a classifier, and the targets of its batches.
+pub struct ClassObjective {
     output: Output,
     loss: Loss,
     classes: Vec<u32>,
     binary: Vec<f32>,
 }
 
-impl Objective {
+impl ClassObjective {
     /// The loss by the settings; `counts` are the training texts of each class.
     ///
     /// # Errors
@@ -56,20 +57,18 @@ impl Objective {
         }
     }
 
-    /// Of the texts that [`Self::of`] was last given, how many have their likeliest class by these logits, row-major `[T, C]`;
-    /// none where a text may have several.
-    pub fn right<R: Real>(&self, logits: &[R]) -> Option<usize> {
-        let greatest = |row: &[R]| (0..row.len()).max_by(|&a, &b| row[a].to_f64().total_cmp(&row[b].to_f64()));
+    /// How these logits, row-major `[T, W]`, judge the texts that [`Self::of`] was last given.
+    pub fn judge<R: Real>(&self, logits: &[R]) -> Judgement {
         match self.output {
             Output::Softmax => {
                 let rows = logits.chunks_exact(self.loss.classes).zip(&self.classes);
-                Some(rows.filter(|(row, class)| greatest(row) == Some(**class as usize)).count())
+                rows.map(|(row, &class)| Judgement::of_class(row, class as usize)).sum()
             }
-            Output::OneLogit => {
-                let rows = logits.iter().zip(&self.binary);
-                Some(rows.filter(|(logit, class)| ((**logit).to_f64() > 0.0) == (**class > 0.5)).count())
-            }
-            Output::MultiLabel => None,
+            Output::OneLogit | Output::MultiLabel => logits
+                .iter()
+                .zip(&self.binary)
+                .map(|(&logit, &yes)| Judgement::of_yes(Real::to_f64(logit), yes > 0.5))
+                .sum(),
         }
     }
 
@@ -200,14 +199,37 @@ mod tests {
     #[test]
     fn each_output_has_its_targets() {
         let classes = [Target::Class(1), Target::Class(0)];
-        let mut softmax = Objective::new(&RunConfig::default(), Output::Softmax, &labels(), &[]).unwrap();
+        let mut softmax = ClassObjective::new(&RunConfig::default(), Output::Softmax, &labels(), &[]).unwrap();
         assert_eq!(softmax.weight(classes.iter()), 2.0);
         assert_eq!(softmax.of(classes.iter(), 2.0).1, Targets::Classes(&[1, 0]));
-        let mut one = Objective::new(&RunConfig::default(), Output::OneLogit, &labels(), &[]).unwrap();
+        let mut one = ClassObjective::new(&RunConfig::default(), Output::OneLogit, &labels(), &[]).unwrap();
         assert_eq!(one.of(classes.iter(), 2.0).1, Targets::Binary(&[1.0, 0.0]));
         let many = [Target::Classes(vec![0, 2]), Target::Classes(vec![])];
-        let mut multi = Objective::new(&RunConfig::default(), Output::MultiLabel, &labels(), &[]).unwrap();
+        let mut multi = ClassObjective::new(&RunConfig::default(), Output::MultiLabel, &labels(), &[]).unwrap();
         assert_eq!(multi.weight(many.iter()), 6.0);
         assert_eq!(multi.of(many.iter(), 6.0).1, Targets::Binary(&[1.0, 0.0, 1.0, 0.0, 0.0, 0.0]));
+    }
+
+    #[test]
+    fn each_output_is_judged_by_its_labels_and_the_entropy_of_its_probabilities() {
+        let judged = |output, targets: &[Target], logits: &[f64]| {
+            let mut objective = ClassObjective::new(&RunConfig::default(), output, &labels(), &[]).unwrap();
+            objective.of(targets.iter(), 1.0);
+            objective.judge(logits)
+        };
+        let near = |judgement: Judgement, labels, right, entropy: f64| {
+            assert_eq!((judgement.labels, judgement.right), (labels, right));
+            assert!((judgement.entropy - entropy).abs() < 1e-12, "{judgement:?}, expected {entropy}");
+        };
+        // Probabilities 1/3 each, then 1/2, 1/4, 1/4.
+        let classes = [Target::Class(2), Target::Class(0)];
+        let logits = [5.0, 5.0, 5.0, 800.0 + 2.0_f64.ln(), 800.0, 800.0];
+        near(judged(Output::Softmax, &classes, &logits), 2, 2, 3.0_f64.ln() + 1.5 * 2.0_f64.ln());
+        // One half, then 3/4 for what is wrong.
+        let sure = 0.75 * (4.0_f64 / 3.0).ln() + 0.25 * 4.0_f64.ln();
+        let binary = [Target::Class(0), Target::Class(0)];
+        near(judged(Output::OneLogit, &binary, &[0.0, 3.0_f64.ln()]), 2, 1, 2.0_f64.ln() + sure);
+        let many = [Target::Classes(vec![1])];
+        near(judged(Output::MultiLabel, &many, &[-3.0_f64.ln(), 3.0_f64.ln(), 1000.0]), 3, 2, 2.0 * sure);
     }
 }
