@@ -36,6 +36,7 @@ mod repeats;
 mod report;
 mod spread;
 mod study;
+mod temperature;
 
 pub use comparison::{Comparison, Difference, mcnemar};
 pub use decision::{DecisionRule, estimate_prior};
@@ -55,3 +56,4 @@ pub use report::{
 };
 pub use spread::Spread;
 pub use study::{Candidate, Published, Study, Training, Variant, choose};
+pub use temperature::{Calibration, Temperature};
