@@ -22,6 +22,7 @@
 //! # Ok::<(), finetone_evaluate::EvaluateError>(())
 //! ```
 
+mod abstention;
 mod comparison;
 mod decision;
 mod error;
@@ -38,6 +39,7 @@ mod spread;
 mod study;
 mod temperature;
 
+pub use abstention::{Abstention, Aim, Answered, RiskCoverage};
 pub use comparison::{Comparison, Difference, mcnemar};
 pub use decision::{DecisionRule, estimate_prior};
 pub use error::EvaluateError;
@@ -48,7 +50,7 @@ pub use metric::{Average, ClassMetric, Metric};
 pub use metrics::calibration::{CALIBRATION_BINS, ReliabilityBin};
 pub use metrics::confusion::Confusion;
 pub use metrics::curves::BinaryCurves;
-pub use predictions::{MULTI_LABEL_THRESHOLD, Predictions, Truth};
+pub use predictions::{MULTI_LABEL_THRESHOLD, Predictions, Truth, confidence};
 pub use repeats::{CrossValidation, RepeatedMetric, Repeats};
 pub use report::{
     Baseline, Cell, Chart, Curve, Disagreement, NamedComparison, NamedEvaluation, Page, PageSection, PageTable, Report,

@@ -86,8 +86,8 @@ fn the_page_has_its_parts_and_loads_nothing() {
     for part in ["Right on 80 of 100 texts", "By class", "Confusion", "Worst errors", "Training", "Data"] {
         assert!(page.contains(part), "{part} is missing");
     }
-    // Reliability, ROC, precision-recall and two training curves.
-    assert_eq!(page.matches("<svg").count(), 5);
+    // Reliability, risk and coverage, ROC, precision-recall and two training curves.
+    assert_eq!(page.matches("<svg").count(), 6);
     assert_eq!(page.matches("<td class=\"right\"").count(), 2);
     for load in ["http:", "https:", "src=", "href=", "url(", "@import", "<link", "<script", "NaN"] {
         assert!(!page.contains(load), "the page has {load}");
