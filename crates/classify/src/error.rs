@@ -45,11 +45,13 @@ pub enum ClassifyError {
         /// What is wrong.
         problem: String,
     },
-    /// The rule for decisions in `config.json` is none, or about other classes.
-    #[error("{}: the decision rule in `config.json` cannot be used: {problem}", folder.display())]
-    DecisionRule {
+    /// What `config.json` notes about decisions is not understood, or about other classes.
+    #[error("{}: the entry `{entry}` of `config.json` cannot be used: {problem}", folder.display())]
+    Entry {
         /// The model folder.
         folder: PathBuf,
+        /// Its name within the entry `finetone`.
+        entry: &'static str,
         /// What is wrong.
         problem: String,
     },
@@ -63,9 +65,9 @@ impl ClassifyError {
             Self::Tokenizer(error) => error.hint(),
             Self::Source(error) => error.hint(),
             Self::Device(_) => None,
-            Self::DecisionRule { .. } => {
-                Some("take `decision` out of the entry `finetone` for the model's own probabilities".into())
-            }
+            Self::Entry { entry, .. } => Some(format!(
+                "take `{entry}` out of the entry `finetone`; the model then answers as if it had never been there"
+            )),
             Self::Preparation { .. } => {
                 Some("the model may come from a newer finetone: update it, or export the model again".into())
             }

@@ -18,6 +18,7 @@ mod states;
 mod transformer;
 
 use finetone_data::Example;
+use finetone_evaluate::Abstention;
 
 pub use classes::Classes;
 pub use embedder::Embedder;
@@ -28,7 +29,8 @@ pub use reader::{Reading, TextReader};
 pub use served::{Compute, Rows, Served, Use};
 pub use states::{States, Storage};
 pub use transformer::{
-    TextLimit, TransformerClassifier, check_vocabulary, preparation, with_decision, with_preparation, with_text_limit,
+    TextLimit, TransformerClassifier, check_vocabulary, preparation, with_abstention, with_decision, with_preparation,
+    with_temperature, with_text_limit,
 };
 
 /// What a classifier said about some texts.
@@ -51,6 +53,11 @@ pub trait Classifier: Send {
     /// The columns that each example must bring besides its text, in the order of [`Example::columns`].
     fn columns(&self) -> &[String] {
         &[]
+    }
+
+    /// When a text is left to a person, if any is.
+    fn abstention(&self) -> Option<&Abstention> {
+        None
     }
 
     /// Probabilities of each example, in the order given. The texts are as in the file: what the model wants done to them is

@@ -84,7 +84,9 @@ pub fn classes(evaluation: &Evaluation) -> String {
 pub fn evaluation(named: &NamedEvaluation) -> String {
     let verdict = verdict(named);
     let remarks: String = verdict.remarks.iter().map(|remark| format!("{remark}\n")).collect();
-    format!("{}\n{remarks}\n{}\n{}", verdict.headline, metrics(named), classes(&named.evaluation))
+    let answered = named.answered.as_ref().map(|answered| format!("\nthe model {}\n", answered.told()));
+    let (metrics, classes) = (metrics(named), classes(&named.evaluation));
+    format!("{}\n{remarks}\n{metrics}{}\n{classes}", verdict.headline, answered.unwrap_or_default())
 }
 
 /// The overall metrics of two models and how far they are apart, each with its interval.

@@ -90,6 +90,20 @@ impl<B: Backend> Model<B> {
     pub fn pass<'a>(&'a self, backend: &'a B, batch: &'a PackedBatch, dropout: Option<DropoutKey>) -> Pass<'a, B> {
         Pass { backend, table: &self.table, parameters: &self.parameters, batch, dropout, asked: Queries::All }
     }
+
+    /// Divides all logits to come by a temperature: the weights of the last layer are, so whoever opens the model gets the
+    /// same logits.
+    ///
+    /// # Panics
+    /// For a language model, whose last layer may be its embedding as well.
+    pub fn cool(&mut self, backend: &B, temperature: f64) {
+        assert!(self.config.language.is_none(), "the logits of a language model are not divided");
+        for id in self.transformer.head.last_layer() {
+            let values = self.parameters.values(backend, &self.table, id);
+            let divided: Vec<f32> = values.into_iter().map(|value| (f64::from(value) / temperature) as f32).collect();
+            self.parameters.set_values(backend, id, &divided);
+        }
+    }
 }
 
 impl Transformer {

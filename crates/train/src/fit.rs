@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use finetone_backend::Backend;
-use finetone_classify::with_decision;
+use finetone_classify::{with_abstention, with_decision};
 use finetone_data::tokenizer::{Limit, MOST_WINDOWS, Tokenizer};
-use finetone_evaluate::{Curve, Metric, NamedEvaluation, Predictions, Section};
+use finetone_evaluate::{Abstention, Curve, Metric, NamedEvaluation, Predictions, Section};
 use finetone_model::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Cache;
+use crate::calibrate::calibrate;
 use crate::choices::CacheUse;
 use crate::decide;
 use crate::epochs::{Course, Epochs};
@@ -62,6 +63,9 @@ pub(crate) struct Fitted {
     /// What the model says about the test texts, the validation texts, or the training texts where there are no others:
     /// name of the set and probabilities, row-major.
     pub sets: Vec<(String, Vec<f32>)>,
+    /// When a text is left to a person, if any is.
+    #[serde(default)]
+    pub abstention: Option<Abstention>,
     /// The evaluation that chose the weights; none where the last ones are kept.
     pub best: Option<Best>,
     /// Steps taken.
@@ -100,11 +104,15 @@ pub(crate) struct Measured {
 
 impl Measured {
     /// Measures what a model said about the sets of `texts`.
-    pub fn new(texts: &Texts, sets: &[(String, Vec<f32>)]) -> Result<Self, TrainError> {
+    pub fn new(
+        texts: &Texts,
+        sets: &[(String, Vec<f32>)],
+        abstention: Option<&Abstention>,
+    ) -> Result<Self, TrainError> {
         let mut measured: Option<Self> = None;
         for (name, probabilities) in sets {
             let predictions = texts.judged(texts.set(name), probabilities.clone())?;
-            let evaluation = measure::evaluate(name, &predictions)?;
+            let evaluation = measure::evaluate_with(abstention, name, &predictions)?;
             match &mut measured {
                 Some(measured) => measured.all.push(evaluation),
                 None => measured = Some(Self { name: name.clone(), predictions, all: vec![evaluation] }),
@@ -187,12 +195,15 @@ pub(crate) fn fit<B: Backend>(
     }
     let said = |rows: &Rows| trainer.probabilities(rows, &mut trainer.forward(rows));
     let mut sets: Vec<_> = rows.measured().into_iter().map(|(name, rows)| (name.to_owned(), said(rows))).collect();
+    let calibration = calibrate(backend, config, texts, &mut trainer.model, &mut sets)?;
     let rule = decide::rule(config, texts, &seen, &sets, &mut recorder)?;
     if let Some(rule) = &rule {
         sets.iter_mut().for_each(|(_, probabilities)| rule.apply(probabilities, texts.multi_label));
     }
+    let abstention = decide::abstention(config, texts, &sets, &mut recorder)?;
     with_decision(&mut trainer.model.config, rule.as_ref());
-    let measured = Measured::new(texts, &sets)?;
+    with_abstention(&mut trainer.model.config, abstention.as_ref());
+    let measured = Measured::new(texts, &sets, abstention.as_ref())?;
     if place.keeps_model {
         save_model(backend, &trainer.model, &tokenizer, &place.folder.join("model"))?;
     }
@@ -200,7 +211,11 @@ pub(crate) fn fit<B: Backend>(
     let tokens_per_second = (trainer.progress.num_tokens - from.1) as f64 / seconds;
     let fitted = Fitted::new(&trainer, sets, (seconds, tokens_per_second), recorder.curves());
     let truncated = rows.train.truncated + rows.test.truncated;
-    Ok(Outcome::Finished(Fit { fitted: Fitted { truncated, fingerprint: texts.fingerprint(), ..fitted }, measured }))
+    let facts = fitted.facts.iter().cloned().chain(calibration).collect();
+    Ok(Outcome::Finished(Fit {
+        fitted: Fitted { truncated, fingerprint: texts.fingerprint(), facts, abstention, ..fitted },
+        measured,
+    }))
 }
 
 /// Whether a fit could begin, without beginning it.
@@ -275,6 +290,7 @@ impl Fitted {
             seconds,
             tokens_per_second,
             parameters: trainer.model.table.numbers(),
+            abstention: None,
             truncated: 0,
             fingerprint: 0,
             curves,

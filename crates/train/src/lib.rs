@@ -4,6 +4,7 @@
 //! its listeners what happens by [`TrainEvent`]s; [`resume`] goes on with a run that was stopped, with the same bits.
 
 mod cache;
+mod calibrate;
 mod choices;
 mod compare;
 mod decide;
@@ -32,8 +33,8 @@ mod trainer;
 mod trial;
 
 pub use choices::{
-    CacheUse, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule, TrainingPrecision,
-    Truncation, WeightRule,
+    CacheUse, Calibrate, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule,
+    TrainingPrecision, Truncation, WeightRule,
 };
 pub use compare::{Contestant, compare_on_file};
 pub use error::TrainError;

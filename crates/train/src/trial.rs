@@ -53,7 +53,7 @@ impl Trial {
         let before = read(&path, texts)?;
         let again = before.is_some();
         let Fit { fitted, measured } = match before {
-            Some(fitted) => Fit { measured: Measured::new(texts, &fitted.sets)?, fitted },
+            Some(fitted) => Fit { measured: Measured::new(texts, &fitted.sets, fitted.abstention.as_ref())?, fitted },
             None => match fit(backend, &self.config, texts, &self.place, surroundings)? {
                 Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
                 Outcome::Finished(fit) => {
