@@ -163,7 +163,7 @@ pub fn worst_errors(errors: &[WorstError], most: usize) -> String {
 }
 
 /// A text in one line of bounded length.
-fn shortened(text: &str) -> String {
+pub fn shortened(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &line[..end]),

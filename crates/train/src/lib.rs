@@ -14,6 +14,7 @@ pub mod events;
 mod fit;
 mod folds;
 mod groups;
+mod label_errors;
 mod ladder;
 mod material;
 mod measure;
@@ -39,6 +40,7 @@ pub use choices::{
 pub use compare::{Contestant, compare_on_file};
 pub use error::TrainError;
 pub use events::{Listener, Listeners, TrainEvent};
+pub use label_errors::CheckedLabels;
 pub use measure::evaluate_file;
 pub use memory::memory_needed;
 pub use run::{Outcome, Summary, Surroundings, is_finished, resume, resume_point, saved_config, train};
