@@ -45,6 +45,9 @@ pub enum ClassifyError {
         /// What is wrong.
         problem: String,
     },
+    /// There is no other class that an answer could be held against.
+    #[error("an answer is explained by the class that was nearly given instead, and here there is none")]
+    NoAlternative,
     /// What `config.json` notes about decisions is not understood, or about other classes.
     #[error("{}: the entry `{entry}` of `config.json` cannot be used: {problem}", folder.display())]
     Entry {
@@ -65,6 +68,7 @@ impl ClassifyError {
             Self::Tokenizer(error) => error.hint(),
             Self::Source(error) => error.hint(),
             Self::Device(_) => None,
+            Self::NoAlternative => Some("explain a model with two classes or more and one label for a text".into()),
             Self::Entry { entry, .. } => Some(format!(
                 "take `{entry}` out of the entry `finetone`; the model then answers as if it had never been there"
             )),

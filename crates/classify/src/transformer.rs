@@ -188,6 +188,11 @@ impl<B: Backend> TransformerClassifier<B> {
         self.classes.decision()
     }
 
+    /// The machine.
+    pub(crate) fn backend(&self) -> &B {
+        &self.backend
+    }
+
     /// The model.
     pub fn model(&self) -> &Model<B> {
         &self.model

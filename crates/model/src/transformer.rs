@@ -183,11 +183,17 @@ impl Transformer {
         pass.backend.read(losses, &memory.losses, 0..pass.batch.answers());
     }
 
-    /// Accumulates the gradients of the last loss, down to the lowest part that is trained.
+    /// Accumulates the gradients of the last loss, down to the lowest part that is trained. Where a pass begins with states
+    /// that were given and its first block is trained, what is returned is their gradient.
     ///
     /// # Panics
     /// When the workspace is one for inference, or begins behind a part that is trained.
-    pub fn backward<B: Backend>(&self, pass: &Pass<'_, B>, grads: &mut Gradients<B>, workspace: &mut Workspace<B>) {
+    pub fn backward<'w, B: Backend>(
+        &self,
+        pass: &Pass<'_, B>,
+        grads: &mut Gradients<B>,
+        workspace: &'w mut Workspace<B>,
+    ) -> &'w B::Buffer {
         let Workspace { entrance, stack, scratch, final_norm, head, training, .. } = workspace;
         let memory = training.as_mut().expect("backward needs a workspace for training");
         let TrainingMemory { dlogits, head: head_scratch, gradients: [dy, dx], .. } = memory;
@@ -210,6 +216,7 @@ impl Transformer {
             }
             _ => {}
         }
+        dx
     }
 }
 
