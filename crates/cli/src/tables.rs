@@ -5,7 +5,7 @@ use finetone_evaluate::{
     Average, ClassMetric, Disagreement, Estimate, Evaluation, Ladder, Metric, NamedComparison, NamedEvaluation,
     Repeats, Report, Standing, Study, WorstError, verdict,
 };
-use finetone_train::TrainError;
+use finetone_train::{BehaviourResult, TrainError};
 
 /// How many characters of a text are shown.
 const SHOWN: usize = 160;
@@ -160,6 +160,21 @@ pub fn worst_errors(errors: &[WorstError], most: usize) -> String {
         format!("line {line}: {truth}, predicted {predicted} ({})\n  {}\n", number(*confidence), shortened(&error.text))
     };
     errors.iter().take(most).map(one).collect()
+}
+
+/// How the tests of behaviour went, and some of their failures.
+pub fn behaviour(results: &[BehaviourResult]) -> String {
+    let rows = results.iter().map(|result| {
+        let share = 100.0 * result.failures as f64 / result.cases.max(1) as f64;
+        let kind = result.kind.title().to_owned();
+        vec![result.name.clone(), kind, result.cases.to_string(), result.failures.to_string(), format!("{share:.1} %")]
+    });
+    let mut page = plain(&["test", "kind", "cases", "failures", "share"], rows);
+    for result in results.iter().filter(|result| result.failures > 0) {
+        page += &format!("\n{}, for example:\n", result.name);
+        result.examples.iter().for_each(|example| page += &format!("  {}\n", shortened(example)));
+    }
+    page
 }
 
 /// A text in one line of bounded length.

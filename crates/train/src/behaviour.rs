@@ -138,9 +138,10 @@ impl Test {
         let (label, add) = (self.label.is_some(), self.add.is_some());
         let (wanted, fine) = match self.kind {
             BehaviourKind::Minimum => ("`label`, and neither `add` nor `typos`", label && !add && !self.typos),
-            BehaviourKind::Invariance => {
-                ("`fill` or `typos`, and neither `label` nor `add`", !label && !add && (self.typos || !self.fill.is_empty()))
-            }
+            BehaviourKind::Invariance => (
+                "`fill` or `typos`, and neither `label` nor `add`",
+                !label && !add && (self.typos || !self.fill.is_empty()),
+            ),
             BehaviourKind::Direction => ("`label` and `add`, and no `typos`", label && add && !self.typos),
         };
         if !fine {

@@ -3,6 +3,7 @@
 //! [`RunFile`] is what was written, [`RunConfig`] what is used; [`train`] goes from files to a finished run folder and tells
 //! its listeners what happens by [`TrainEvent`]s; [`resume`] goes on with a run that was stopped, with the same bits.
 
+mod behaviour;
 mod cache;
 mod calibrate;
 mod choices;
@@ -33,6 +34,7 @@ mod tensor_file;
 mod trainer;
 mod trial;
 
+pub use behaviour::{BehaviourKind, BehaviourResult, BehaviourTests};
 pub use choices::{
     CacheUse, Calibrate, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule,
     TrainingPrecision, Truncation, WeightRule,

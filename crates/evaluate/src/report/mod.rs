@@ -11,13 +11,14 @@ mod ladder;
 mod markdown;
 mod page;
 mod repeats;
+mod training;
 mod verdict;
 mod words;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answered, Average, CrossValidation, EvaluateError, Evaluation, Ladder, Metric, Predictions, Repeats, Truth,
+    Answered, Average, CrossValidation, EvaluateError, Evaluation, History, Ladder, Metric, Predictions, Repeats, Truth,
 };
 
 pub use comparison::{Disagreement, NamedComparison};
@@ -25,6 +26,7 @@ pub(crate) use html::study_page;
 pub use page::{Cell, Chart, Page, PageSection, PageTable};
 pub(crate) use verdict::of_100;
 pub use verdict::{Verdict, verdict};
+pub(crate) use words::percent;
 
 /// Everything that the report shows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -50,7 +52,8 @@ pub struct Report {
     /// The wrong predictions that cost most, worst first, on the texts that the verdict is about.
     pub worst_errors: Vec<WorstError>,
     /// What went on during training.
-    pub curves: Vec<Curve>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
     /// Facts about the data.
     pub data: Vec<Section>,
     /// Facts about the run: model, settings, time.
@@ -122,17 +125,6 @@ impl Baseline {
             f1_macro: Metric::F1(Average::Macro).compute(&constant)?,
         })
     }
-}
-
-/// A number that was recorded again and again during training.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Curve {
-    /// What it is, such as `training loss`.
-    pub name: String,
-    /// Its unit, such as `nats per text`; empty for a share or a score.
-    pub unit: String,
-    /// Step and value, steps ascending.
-    pub points: Vec<(u64, f64)>,
 }
 
 /// Facts that belong together.

@@ -36,7 +36,8 @@ impl Linear {
         [self.weight].into_iter().chain(self.bias)
     }
 
-    fn shape(&self, rows: usize) -> LinearShape {
+    /// The shape of the product with this many rows.
+    pub(crate) fn shape(&self, rows: usize) -> LinearShape {
         LinearShape { rows, inputs: self.inputs, outputs: self.outputs }
     }
 
