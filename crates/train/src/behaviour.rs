@@ -300,6 +300,16 @@ mod tests {
     }
 
     #[test]
+    fn the_example_file_has_every_kind() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/behaviour.toml");
+        let tests = BehaviourTests::read(&path).unwrap();
+        let results = tests.run(&mut Naive(vec!["negative".into(), "positive".into()])).unwrap();
+        for kind in [BehaviourKind::Minimum, BehaviourKind::Invariance, BehaviourKind::Direction] {
+            assert!(results.iter().any(|result| result.kind == kind && result.cases > 1), "{kind:?}");
+        }
+    }
+
+    #[test]
     fn a_typo_swaps_two_letters_inside_a_word() {
         let typo = mistyped("it was dreadful").unwrap();
         let mut letters: [Vec<char>; 2] = ["it was dreadful", typo.as_str()].map(|text| text.chars().collect());
