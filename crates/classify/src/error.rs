@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use finetone_backend::DeviceError;
+use finetone_data::chat::template::TemplateError;
 use finetone_data::tokenizer::TokenizerError;
+use finetone_generate::GenerateError;
 use finetone_model::ModelError;
 
 /// An error about a classifier; [`ClassifyError::hint`] says what to do.
@@ -24,6 +26,24 @@ pub enum ClassifyError {
     /// What `config.json` says of the preparation of texts is not understood.
     #[error("the `preparation` in the model's `config.json` is not understood: {problem}")]
     Preparation {
+        /// What is wrong.
+        problem: String,
+    },
+    /// A chat cannot be written as the model reads chats.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// A language model cannot answer.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    /// A language model whose answers are no closed set was asked for a class.
+    #[error("{}: the model answers in its own words, not with one of a closed set of answers", folder.display())]
+    FreeAnswers {
+        /// The model folder.
+        folder: PathBuf,
+    },
+    /// What `config.json` says of the chats that the model was trained on is not understood.
+    #[error("the `chat` in the model's `config.json` is not understood: {problem}")]
+    ChatNote {
         /// What is wrong.
         problem: String,
     },
@@ -67,12 +87,19 @@ impl ClassifyError {
             Self::Model(error) => error.hint(),
             Self::Tokenizer(error) => error.hint(),
             Self::Source(error) => error.hint(),
+            Self::Template(error) => error.hint(),
+            Self::Generate(error) => error.hint(),
+            Self::FreeAnswers { .. } => Some(
+                "there is no accuracy of free answers: ask the model by `finetone serve`, or train on chats that answer with \
+                 one of a few labels"
+                    .into(),
+            ),
             Self::Device(_) => None,
             Self::NoAlternative => Some("explain a model with two classes or more and one label for a text".into()),
             Self::Entry { entry, .. } => Some(format!(
                 "take `{entry}` out of the entry `finetone`; the model then answers as if it had never been there"
             )),
-            Self::Preparation { .. } => {
+            Self::Preparation { .. } | Self::ChatNote { .. } => {
                 Some("the model may come from a newer finetone: update it, or export the model again".into())
             }
             Self::VocabularyMismatch { .. } => {

@@ -19,7 +19,7 @@ use crate::{Classes, Classified, Classifier, ClassifyError, Encoded, Forward, Re
 pub type TextLimit = Limit;
 
 /// The entry of `config.json` that holds what Hugging Face has no word for.
-const OURS: &str = "finetone";
+pub(crate) const OURS: &str = "finetone";
 /// Its entry for what is done to rows.
 const PREPARATION: &str = "preparation";
 
@@ -32,7 +32,7 @@ const ABSTENTION: &str = "abstention";
 /// Its entry for the temperature that the weights of the last layer are divided by already.
 const TEMPERATURE: &str = "temperature";
 
-fn ours(config: &mut ModelConfig) -> &mut Value {
+pub(crate) fn ours(config: &mut ModelConfig) -> &mut Value {
     let ours = config.raw.entry(OURS).or_insert(Value::Null);
     if !ours.is_object() {
         *ours = json!({});

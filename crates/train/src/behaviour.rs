@@ -116,12 +116,12 @@ impl BehaviourTests {
     /// Asks a classifier.
     ///
     /// # Errors
-    /// A label that it does not have, columns that it reads beside a text, several labels for a text, a device that failed.
+    /// A label that it does not have, columns that it reads beside a text, a model of chats, several labels for a text, a device that failed.
     pub fn run(&self, classifier: &mut dyn Classifier) -> Result<Vec<BehaviourResult>, TrainError> {
-        if classifier.is_multi_label() || !classifier.columns().is_empty() {
+        if classifier.is_multi_label() || classifier.reads_chats() || !classifier.columns().is_empty() {
             return Err(TrainError::Setting {
                 problem: "behaviour is tested where a model gives one label to a text alone".into(),
-                hint: "this model gives several labels, or reads other columns beside the text".into(),
+                hint: "this model gives several labels, or reads chats, or other columns beside the text".into(),
             });
         }
         self.0.iter().map(|test| test.run(classifier)).collect()

@@ -5,6 +5,20 @@ use std::collections::BTreeMap;
 use finetone_model::Memory;
 use serde::{Deserialize, Serialize};
 
+/// What a model learns to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// To answer, where the file holds chats and the model is a causal language model; otherwise to judge. The run decides
+    /// before it begins and writes the decision in its place.
+    #[default]
+    Auto,
+    /// To judge texts: to choose among the classes, or among the answers of chats.
+    Classify,
+    /// To answer chats.
+    Chat,
+}
+
 /// Which part of a text over the limit is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Truncation {

@@ -1,17 +1,17 @@
 //! How a finished model's probabilities become decisions: the rule that goes with it.
 
-use finetone_evaluate::{Abstention, Aim, DecisionRule, Metric, Predictions};
+use finetone_evaluate::{Abstention, Aim, DecisionRule, Predictions};
 
 use crate::choices::Decision;
 use crate::epochs::Epochs;
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
 use crate::material::Texts;
-use crate::objective::Objective;
+use crate::objective::ClassObjective;
 use crate::run_config::RunConfig;
 
 /// The share of each class as the loss saw it: its rows in an epoch, times its weight.
-pub fn shares_seen(epochs: &Epochs, objective: &Objective, classes: usize) -> Vec<f64> {
+pub fn shares_seen(epochs: &Epochs, objective: &ClassObjective, classes: usize) -> Vec<f64> {
     let mut rows = epochs.class_rows(classes);
     if let Some(weights) = objective.class_weights() {
         rows.iter_mut().zip(weights).for_each(|(rows, weight)| *rows *= weight);
@@ -80,7 +80,7 @@ fn fitted(
     sets: &[(String, Vec<f32>)],
 ) -> Result<(DecisionRule, String), TrainError> {
     let predictions = on_validation(texts, sets)?;
-    let metric: Metric = config.metric.parse()?;
+    let metric = config.chosen_metric()?;
     let rule = DecisionRule::fit(&predictions, &metric)?;
     let (before, after) = (metric.compute(&predictions)?, metric.compute(&rule.applied(&predictions))?);
     let (rows, told) = (predictions.rows(), told(&rule, texts));

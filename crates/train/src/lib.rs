@@ -6,12 +6,14 @@
 mod behaviour;
 mod cache;
 mod calibrate;
+mod chats;
 mod choices;
 mod compare;
 mod decide;
 mod epochs;
 pub mod error;
 pub mod events;
+mod examiner;
 mod fit;
 mod folds;
 mod groups;
@@ -30,13 +32,14 @@ mod seeds;
 mod setup;
 mod store;
 mod study;
+mod task;
 mod tensor_file;
 mod trainer;
 mod trial;
 
 pub use behaviour::{BehaviourKind, BehaviourResult, BehaviourTests};
 pub use choices::{
-    CacheUse, Calibrate, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule,
+    CacheUse, Calibrate, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule, Task,
     TrainingPrecision, Truncation, WeightRule,
 };
 pub use compare::{Contestant, compare_on_file};
@@ -49,4 +52,5 @@ pub use run::{Outcome, Summary, Surroundings, is_finished, resume, resume_point,
 pub use run_config::RunConfig;
 pub use run_file::RunFile;
 pub use study::{CandidateConfig, StudyConfig, Written as WrittenCandidate, parse_candidates, read_candidates, study};
+pub use task::{with_task, writes_answers};
 pub use trainer::Control;

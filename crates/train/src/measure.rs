@@ -135,6 +135,7 @@ impl MeasuredFile {
             multi_label: options.multi_label.or(multi_label.then_some('|')),
             labels_required: true,
             columns: classifier.columns().to_vec(),
+            chats: classifier.reads_chats(),
             ..options.clone()
         };
         let dataset = Dataset::read(file, &options)?;

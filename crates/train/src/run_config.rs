@@ -9,11 +9,11 @@ use finetone_data::cleaning::Cleaning;
 use finetone_data::conversation::Speakers;
 use finetone_data::features::{check_template, default_template};
 use finetone_data::preparation::{ConversationPart, FeatureUse, StageDirections};
-use finetone_evaluate::Aim;
+use finetone_evaluate::{Aim, Metric};
 use serde::{Deserialize, Serialize};
 
 use crate::choices::{
-    CacheUse, Calibrate, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule,
+    CacheUse, Calibrate, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule, Task,
     TrainingPrecision, Truncation, WeightRule,
 };
 use crate::error::TrainError;
@@ -68,6 +68,8 @@ pub struct RunConfig {
     /// The words around them, with their names between braces; each name and value if not given.
     pub feature_template: Option<String>,
 
+    /// What the model learns to do.
+    pub task: Task,
     /// A Hugging Face id, a folder, a run, or the name of a built-in model from scratch.
     pub model: String,
     /// A folder with a tokenizer for a model from scratch; without it one is trained on the training texts.
@@ -172,8 +174,8 @@ pub struct RunConfig {
     pub keep_epochs: usize,
     /// Ends the run after this many evaluations without a better one.
     pub early_stopping: Option<u64>,
-    /// The metric that chooses the best checkpoint.
-    pub metric: String,
+    /// The metric that chooses the best checkpoint; `f1_macro` if not given, the loss where the model learns to answer chats.
+    pub metric: Option<String>,
     /// The numbers that matrix products multiply.
     pub precision: TrainingPrecision,
     /// Of everything random: split, fresh weights, order, dropout.
@@ -212,6 +214,7 @@ impl Default for RunConfig {
             features: Vec::new(),
             features_as: FeatureUse::default(),
             feature_template: None,
+            task: Task::default(),
             model: DEFAULT_MODEL.into(),
             tokenizer: None,
             pooling: None,
@@ -261,7 +264,7 @@ impl Default for RunConfig {
             eval_every: None,
             keep_epochs: 0,
             early_stopping: None,
-            metric: "f1_macro".into(),
+            metric: None,
             precision: TrainingPrecision::default(),
             seed: 0,
             folds: None,
@@ -281,6 +284,15 @@ impl RunConfig {
     /// What texts are left to a person for, if any are.
     pub fn aim(&self) -> Option<Aim> {
         self.abstain_cost.map(Aim::Cost).or(self.min_precision.map(Aim::Precision))
+    }
+
+    /// The metric that chooses the best checkpoint.
+    ///
+    /// # Errors
+    /// A name that no metric has.
+    pub fn chosen_metric(&self) -> Result<Metric, TrainError> {
+        let usual = if self.task == Task::Chat { "loss" } else { "f1_macro" };
+        Ok(self.metric.as_deref().unwrap_or(usual).parse()?)
     }
 
     /// What is done to a row, before anything is known of its features.

@@ -143,6 +143,7 @@ fn known_keys() -> Vec<String> {
         max_layers: Some(1),
         eval_every: Some(1),
         early_stopping: Some(1),
+        metric: Some(String::new()),
         folds: Some(2),
         ..RunConfig::default()
     };

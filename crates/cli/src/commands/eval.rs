@@ -62,10 +62,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let mut classifier = found.open(&cpu)?;
         let measure = |file: &PathBuf| -> Result<_, Failure> {
             let options = found.read_options(&args.columns, source(file)?.as_deref())?;
-            Ok(evaluate_file(&mut classifier, file, &options)?)
+            Ok(evaluate_file(&mut *classifier, file, &options)?)
         };
         let measured = args.file.as_ref().map(measure).transpose()?;
-        let behaviour = tests.map(|tests| tests.run(&mut classifier)).transpose()?;
+        let behaviour = tests.map(|tests| tests.run(&mut *classifier)).transpose()?;
         Ok(Findings { measured, behaviour })
     })?;
     if let Some((_, report)) = &findings.measured {

@@ -3,8 +3,9 @@
 use std::io::{Read, Write};
 
 use anstyle::{AnsiColor, Style};
-use finetone_classify::{Classifier, Explanation};
+use finetone_classify::{ChatNote, Classifier, Explanation, TOKEN_BUDGET, TransformerClassifier};
 use finetone_data::Example;
+use finetone_model::checkpoint::ModelFolder;
 use serde_json::{Value, json};
 
 use crate::device::PredictionArgs;
@@ -49,9 +50,15 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let examples = args.texts.iter().map(|text| example(text)).collect::<Result<Vec<_>, _>>()?;
     let found = Found::new(&args.run)?;
+    if ChatNote::of(ModelFolder::open(&found.folder)?.config())?.is_some() {
+        return Err(Failure::new(
+            format!("`{}` is a language model, whose answers are not explained by words", args.run),
+            "train a classifier, which any encoder is: `finetone train FILE --model tiny`".to_owned(),
+        ));
+    }
     let cpu = args.device.open()?;
     let text = cpu.install(|| -> Result<String, Failure> {
-        let mut classifier = found.open(&cpu)?;
+        let mut classifier = TransformerClassifier::open(cpu.clone(), &found.folder, TOKEN_BUDGET)?;
         if let Some(column) = classifier.columns().first() {
             return Err(Failure::new(
                 format!("the model needs the column `{column}` with each text, which cannot be typed here"),

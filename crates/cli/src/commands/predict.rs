@@ -87,7 +87,7 @@ fn predict_texts(args: &Args, found: &Found) -> Result<(), Failure> {
         let labels = classifier.labels();
         let answers = classified.probabilities.chunks_exact(labels.len());
         let rows = answers.map(|row| {
-            let answer = Answer::of(&classifier, row);
+            let answer = Answer::of(&*classifier, row);
             let numbers = [answer.confidence].into_iter().chain(row.iter().map(|&p| f64::from(p)));
             let abstained = answer.abstained.map(|abstained| abstained.to_string());
             [answer.label].into_iter().chain(numbers.map(tables::number)).chain(abstained).collect::<Vec<String>>()
@@ -110,12 +110,12 @@ fn predict_file(args: &Args, found: &Found, file: &Path, out: &Path) -> Result<(
     let (rows, empty) = cpu.install(|| -> Result<_, Failure> {
         let mut classifier = found.open(&cpu)?;
         let columns = columns::find_all(reader.source(), classifier.columns())?;
-        let appended = new_columns(&classifier);
+        let appended = new_columns(&*classifier);
         let writer = Writer::create(out, &reader, &appended)?;
         if !args.quiet {
             tell_renamed(&writer, appended);
         }
-        let mut stream = Stream { reader, column, columns, classifier: &mut classifier, writer, stop: &stop };
+        let mut stream = Stream { reader, column, columns, classifier: &mut *classifier, writer, stop: &stop };
         let counts = stream.run(&Rows::new(args.quiet))?;
         stream.writer.finish()?;
         Ok(counts)
@@ -192,7 +192,11 @@ impl Stream<'_> {
 
     /// Judges and writes the rows of a window; gives the number of those without text.
     fn answer(&mut self, window: &[Row]) -> Result<usize, Failure> {
-        let examples = window.iter().map(|row| Example::from_row(row, self.column, &self.columns));
+        let chats = self.classifier.reads_chats();
+        let examples = window.iter().map(|row| {
+            let example = Example::from_row(row, self.column, &self.columns)?;
+            if chats { example.with_chat(row) } else { Ok(example) }
+        });
         let examples = examples.collect::<Result<Vec<_>, _>>()?;
         let empty: Vec<bool> = examples.iter().map(|example| example.text.is_empty()).collect();
         let there: Vec<Example> = examples.into_iter().filter(|example| !example.text.is_empty()).collect();

@@ -103,6 +103,21 @@ impl Tokenizer {
         added::with_special_tokens(self, tokens)
     }
 
+    /// Lets [`Tokenizer::save`] write a chat template beside the tokenizer, in the place of any that it was opened with.
+    pub fn with_chat_template(mut self, source: &str) -> Self {
+        self.companions.retain(|companion| companion.name != files::CHAT_TEMPLATE);
+        self.companions.push(Companion { name: files::CHAT_TEMPLATE, bytes: source.as_bytes().to_vec() });
+        self
+    }
+
+    /// The special tokens that the folder names, by the names that chat templates know them by.
+    pub fn special_tokens(&self) -> Vec<(String, String)> {
+        let Settings { bos, eos, unk, sep, pad, cls, mask, .. } = &self.settings;
+        let names =
+            ["bos", "eos", "unk", "sep", "pad", "cls", "mask"].into_iter().zip([bos, eos, unk, sep, pad, cls, mask]);
+        names.filter_map(|(name, token)| Some((format!("{name}_token"), token.clone()?))).collect()
+    }
+
     /// Writes the tokenizer into an existing folder, in the form that `transformers` opens.
     ///
     /// A `tokenizer.json` that it was opened from is written byte for byte unless tokens were added, as are `tokenizer_config.json`,
