@@ -195,9 +195,9 @@ impl Server {
     pub fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(bytes).unwrap();
         let mut answer = Vec::new();
-        // A connection that is reset has said what it had to say.
+        // A connection that is reset has said what it had to say, also before it has heard everything.
+        let _ = stream.write_all(bytes);
         let _ = stream.read_to_end(&mut answer);
         String::from_utf8_lossy(&answer).into_owned()
     }

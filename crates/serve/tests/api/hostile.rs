@@ -102,10 +102,37 @@ fn a_body_that_comes_drop_by_drop_is_not_waited_for() {
 #[test]
 fn compressed_bodies_are_not_unpacked() {
     let server = Server::start();
-    let head = "POST /v1/fine_tuning/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Encoding: gzip\r\n\
-                Content-Length: 4\r\n\r\nabcd";
-    let answer = server.raw(head.as_bytes());
-    assert!(answer.starts_with("HTTP/1.1 415") && answer.contains("compressed bodies are not read"), "{answer}");
+    for (path, kind) in [
+        ("/v1/fine_tuning/jobs", "application/json"),
+        ("/v1/chat/completions", "application/json"),
+        ("/predict", "application/json"),
+        ("/v1/files", "multipart/form-data; boundary=line"),
+    ] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Encoding: gzip\r\n\
+             Content-Type: {kind}\r\nContent-Length: 4\r\n\r\nabcd"
+        );
+        let answer = server.raw(head.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 415") && answer.contains("compressed bodies are not read"), "{answer}");
+    }
+}
+
+#[test]
+fn no_body_is_too_deep_to_be_refused() {
+    let server = Server::start();
+    let nested = |open: &str, close: &str| open.repeat(50_000) + &close.repeat(50_000);
+    for body in [nested("[", "]"), nested("{\"a\":", "}"), format!("{{\"inputs\": {}}}", nested("[", "]"))] {
+        for path in ["/chat/completions", "/completions", "/embeddings", "/fine_tuning/jobs"] {
+            server.post_bytes(path, "application/json", body.as_bytes()).error(400);
+        }
+        let length = body.len();
+        let head = format!(
+            "POST /predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        );
+        let answer = server.raw((head + &body).as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+    server.get("/models").json(200);
 }
 
 #[test]
@@ -154,9 +181,18 @@ fn what_is_no_http_is_no_harm() {
         b"GET\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
         b"GET /v1/files HTTP/1.1\r\nX: \x00\r\n\r\n",
+        b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
+        b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
     ] {
         let answer = server.raw(bytes);
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer}");
+    }
+    let many = "X: x\r\n".repeat(5_000);
+    for head in [many, format!("X: {}\r\n", "x".repeat(1 << 20))] {
+        let answer = server.raw(format!("GET /v1/models HTTP/1.1\r\nHost: localhost\r\n{head}\r\n").as_bytes());
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
     }
     server.get("/models").json(200);
 }
