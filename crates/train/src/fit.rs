@@ -199,6 +199,9 @@ pub(crate) fn fit<B: Backend>(
         save_model(backend, &trainer.model, &tokenizer, &place.folder.join("model"))?;
     }
     recorder.on(&finished_event(&trainer, &measured, from.0, (seconds, epochs.rows())));
+    if surroundings.control.is_abandoned() {
+        return Ok(Outcome::Interrupted { step: trainer.progress.step });
+    }
     let tokens_per_second = (trainer.progress.num_tokens - from.1) as f64 / seconds;
     let fitted = Fitted::new(&trainer, sets, (seconds, tokens_per_second), recorder.recorded());
     let truncated = rows.train.truncated + rows.test.truncated;

@@ -11,6 +11,7 @@ mod predict;
 mod serve;
 mod study;
 mod train;
+mod worker;
 
 use clap::Subcommand;
 
@@ -43,6 +44,9 @@ pub enum Command {
     /// Serve OpenAI's API for files, fine-tuning jobs and models on this machine
     #[command(after_help = serve::EXAMPLES)]
     Serve(Box<serve::Args>),
+    /// Work off the jobs of a server that has a PostgreSQL database, beside it and other workers
+    #[command(after_help = worker::EXAMPLES)]
+    Worker(worker::Args),
     /// List, download, describe and export models
     #[command(subcommand, after_help = model::EXAMPLES)]
     Model(model::Command),
@@ -66,6 +70,7 @@ impl Command {
             Self::Predict(args) => predict::run(&args),
             Self::Study(command) => command.run(),
             Self::Serve(args) => serve::run(&args),
+            Self::Worker(args) => worker::run(&args),
             Self::Model(command) => command.run(),
             Self::Completions(args) => completions::run(&args),
             Self::Man(args) => man::run(&args),
