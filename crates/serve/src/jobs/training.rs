@@ -1,6 +1,6 @@
 //! One job after the other is trained.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use finetone_train::{Control, Outcome, RunConfig, RunFile, TrainError};
@@ -88,12 +88,7 @@ pub async fn remove_folder(place: &Workplace, job: &str) {
 }
 
 async fn run(place: &Arc<Workplace>, job: &JobRow, claim: &Claim, control: &Control) -> Result<Outcome<()>, JobFault> {
-    let base = place.models.of_job(job, &place.store, &place.folder).await;
-    let base = base.map_err(|error: ApiError| JobFault {
-        code: "model_not_available",
-        param: Some("model"),
-        message: error.message().to_owned(),
-    })?;
+    let base = base(place, job).await?;
     let folder = results::run_folder(place, &job.id);
     if finetone_train::is_finished(&folder) {
         return Ok(Outcome::Finished(()));
@@ -102,7 +97,7 @@ async fn run(place: &Arc<Workplace>, job: &JobRow, claim: &Claim, control: &Cont
         // An earlier process was killed before the run had begun.
         std::fs::remove_dir_all(&folder).map_err(|error| JobFault::internal(job, &error))?;
     }
-    let config = config(place, job, &base.source).map_err(|error| JobFault::of_training(&error))?;
+    let config = config(place, job, &base).map_err(|error| JobFault::of_training(&error))?;
     let files: Vec<_> = [Material::training(place, job)].into_iter().chain(Material::validation(place, job)).collect();
     let log =
         Log { store: place.store.clone(), runtime: Handle::current(), claim: claim.clone(), control: control.clone() };
@@ -118,6 +113,16 @@ async fn run(place: &Arc<Workplace>, job: &JobRow, claim: &Claim, control: &Cont
         }
         Err(panic) => Err(JobFault::internal(job, &panic)),
     }
+}
+
+/// Where the model lies that a job begins with.
+pub async fn base(place: &Workplace, job: &JobRow) -> Result<PathBuf, JobFault> {
+    let base = place.models.of_job(job, &place.store, &place.folder).await;
+    base.map(|base| base.source).map_err(|error: ApiError| JobFault {
+        code: "model_not_available",
+        param: Some("model"),
+        message: error.message().to_owned(),
+    })
 }
 
 /// The settings of a run for a job whose files are validated.

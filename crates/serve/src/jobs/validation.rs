@@ -1,5 +1,6 @@
 //! The files of a job are read before it waits for its turn.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use finetone_data::chat::{default_batch_size, default_epochs};
@@ -8,7 +9,7 @@ use finetone_train::Control;
 use super::claimed::while_claimed;
 use super::fault::JobFault;
 use super::material::Material;
-use super::training::remove_folder;
+use super::training::{base, remove_folder};
 use crate::store::{Claim, Hyperparameters, JobRow, NewEvent, Status};
 use crate::workplace::Workplace;
 
@@ -36,7 +37,10 @@ async fn validate_next(place: &Arc<Workplace>) -> Result<bool, sqlx::Error> {
 
 async fn validate(place: &Arc<Workplace>, job: &JobRow, claim: &Claim) -> Result<(), sqlx::Error> {
     let (reader, of) = (Arc::clone(place), job.clone());
-    let read = tokio::task::spawn_blocking(move || read(&reader, &of)).await;
+    let read = match base(place, job).await {
+        Ok(base) => tokio::task::spawn_blocking(move || read(&reader, &of, &base)).await,
+        Err(fault) => Ok(Err(fault)),
+    };
     match read.unwrap_or_else(|panic| Err(JobFault::internal(job, &panic))) {
         Ok(examples) => {
             let event = NewEvent::info("Files validated, moving job to queued state");
@@ -46,19 +50,21 @@ async fn validate(place: &Arc<Workplace>, job: &JobRow, claim: &Claim) -> Result
     }
 }
 
-/// How many examples there are to learn from, once everything is found to be fine.
-fn read(place: &Workplace, job: &JobRow) -> Result<usize, JobFault> {
+/// How many examples there are to learn from, once everything is found to be fine for a job that begins with `base`: a language
+/// model learns any answers, a classifier those of a closed set.
+fn read(place: &Workplace, job: &JobRow, base: &Path) -> Result<usize, JobFault> {
     let internal = |error: std::io::Error| JobFault::internal(job, &error);
     std::fs::create_dir_all(place.folder.job(&job.id)).map_err(internal)?;
     let training = Material::training(place, job);
     training.put(place).map_err(internal)?;
     let examples = training.check()?;
     training.check_number(examples)?;
-    let answers = training.answers(None)?;
+    let is_free = place.workshop.writes_answers(base).map_err(|error| JobFault::of_training(&error))?;
+    let answers = if is_free { None } else { Some(training.answers(None)?) };
     if let Some(validation) = Material::validation(place, job) {
         validation.put(place).map_err(internal)?;
         validation.check()?;
-        validation.answers(Some(answers))?;
+        answers.map(|answers| validation.answers(Some(answers))).transpose()?;
     }
     Ok(examples)
 }

@@ -63,6 +63,8 @@ impl Store {
         let first = connected.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(unreachable)?;
         first.close().await.map_err(unreachable)?;
         let mut pool = AnyPoolOptions::new().max_connections(8).acquire_timeout(PATIENCE);
+        // Files of this machine: to ask before each use whether they still work would double its time.
+        pool = pool.test_before_acquire(database.is_shared());
         if !database.is_shared() {
             pool =
                 pool.after_connect(|connection, _| Box::pin(async { connection.execute(OF_SQLITE).await.map(drop) }));

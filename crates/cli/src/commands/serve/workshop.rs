@@ -11,6 +11,7 @@ use finetone_track::JsonLines;
 use finetone_train::events::{Listener, Listeners};
 use finetone_train::{
     Control, Outcome, RunConfig, Surroundings, TrainError, TrainingPrecision, resume, saved_config, train,
+    writes_answers,
 };
 
 use crate::device::{DeviceArgs, decide, of_run};
@@ -89,6 +90,10 @@ impl Workshop for CpuWorkshop {
             Outcome::Finished(_) => Outcome::Finished(()),
             Outcome::Interrupted { step } => Outcome::Interrupted { step },
         })
+    }
+
+    fn writes_answers(&self, source: &Path) -> Result<bool, TrainError> {
+        writes_answers(&source.to_string_lossy(), &HubConfig::from_env(), &mut Download::default())
     }
 
     fn open(&self, source: &Path, wanted: Use) -> Result<Served, ClassifyError> {
