@@ -7,6 +7,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::store::Database;
+
 /// Why a server does not start or does not go on; [`ServeError::hint`] says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -54,8 +56,24 @@ pub enum ServeError {
         /// The address.
         address: SocketAddr,
     },
+    /// The database cannot be opened.
+    #[error("{database}: {source}")]
+    Unreachable {
+        /// Which.
+        database: Database,
+        /// What it said.
+        source: sqlx::Error,
+    },
+    /// The database is that of other files.
+    #[error("{}: the files of {database} are in another data folder", folder.display())]
+    OtherFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// The database.
+        database: Database,
+    },
     /// The database.
-    #[error("the database in the data folder: {0}")]
+    #[error("the database: {0}")]
     Store(#[from] sqlx::Error),
 }
 
@@ -76,7 +94,16 @@ impl ServeError {
                 "give a certificate and its private key as PEM files, which begin with `-----BEGIN` (`--tls-cert`, `--tls-key`)"
                     .into()
             }
-            Self::Store(_) => "if the file is damaged, restore the data folder from a copy".into(),
+            Self::OtherFolder { .. } => {
+                "give the folder of the server by `--data`, or another database: servers and workers of one database share a folder"
+                    .into()
+            }
+            Self::Unreachable { database, .. } if database.is_shared() => {
+                "check that it runs, and the URL with its user and password (`--database`)".into()
+            }
+            Self::Unreachable { .. } | Self::Store(_) => {
+                "if the file is damaged, restore the data folder from a copy".into()
+            }
         })
     }
 
@@ -85,6 +112,9 @@ impl ServeError {
         move |source| Self::Io { path, source }
     }
 }
+
+/// What PostgreSQL says to U+0000: in a text, and in JSON.
+const NOT_A_TEXT: [&str; 2] = ["22021", "22P05"];
 
 /// An answer that is an error: `{"error": {message, type, param, code}}`.
 #[derive(Debug, Clone)]
@@ -176,6 +206,10 @@ impl IntoResponse for ApiError {
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(|error| error.code());
+        if code.is_some_and(|code| NOT_A_TEXT.contains(&&*code)) {
+            return Self::bad_request("The request holds the character U+0000, which no name or text may have");
+        }
         Self::internal(&error)
     }
 }

@@ -238,6 +238,9 @@ pub(crate) fn fit<B: Backend>(
     }
     let metrics = (measured_on.clone(), metrics.unwrap_or_default());
     recorder.on(&finished_event(&trainer, metrics, from.0, (seconds, epochs.rows())));
+    if surroundings.control.is_abandoned() {
+        return Ok(Outcome::Interrupted { step: trainer.progress.step });
+    }
     let tokens_per_second = (trainer.progress.num_tokens - from.1) as f64 / seconds;
     let mut fitted = Fitted::new(&trainer, sets, (seconds, tokens_per_second), recorder.recorded());
     fitted.facts.extend(tokens.iter().map(|(name, judged)| report::token_section(name, judged)));

@@ -12,6 +12,7 @@ mod predict;
 mod serve;
 mod study;
 mod train;
+mod worker;
 
 use clap::Subcommand;
 
@@ -47,6 +48,9 @@ pub enum Command {
     /// Serve OpenAI's API for files, fine-tuning jobs and models on this machine
     #[command(after_help = serve::EXAMPLES)]
     Serve(Box<serve::Args>),
+    /// Work off the jobs of a server that has a PostgreSQL database, beside it and other workers
+    #[command(after_help = worker::EXAMPLES)]
+    Worker(worker::Args),
     /// List, download, describe and export models
     #[command(subcommand, after_help = model::EXAMPLES)]
     Model(model::Command),
@@ -71,6 +75,7 @@ impl Command {
             Self::Explain(args) => explain::run(&args),
             Self::Study(command) => command.run(),
             Self::Serve(args) => serve::run(&args),
+            Self::Worker(args) => worker::run(&args),
             Self::Model(command) => command.run(),
             Self::Completions(args) => completions::run(&args),
             Self::Man(args) => man::run(&args),

@@ -6,6 +6,10 @@ mod workbench;
 #[path = "../../../../tests/python.rs"]
 mod python;
 
+#[cfg(unix)]
+#[path = "../../../../tests/postgres.rs"]
+mod postgres;
+
 mod browser;
 mod clients;
 mod command;
@@ -17,3 +21,5 @@ mod kill;
 mod load;
 mod process;
 mod tls;
+#[cfg(unix)]
+mod workers;

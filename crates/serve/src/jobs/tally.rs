@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::material::Material;
-use crate::app::App;
 use crate::error::ApiError;
 use crate::models::Resolved;
 use crate::reply::{Distribution, Format, Question, judge};
 use crate::store::{JobRow, NewEvent};
+use crate::workplace::Workplace;
 
 /// Answers to each message.
 const DRAWS: usize = 10;
@@ -67,15 +67,15 @@ impl Tally {
     ///
     /// # Errors
     /// A file that is gone; a tuned model that does not answer.
-    pub async fn take(app: &App, job: &JobRow, tuned: &Path) -> Result<Self, ApiError> {
-        let material = Material::validation(app, job).unwrap_or_else(|| Material::training(app, job));
+    pub async fn take(place: &Workplace, job: &JobRow, tuned: &Path) -> Result<Self, ApiError> {
+        let material = Material::validation(place, job).unwrap_or_else(|| Material::training(place, job));
         let chats = chats(&material.path).map_err(|error| ApiError::internal(&error))?;
-        let base = match app.models.resolve(&job.model, &app.store, &app.folder).await {
-            Ok(base) => answers(app, &base, &chats, job.seed).await,
+        let base = match place.models.of_job(job, &place.store, &place.folder).await {
+            Ok(base) => answers(place, &base, &chats, job.seed).await,
             Err(gone) => Err(gone),
         };
         let tuned = Resolved { name: job.tuned_name.clone(), source: tuned.to_owned(), is_base: false };
-        let tuned = answers(app, &tuned, &chats, job.seed).await?;
+        let tuned = answers(place, &tuned, &chats, job.seed).await?;
         let base_fault = base.as_ref().err().map(|error| error.message().to_owned());
         let base = base.unwrap_or_else(|_| vec![Counts::new(); chats.len()]);
         let asked = |((chat, base), tuned): ((&Chat, Counts), Counts)| Asked {
@@ -86,14 +86,14 @@ impl Tally {
         };
         let messages = chats.iter().zip(base).zip(tuned).map(asked).collect();
         let tally = Self { file: material.param.to_owned(), draws: DRAWS, base_fault, messages };
-        let (path, text) = (app.folder.job(&job.id).join(FILE), json!(tally).to_string());
+        let (path, text) = (place.folder.job(&job.id).join(FILE), json!(tally).to_string());
         tokio::fs::write(path, text).await.map_err(|error| ApiError::internal(&error))?;
         Ok(tally)
     }
 
     /// The tally of a job, if it has one.
-    pub async fn of(app: &App, job: &str) -> Option<Self> {
-        let text = tokio::fs::read(app.folder.job(job).join(FILE)).await.ok()?;
+    pub async fn of(place: &Workplace, job: &str) -> Option<Self> {
+        let text = tokio::fs::read(place.folder.job(job).join(FILE)).await.ok()?;
         serde_json::from_slice(&text).ok()
     }
 
@@ -151,10 +151,10 @@ fn expected(chat: &Chat) -> &str {
     chat.answer().map_or("", |answer| answer.content.trim())
 }
 
-async fn answers(app: &App, model: &Resolved, chats: &[Chat], seed: i64) -> Result<Vec<Counts>, ApiError> {
+async fn answers(place: &Workplace, model: &Resolved, chats: &[Chat], seed: i64) -> Result<Vec<Counts>, ApiError> {
     let questions: Vec<Question> = chats.iter().map(|chat| Question::chat(chat.prompt().to_vec())).collect();
-    let judgements = judge(app, model, &questions, &Format::default()).await?;
-    Ok(judgements.iter().enumerate().map(|(place, judged)| drawn(&judged.distribution, seed, place)).collect())
+    let judgements = judge(place, model, &questions, &Format::default()).await?;
+    Ok(judgements.iter().enumerate().map(|(at, judged)| drawn(&judged.distribution, seed, at)).collect())
 }
 
 /// The counts of so many draws, as a request with this seed would have them.

@@ -20,10 +20,10 @@ use finetone_data::chat::{Message, Role};
 use finetone_data::split::random::Random;
 use sha2::{Digest, Sha256};
 
-use crate::app::App;
 use crate::engine::{Answer, OpenModel};
 use crate::error::ApiError;
 use crate::models::Resolved;
+use crate::workplace::Workplace;
 
 pub use distribution::Distribution;
 pub use format::{Format, Frame};
@@ -100,12 +100,12 @@ impl Computed {
 /// # Errors
 /// A model that cannot answer such questions, and everything that the engine may fail by.
 pub async fn judge(
-    app: &App,
+    place: &Workplace,
     model: &Resolved,
     questions: &[Question],
     format: &Format,
 ) -> Result<Vec<Judgement>, ApiError> {
-    let open = app.engine.open(&model.source, Use::Answers).await?;
+    let open = place.engine.open(&model.source, Use::Answers).await?;
     let texts = questions.iter().map(|question| question.text(&open)).collect::<Result<Vec<_>, ApiError>>()?;
     let mut judgements = match open.rows() {
         Rows::Logits(classes) if classes.is_multi_label() => {
@@ -113,7 +113,7 @@ pub async fn judge(
             return Err(ApiError::bad_request(format!("The model '{}' {problem}", model.name)).param("model"));
         }
         Rows::Logits(classes) => {
-            let answers = ask(app, &open, texts).await?;
+            let answers = ask(place, &open, texts).await?;
             let judged = answers.iter().map(|(answer, tokens)| {
                 let probabilities = classes.probabilities(&answer.row);
                 Judgement {
@@ -127,7 +127,7 @@ pub async fn judge(
         Rows::Vectors(_) => {
             let offered = questions.iter().map(|question| zero_shot::offered(question, model, format));
             let offered = offered.collect::<Result<Vec<_>, ApiError>>()?;
-            zero_shot::judge(app, &open, texts, &offered).await?
+            zero_shot::judge(place, &open, texts, &offered).await?
         }
     };
     for judgement in &mut judgements {
@@ -140,7 +140,7 @@ pub async fn judge(
 ///
 /// # Errors
 /// A model that reads more than a text, and everything that the engine may fail by.
-pub async fn ask(app: &App, open: &OpenModel, texts: Vec<String>) -> Result<Vec<(Answer, usize)>, ApiError> {
+pub async fn ask(place: &Workplace, open: &OpenModel, texts: Vec<String>) -> Result<Vec<(Answer, usize)>, ApiError> {
     if let [column, ..] = open.reader().columns() {
         let problem = format!("The model reads the column '{column}' beside the text, which a request cannot give");
         return Err(ApiError::bad_request(problem).param("model"));
@@ -151,7 +151,7 @@ pub async fn ask(app: &App, open: &OpenModel, texts: Vec<String>) -> Result<Vec<
     let tokens: Vec<usize> = readings.iter().map(|reading| reading.ids.len()).collect();
     let tokenization = start.elapsed();
     let answers = open.answer(readings).await?;
-    app.metrics.computed(characters, &Computed::of(&answers, tokenization));
+    place.metrics.computed(characters, &Computed::of(&answers, tokenization));
     Ok(answers.into_iter().zip(tokens).collect())
 }
 

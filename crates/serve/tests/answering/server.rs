@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use finetone_backend_cpu::{Cpu, CpuOptions};
 use finetone_classify::{ClassifyError, Served, TOKEN_BUDGET, Use};
-use finetone_serve::{BaseModel, Limits, ServeConfig, Workshop, serve};
+use finetone_serve::{BaseModel, Limits, ServeConfig, WorkplaceConfig, Workshop, serve};
 use finetone_train::events::Listener;
 use finetone_train::{Control, Outcome, RunConfig, TrainError};
 use serde_json::{Value, json};
@@ -119,11 +119,13 @@ impl Server {
             ("plain", model(&place("plain"), without_head)),
             ("tags", model(&place("tags"), tags)),
         ];
+        let models = models.map(|(name, source)| BaseModel { name: name.into(), source });
         let config = ServeConfig {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            data: place("data"),
-            models: models.map(|(name, source)| BaseModel { name: name.into(), source }).into(),
-            aliases: vec![("gpt-3.5-turbo".into(), "plain".into())],
+            workplace: WorkplaceConfig {
+                aliases: vec![("gpt-3.5-turbo".into(), "plain".into())],
+                ..WorkplaceConfig::new(place("data"), models.into())
+            },
             names: Vec::new(),
             tls: None,
             without_keys: false,

@@ -8,13 +8,15 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use finetone_serve::{BaseModel, ServeConfig, ServeError, serve};
+use finetone_serve::{BaseModel, KeyPlace, ServeConfig, ServeError, WorkplaceConfig, serve};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
 use super::bench::Bench;
+#[cfg(unix)]
+use super::postgres;
 
 /// The longest that a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -76,14 +78,23 @@ pub fn settings(folder: &Path) -> ServeConfig {
     let base = |name: &str| BaseModel { name: name.into(), source: "tiny".into() };
     ServeConfig {
         address: "127.0.0.1:0".parse().unwrap(),
-        data: folder.join("data"),
-        models: vec![base("small"), base("other")],
-        aliases: vec![("gpt-4o-mini".into(), "other".into())],
+        workplace: WorkplaceConfig {
+            #[cfg(unix)]
+            database: postgres::database(folder),
+            aliases: vec![("gpt-4o-mini".into(), "other".into())],
+            ..WorkplaceConfig::new(folder.join("data"), vec![base("small"), base("other")])
+        },
         names: vec!["mood.example".into()],
         tls: None,
         without_keys: false,
         limits: finetone_serve::Limits { file_bytes: 200_000, ..finetone_serve::Limits::default() },
     }
+}
+
+/// Where the keys of a server with the usual settings are.
+pub fn keys(folder: &Path) -> KeyPlace {
+    let WorkplaceConfig { data, database, .. } = settings(folder).workplace;
+    KeyPlace { data, database }
 }
 
 impl Server {

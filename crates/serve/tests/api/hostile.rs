@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use finetone_serve::{ServeError, serve};
+use finetone_serve::{Database, ServeError, serve};
 use serde_json::{Value, json};
 
 use super::bench::Bench;
@@ -152,7 +152,8 @@ fn no_name_or_id_reaches_the_file_system() {
         for path in [format!("/files/{id}"), format!("/files/{id}/content"), format!("/models/{id}")] {
             let answer = server
                 .raw(format!("GET /v1{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes());
-            assert!(answer.starts_with("HTTP/1.1 404") && !answer.contains("nobody may"), "{path}: {answer}");
+            let is_refused = answer.starts_with("HTTP/1.1 404") || answer.starts_with("HTTP/1.1 400");
+            assert!(is_refused && !answer.contains("nobody may"), "{path}: {answer}");
         }
     }
     let escaped = std::fs::read_dir(server.folder.path()).unwrap().count();
@@ -201,7 +202,10 @@ fn what_is_no_http_is_no_harm() {
 fn a_second_server_does_not_work_in_the_same_folder() {
     let server = Server::start();
     let stop = Arc::new(AtomicBool::new(true));
-    let error = serve(settings(server.folder.path()), Arc::new(Bench::default()), stop, |_| {}).unwrap_err();
+    let mut config = settings(server.folder.path());
+    // Beside a server with a database that can be shared, this one is the one who cannot share.
+    config.workplace.database = Database::InFolder;
+    let error = serve(config, Arc::new(Bench::default()), stop, |_| {}).unwrap_err();
     assert!(matches!(error, ServeError::Taken { .. }), "{error}");
 }
 
@@ -214,10 +218,10 @@ fn settings_that_cannot_be_are_refused_with_a_hint() {
         serve(config, Arc::new(Bench::default()), Arc::new(AtomicBool::new(true)), |_| {}).unwrap_err()
     };
     let errors = [
-        start(&|config| config.models[0].name = "a/b".into()),
-        start(&|config| config.models[0].name = "other".into()),
-        start(&|config| config.models.clear()),
-        start(&|config| config.aliases[0].1 = "nothing".into()),
+        start(&|config| config.workplace.models[0].name = "a/b".into()),
+        start(&|config| config.workplace.models[0].name = "other".into()),
+        start(&|config| config.workplace.models.clear()),
+        start(&|config| config.workplace.aliases[0].1 = "nothing".into()),
         start(&|config| config.address = "192.0.2.1:1".parse().unwrap()),
     ];
     assert!(errors.iter().all(|error| error.hint().is_some_and(|hint| !hint.is_empty())));
