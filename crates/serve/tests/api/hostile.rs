@@ -81,6 +81,25 @@ fn a_client_that_dawdles_is_left() {
 }
 
 #[test]
+fn a_body_that_comes_drop_by_drop_is_not_waited_for() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let server = Server::with(folder, |config| config.limits.patience = Duration::from_millis(500));
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let head = "POST /v1/fine_tuning/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut reader = stream.try_clone().unwrap();
+    let answer = std::thread::spawn(move || {
+        let mut answer = Vec::new();
+        let _ = reader.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    });
+    // No pause is as long as the server's patience.
+    eventually("the server to give up", || (stream.write_all(b" ").is_err() || answer.is_finished()).then_some(()));
+    let answer = answer.join().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+}
+
+#[test]
 fn compressed_bodies_are_not_unpacked() {
     let server = Server::start();
     let head = "POST /v1/fine_tuning/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Encoding: gzip\r\n\
