@@ -105,7 +105,8 @@ fn written(folder: &Path, text: &str) -> String {
 #[test]
 fn a_model_from_scratch_learns_to_answer_with_exactly_one_of_the_words() {
     let folder = tempfile::tempdir().unwrap();
-    let config = config(folder.path(), judged, 120, &["epochs=14", "learning_rate=5e-3", "batch_size=8"]);
+    let settings = ["epochs=20", "learning_rate=4e-3", "batch_size=8", "weight_decay=0.1"];
+    let config = config(folder.path(), judged, 120, &settings);
     let (run_folder, mut recorder) = (folder.path().join("run"), Recorder::default());
     let summary = finished(&config, &run_folder, &mut recorder);
     let evaluation = summary.evaluation.expect("a closed set");
