@@ -28,4 +28,4 @@ pub use error::ServeError;
 pub use keys::{create_key, list_keys, revoke_key};
 pub use server::serve;
 pub use store::KeyRow;
-pub use workshop::Workshop;
+pub use workshop::{OpenError, Opened, Workshop};

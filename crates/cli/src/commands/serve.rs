@@ -15,7 +15,7 @@ use finetone_serve::{BaseModel, Limits, ServeConfig, serve};
 use crate::device::DeviceArgs;
 use crate::failure::Failure;
 use crate::interrupt;
-use workshop::CpuWorkshop;
+pub use workshop::CpuWorkshop;
 
 /// The end of the help.
 pub const EXAMPLES: &str = "\

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::process::{Server, chat};
-use super::python;
 use super::workbench::done;
+use super::{letters, python};
 
 /// A place with the files that the programs upload.
 fn place() -> tempfile::TempDir {
@@ -20,8 +20,11 @@ fn program(name: &str) -> PathBuf {
 }
 
 /// Runs a program with a client in `folder`; it prints `done` when everything was as it should be.
-fn accepts(folder: &Path, mut command: Command, name: &str) {
-    let server = Server::start(folder);
+fn accepts(folder: &Path, command: Command, name: &str) {
+    accepted(&Server::start(folder), folder, command, name);
+}
+
+fn accepted(server: &Server, folder: &Path, mut command: Command, name: &str) {
     command.arg(program(name)).current_dir(folder);
     command.env("OPENAI_BASE_URL", &server.base).env("OPENAI_API_KEY", "sk-any");
     assert_eq!(python::run(&mut command).lines().last(), Some("done"));
@@ -81,6 +84,17 @@ fn a_wrong_key_is_told_after_a_large_upload() {
 #[test]
 fn the_newest_python_client_with_strict_types() {
     python_client("3.52.0");
+}
+
+#[test]
+fn the_newest_python_client_of_a_model_that_writes() {
+    let (Some(python), Some(clients)) = (python::interpreter(), python::openai_clients()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let story = letters::model(&folder.path().join("story"), "llama-language", |_| {});
+    let server = Server::start_with(folder.path(), &[("story", &story)]);
+    let mut command = Command::new(python);
+    command.arg("-B").env("PYTHONPATH", clients.join("python-3.52.0"));
+    accepted(&server, folder.path(), command, "writing.py");
 }
 
 #[test]

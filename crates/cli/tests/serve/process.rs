@@ -34,9 +34,16 @@ fn micro(folder: &Path) -> PathBuf {
 impl Server {
     /// Starts the server of `folder/data` and waits until it says where it is.
     pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[("micro", &micro(folder))])
+    }
+
+    /// The same with models of these names.
+    pub fn start_with(folder: &Path, models: &[(&str, &Path)]) -> Self {
         let mut command = Command::new(BINARY);
         command.current_dir(folder).args(["serve", "--port", "0", "--data", "data", "--threads", "1"]);
-        command.arg("--model").arg(format!("micro={}", micro(folder).display()));
+        for (name, source) in models {
+            command.arg("--model").arg(format!("{name}={}", source.display()));
+        }
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

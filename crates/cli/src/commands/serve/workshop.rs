@@ -6,7 +6,8 @@ use finetone_backend_cpu::Cpu;
 use finetone_classify::hub::HubConfig;
 use finetone_classify::source::{ModelSource, ResolvedModel, SourceError};
 use finetone_classify::{ClassifyError, Served, TOKEN_BUDGET, Use};
-use finetone_serve::Workshop;
+use finetone_generate::is_language_model;
+use finetone_serve::{OpenError, Opened, Workshop};
 use finetone_track::JsonLines;
 use finetone_train::events::{Listener, Listeners};
 use finetone_train::{
@@ -77,13 +78,16 @@ impl Workshop for CpuWorkshop {
         })
     }
 
-    fn open(&self, source: &Path, wanted: Use) -> Result<Served, ClassifyError> {
+    fn open(&self, source: &Path, wanted: Use) -> Result<Opened, OpenError> {
         let text = source.to_string_lossy();
-        match ModelSource::resolve(&text, &HubConfig::from_env(), &mut Download::default())? {
-            ResolvedModel::Folder { folder, .. } => Served::open(self.answers.clone(), &folder, wanted, TOKEN_BUDGET),
-            ResolvedModel::Scratch(_) | ResolvedModel::Config(_) => {
-                Err(SourceError::Untrained { text: text.into_owned() }.into())
-            }
+        let resolved = ModelSource::resolve(&text, &HubConfig::from_env(), &mut Download::default());
+        let ResolvedModel::Folder { folder, .. } = resolved.map_err(ClassifyError::from)? else {
+            return Err(ClassifyError::from(SourceError::Untrained { text: text.into_owned() }).into());
+        };
+        let cpu = self.answers.clone();
+        if wanted == Use::Answers && is_language_model(&folder)? {
+            return Ok(finetone_generate::Served::open(cpu, &folder)?.into());
         }
+        Ok(Served::open(cpu, &folder, wanted, TOKEN_BUDGET)?.into())
     }
 }
