@@ -6,7 +6,7 @@ use std::path::Path;
 
 use workbench::{BINARY, done, names};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 20] = [
     "",
     "doctor",
     "explore",
@@ -18,6 +18,9 @@ const COMMANDS: [&str; 17] = [
     "study conversations",
     "serve",
     "serve key",
+    "jobs",
+    "jobs create",
+    "chat",
     "model",
     "model list",
     "model pull",

@@ -1,10 +1,12 @@
 //! The commands, one file each.
 
+mod chat;
 mod compare;
 mod completions;
 mod doctor;
 mod eval;
 mod explore;
+mod jobs;
 mod man;
 mod model;
 mod predict;
@@ -43,6 +45,12 @@ pub enum Command {
     /// Serve OpenAI's API for files, fine-tuning jobs and models on this machine
     #[command(after_help = serve::EXAMPLES)]
     Serve(Box<serve::Args>),
+    /// Create, watch and steer the fine-tuning jobs of a running server
+    #[command(subcommand, after_help = jobs::EXAMPLES)]
+    Jobs(jobs::Command),
+    /// Ask a model in the terminal, alone or beside another
+    #[command(after_help = chat::EXAMPLES)]
+    Chat(chat::Args),
     /// List, download, describe and export models
     #[command(subcommand, after_help = model::EXAMPLES)]
     Model(model::Command),
@@ -66,6 +74,8 @@ impl Command {
             Self::Predict(args) => predict::run(&args),
             Self::Study(command) => command.run(),
             Self::Serve(args) => serve::run(&args),
+            Self::Jobs(command) => command.run(),
+            Self::Chat(args) => chat::run(&args),
             Self::Model(command) => command.run(),
             Self::Completions(args) => completions::run(&args),
             Self::Man(args) => man::run(&args),

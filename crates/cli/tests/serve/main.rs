@@ -6,9 +6,13 @@ mod workbench;
 #[path = "../../../../tests/python.rs"]
 mod python;
 
+#[path = "../../../../tests/letters.rs"]
+mod letters;
+
 mod browser;
 mod clients;
 mod command;
+mod commands;
 mod flow;
 mod kill;
 mod process;
