@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use finetone_data::chat::template::{ChatTemplate, PLAIN, TemplateError};
+use finetone_data::chat::template::{ChatTemplate, ClosedPrompt, PLAIN, TemplateError};
 use finetone_data::chat::{Message, Role};
 use finetone_data::tokenizer::Tokenizer;
 use finetone_model::ModelConfig;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::choices::Choices;
@@ -19,7 +20,7 @@ pub struct PromptReader {
     tokenizer: Tokenizer,
     template: ChatTemplate,
     ends: Vec<u32>,
-    answers: Option<Vec<String>>,
+    noted: Noted,
     context: usize,
     vocabulary: usize,
 }
@@ -44,7 +45,7 @@ impl PromptReader {
         let ends: BTreeSet<u32> = noted.chain(tokenizer.end_id()).collect();
         Ok(Self {
             ends: ends.into_iter().collect(),
-            answers: noted_answers(config),
+            noted: Noted::of(config),
             context: config.max_tokens(),
             vocabulary: config.vocab_size,
             tokenizer,
@@ -59,7 +60,7 @@ impl PromptReader {
     pub fn plain(tokenizer: Tokenizer, context: usize) -> Result<Self, FolderError> {
         let template = ChatTemplate::from_source(PLAIN, Vec::new())?;
         let vocabulary = tokenizer.vocab_size();
-        Ok(Self { ends: Vec::new(), answers: None, context, vocabulary, tokenizer, template })
+        Ok(Self { ends: Vec::new(), noted: Noted::default(), context, vocabulary, tokenizer, template })
     }
 
     /// The tokenizer.
@@ -79,7 +80,13 @@ impl PromptReader {
 
     /// The only answers that the model was taught to give, where these are few.
     pub fn answers(&self) -> Option<&[String]> {
-        self.answers.as_deref()
+        Some(&self.noted.answers[..]).filter(|answers| !answers.is_empty())
+    }
+
+    /// A text alone as the messages of a chat like those that the model was trained on.
+    pub fn messages(&self, text: &str) -> Vec<Message> {
+        let instructions = self.noted.instructions.iter().map(|said| Message::new(Role::System, said.as_str()));
+        instructions.chain([Message::new(Role::User, text)]).collect()
     }
 
     /// The most tokens that a prompt and what follows it may have.
@@ -115,36 +122,13 @@ impl PromptReader {
         self.tokenizer.beginning_ids(text)
     }
 
-    /// The tokens after which the model answers these messages, and the words as it would write them there, with the token that
-    /// ends an answer.
+    /// The tokens after which the model answers these messages, and the words as it would write them there, to their end.
     ///
     /// # Errors
     /// Messages that the template refuses; words that the tokens cannot tell apart.
     pub fn closed(&self, messages: &[Message], words: &[String]) -> Result<(Vec<u32>, Choices), FolderError> {
-        let asked = self.template.prompt(messages, None)?;
-        let before = self.tokenizer.content_ids(&asked);
-        let answer = |word: &String| {
-            let answered = [messages, &[Message::new(Role::Assistant, word.as_str())]].concat();
-            let whole = self.template.text(&answered, None)?;
-            let ids = self.tokenizer.content_ids(&whole);
-            let ids = match ids.strip_prefix(&before[..]) {
-                Some(ids) => ids.to_vec(),
-                // A template that writes the question in another way once it is answered, or a token across the border.
-                None => self.tokenizer.content_ids(whole.strip_prefix(&asked).unwrap_or(word)),
-            };
-            Ok(self.ended(ids))
-        };
-        let answers = words.iter().map(answer).collect::<Result<Vec<_>, TemplateError>>()?;
-        Ok((before, Choices::new(answers)?))
-    }
-
-    /// An answer up to the first token that ends it, which is there at all events where the model has one.
-    fn ended(&self, mut ids: Vec<u32>) -> Vec<u32> {
-        match ids.iter().position(|id| self.ends.contains(id)) {
-            Some(end) => ids.truncate(end + 1),
-            None => ids.extend(self.tokenizer.end_id().or(self.ends.first().copied())),
-        }
-        ids
+        let ClosedPrompt { prompt, answers } = self.template.encode_closed(messages, None, words, &self.tokenizer)?;
+        Ok((prompt, Choices::new(answers)?))
     }
 }
 
@@ -169,9 +153,20 @@ fn ids(value: &Value) -> Vec<u32> {
     }
 }
 
-/// What a configuration notes of the chats that the model was trained on.
-fn noted_answers(config: &ModelConfig) -> Option<Vec<String>> {
-    let answers = config.raw.get("finetone")?.get("chat")?.get("answers")?.as_array()?;
-    let answers: Option<Vec<String>> = answers.iter().map(|answer| answer.as_str().map(str::to_owned)).collect();
-    answers.filter(|answers| !answers.is_empty())
+/// What a configuration notes of the chats that the model was trained on; what is not understood there is nothing.
+#[derive(Debug, Default, Deserialize)]
+struct Noted {
+    /// The only answers.
+    #[serde(default)]
+    answers: Vec<String>,
+    /// The instructions with which all of them began.
+    #[serde(default)]
+    instructions: Option<String>,
+}
+
+impl Noted {
+    fn of(config: &ModelConfig) -> Self {
+        let noted = config.raw.get("finetone").and_then(|ours| ours.get("chat"));
+        noted.and_then(|noted| Self::deserialize(noted).ok()).unwrap_or_default()
+    }
 }

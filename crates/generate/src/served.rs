@@ -16,7 +16,7 @@ use crate::reader::PromptReader;
 use crate::write::{Event, Progress, Request};
 
 /// A language model that continues prompts.
-pub trait Language: Send {
+pub trait Language: Send + Sync {
     /// Begins with a request; nothing is computed before the first step.
     ///
     /// # Errors
@@ -31,7 +31,7 @@ pub trait Language: Send {
 }
 
 /// Texts that are being written.
-pub trait Writing {
+pub trait Writing: Send {
     /// Computes what comes next: the number of the text, and a token of it or its end. Nothing behind the last text.
     ///
     /// # Errors

@@ -14,5 +14,10 @@ mod clients;
 mod command;
 mod commands;
 mod flow;
+mod fuzz;
+#[cfg(target_os = "linux")]
+mod heavy;
 mod kill;
+mod load;
 mod process;
+mod tls;

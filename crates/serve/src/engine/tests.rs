@@ -62,6 +62,10 @@ impl Workshop for Bench {
         unreachable!("nothing is trained here")
     }
 
+    fn writes_answers(&self, _: &Path) -> Result<bool, TrainError> {
+        Ok(false)
+    }
+
     /// The name of a source is the bytes that the model has.
     fn open(&self, source: &Path, _: Use) -> Result<Opened, OpenError> {
         self.opened.fetch_add(1, Ordering::SeqCst);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Finish, Part, Reply, Usage};
+use super::{Finish, Judgement, Part, Reply, Usage};
 use crate::engine::{EngineError, Written};
 
 /// The answers to a question, part by part.
@@ -10,6 +10,8 @@ pub struct Answers {
     /// Tokens of the question, as the model reads them.
     prompt: usize,
     count: usize,
+    /// Whether the question should be left to a person, where the model leaves any.
+    abstained: Option<bool>,
     /// How many of the answers have not come to their end.
     open: usize,
     source: Source,
@@ -21,8 +23,8 @@ enum Source {
 }
 
 impl Answers {
-    /// Answers that are known: their tokens by turns, then their ends.
-    pub fn known(prompt: usize, replies: Vec<Reply>) -> Self {
+    /// Answers that were drawn from a judgement: their tokens by turns, then their ends.
+    pub fn known(judgement: &Judgement, replies: Vec<Reply>) -> Self {
         let longest = replies.iter().map(|reply| reply.pieces.len()).max().unwrap_or(0);
         let part = |index, pieces, finish| Part { index, pieces, finish };
         let mut parts = VecDeque::new();
@@ -32,12 +34,14 @@ impl Answers {
             parts.extend(pieces.map(|(index, piece)| part(index, vec![piece.clone()], None)));
         }
         parts.extend(replies.iter().enumerate().map(|(index, reply)| part(index, Vec::new(), Some(reply.finish))));
-        Self { prompt, count: replies.len(), open: replies.len(), source: Source::Known(parts) }
+        let &Judgement { tokens: prompt, abstained, .. } = judgement;
+        let count = replies.len();
+        Self { prompt, count, abstained, open: count, source: Source::Known(parts) }
     }
 
     /// So many answers that are being written. When this is dropped, nobody goes on writing.
     pub fn written(prompt: usize, count: usize, written: Written) -> Self {
-        Self { prompt, count, open: count, source: Source::Written(written) }
+        Self { prompt, count, abstained: None, open: count, source: Source::Written(written) }
     }
 
     /// What comes next; nothing when all answers are at their end.
@@ -70,6 +74,11 @@ impl Answers {
             reply.finish = part.finish.unwrap_or(reply.finish);
         }
         Ok((replies, usage))
+    }
+
+    /// Whether the question should be left to a person, where the model leaves any.
+    pub fn abstained(&self) -> Option<bool> {
+        self.abstained
     }
 
     /// How many answers there are.

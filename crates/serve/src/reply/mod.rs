@@ -43,6 +43,8 @@ struct Judgement {
     pub distribution: Distribution,
     /// Tokens that were read.
     pub tokens: usize,
+    /// Whether the question should be left to a person, where the model leaves any.
+    pub abstained: Option<bool>,
 }
 
 /// How long the parts of a computation took.
@@ -95,7 +97,7 @@ pub async fn answers(app: &App, model: &Resolved, asked: Asked) -> Result<Vec<An
     }
     let drawn = judgements.iter().enumerate().map(|(place, judgement)| {
         let replies = draw(&judgement.distribution, &options, format.frame(), (seed, place));
-        Answers::known(judgement.tokens, replies)
+        Answers::known(judgement, replies)
     });
     Ok(drawn.collect())
 }
@@ -116,9 +118,13 @@ async fn judge(
         }
         Rows::Logits(classes) => {
             let answers = ask(app, open, texts).await?;
-            let judged = answers.iter().map(|(answer, tokens)| Judgement {
-                distribution: Distribution::new(classes.labels(), &classes.probabilities(&answer.row)),
-                tokens: *tokens,
+            let judged = answers.iter().map(|(answer, tokens)| {
+                let probabilities = classes.probabilities(&answer.row);
+                Judgement {
+                    distribution: Distribution::new(classes.labels(), &probabilities),
+                    tokens: *tokens,
+                    abstained: classes.abstention().map(|rule| rule.abstains(&probabilities, false)),
+                }
             });
             Ok(judged.collect())
         }

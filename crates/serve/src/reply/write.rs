@@ -39,7 +39,11 @@ pub async fn judge(open: &OpenWriter, questions: &[Question], words: &[String]) 
 }
 
 async fn weigh(open: &OpenWriter, question: &Question, words: Vec<String>) -> Result<Judgement, ApiError> {
-    let (messages, field) = (question.messages()?, question.field());
+    let field = question.field();
+    let messages = match question {
+        Question::Text(text) => open.reader().messages(text),
+        other => other.messages()?,
+    };
     let (prompt, choices, words) = open
         .read(move |reader| {
             let (prompt, choices) = reader.closed(&messages, &words)?;
@@ -50,7 +54,7 @@ async fn weigh(open: &OpenWriter, question: &Question, words: Vec<String>) -> Re
         .map_err(|error| refused(error, field))?;
     let tokens = prompt.len();
     let weights = open.weigh(prompt, choices).await?;
-    Ok(Judgement { distribution: Distribution::new(&words, &weights), tokens })
+    Ok(Judgement { distribution: Distribution::new(&words, &weights), tokens, abstained: None })
 }
 
 /// Begins to write answers to each question, all by draws of their own.

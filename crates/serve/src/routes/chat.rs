@@ -33,6 +33,9 @@ async fn create(State(app): State<Arc<App>>, JsonBody(mut fields): JsonBody) -> 
         "id": ids::with_prefix("chatcmpl-", 29), "object": "chat.completion", "created": now(), "model": model.name,
         "service_tier": "default", "system_fingerprint": reply::fingerprint(&model.name),
     });
+    if let Some(abstained) = answers[0].abstained() {
+        head["abstained"] = abstained.into();
+    }
     if stream {
         head["object"] = "chat.completion.chunk".into();
         return Ok(events::response(head, answers, Chunks { n, logs }, include_usage));

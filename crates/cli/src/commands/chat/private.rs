@@ -42,10 +42,12 @@ impl PrivateServer {
             data,
             models: names.iter().zip(found).map(base).collect(),
             aliases: Vec::new(),
+            names: Vec::new(),
+            tls: None,
             without_keys: false,
             limits: Limits::default(),
         };
-        let workshop = Arc::new(CpuWorkshop::open(device)?);
+        let workshop = Arc::new(CpuWorkshop::open(device, config.limits.engine.batch_tokens)?);
         let stop = Arc::new(AtomicBool::new(false));
         let (ready, address) = channel();
         let stopped = Arc::clone(&stop);

@@ -5,13 +5,16 @@ use std::path::Path;
 use finetone_backend_cpu::Cpu;
 use finetone_classify::hub::HubConfig;
 use finetone_classify::source::{ModelSource, ResolvedModel, SourceError};
-use finetone_classify::{ClassifyError, Served, TOKEN_BUDGET, Use};
-use finetone_generate::is_language_model;
+use finetone_classify::{ClassifyError, Compute, Reading, Served, Use};
+use finetone_generate::{
+    Choices, Event, GenerateError, Language, Request, Served as ServedWriter, Writing, is_language_model,
+};
 use finetone_serve::{OpenError, Opened, Workshop};
 use finetone_track::JsonLines;
 use finetone_train::events::{Listener, Listeners};
 use finetone_train::{
     Control, Outcome, RunConfig, Surroundings, TrainError, TrainingPrecision, resume, saved_config, train,
+    writes_answers,
 };
 
 use crate::device::{DeviceArgs, decide, of_run};
@@ -23,14 +26,16 @@ pub struct CpuWorkshop {
     precision: TrainingPrecision,
     training: Cpu,
     answers: Cpu,
+    /// Tokens that are computed together for answers.
+    batch_tokens: usize,
 }
 
 impl CpuWorkshop {
     /// Starts the threads, as many as `device` says.
-    pub fn open(device: DeviceArgs) -> Result<Self, Failure> {
+    pub fn open(device: DeviceArgs, batch_tokens: usize) -> Result<Self, Failure> {
         let precision = decide(TrainingPrecision::Auto)?;
         let open = || device.open(of_run(precision));
-        Ok(Self { precision, training: open()?, answers: open()? })
+        Ok(Self { precision, training: open()?, answers: open()?, batch_tokens })
     }
 
     /// A run that goes on must have begun in the precision of this machine.
@@ -41,6 +46,38 @@ impl CpuWorkshop {
         let (begun, here) = (begun.name(), self.precision.name());
         let problem = format!("the training was begun in `{begun}`; this machine computes in `{here}`");
         Err(TrainError::Setting { problem, hint: "create the job again".into() })
+    }
+}
+
+/// What computes on the threads of its processor alone: a thread of another's would wait for them at every product.
+struct OnItsThreads<M> {
+    cpu: Cpu,
+    model: M,
+}
+
+impl Compute for OnItsThreads<Box<dyn Compute>> {
+    fn compute(&mut self, readings: &[Reading]) -> Result<Vec<Vec<f64>>, ClassifyError> {
+        self.cpu.install(|| self.model.compute(readings))
+    }
+}
+
+impl Language for OnItsThreads<Box<dyn Language>> {
+    fn begin(&self, request: Request) -> Result<Box<dyn Writing + '_>, GenerateError> {
+        Ok(Box::new(OnItsThreads { cpu: self.cpu.clone(), model: self.model.begin(request)? }))
+    }
+
+    fn weigh(&self, prompt: &[u32], choices: &Choices) -> Result<Vec<f64>, GenerateError> {
+        self.cpu.install(|| self.model.weigh(prompt, choices))
+    }
+}
+
+impl Writing for OnItsThreads<Box<dyn Writing + '_>> {
+    fn step(&mut self) -> Result<Option<(usize, Event)>, GenerateError> {
+        self.cpu.install(|| self.model.step())
+    }
+
+    fn halt(&mut self) {
+        self.model.halt();
     }
 }
 
@@ -78,6 +115,10 @@ impl Workshop for CpuWorkshop {
         })
     }
 
+    fn writes_answers(&self, source: &Path) -> Result<bool, TrainError> {
+        writes_answers(&source.to_string_lossy(), &HubConfig::from_env(), &mut Download::default())
+    }
+
     fn open(&self, source: &Path, wanted: Use) -> Result<Opened, OpenError> {
         let text = source.to_string_lossy();
         let resolved = ModelSource::resolve(&text, &HubConfig::from_env(), &mut Download::default());
@@ -86,8 +127,12 @@ impl Workshop for CpuWorkshop {
         };
         let cpu = self.answers.clone();
         if wanted == Use::Answers && is_language_model(&folder)? {
-            return Ok(finetone_generate::Served::open(cpu, &folder)?.into());
+            let served = ServedWriter::open(cpu.clone(), &folder)?;
+            let model = Box::new(OnItsThreads { cpu, model: served.model });
+            return Ok(ServedWriter { model, ..served }.into());
         }
-        Ok(Served::open(cpu, &folder, wanted, TOKEN_BUDGET)?.into())
+        let served = Served::open(cpu.clone(), &folder, wanted, self.batch_tokens)?;
+        let compute = Box::new(OnItsThreads { cpu, model: served.compute });
+        Ok(Served { compute, ..served }.into())
     }
 }
