@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::store::Database;
 
@@ -178,6 +178,11 @@ impl ApiError {
         Self { code: Some(code), ..self }
     }
 
+    /// What the answer says.
+    pub fn body(&self) -> Value {
+        json!({"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}})
+    }
+
     /// What the answer's first line says.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -191,8 +196,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let error = json!({"message": self.message, "type": self.kind, "param": self.param, "code": self.code});
-        let mut response = (self.status, axum::Json(json!({"error": error}))).into_response();
+        let mut response = (self.status, axum::Json(self.body())).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -33,4 +33,4 @@ pub use server::serve;
 pub use store::{Database, KeyRow};
 pub use tls::TlsFiles;
 pub use worker::work;
-pub use workshop::Workshop;
+pub use workshop::{OpenError, Opened, Workshop};

@@ -1,11 +1,13 @@
 //! The commands, one file each.
 
+mod chat;
 mod compare;
 mod completions;
 mod doctor;
 mod eval;
 mod explain;
 mod explore;
+mod jobs;
 mod man;
 mod model;
 mod predict;
@@ -51,6 +53,12 @@ pub enum Command {
     /// Work off the jobs of a server that has a PostgreSQL database, beside it and other workers
     #[command(after_help = worker::EXAMPLES)]
     Worker(worker::Args),
+    /// Create, watch and steer the fine-tuning jobs of a running server
+    #[command(subcommand, after_help = jobs::EXAMPLES)]
+    Jobs(jobs::Command),
+    /// Ask a model in the terminal, alone or beside another
+    #[command(after_help = chat::EXAMPLES)]
+    Chat(chat::Args),
     /// List, download, describe and export models
     #[command(subcommand, after_help = model::EXAMPLES)]
     Model(model::Command),
@@ -76,6 +84,8 @@ impl Command {
             Self::Study(command) => command.run(),
             Self::Serve(args) => serve::run(&args),
             Self::Worker(args) => worker::run(&args),
+            Self::Jobs(command) => command.run(),
+            Self::Chat(args) => chat::run(&args),
             Self::Model(command) => command.run(),
             Self::Completions(args) => completions::run(&args),
             Self::Man(args) => man::run(&args),

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::num::NonZeroU8;
 use std::sync::Arc;
 
-use finetone_serve::{WorkplaceConfig, work};
+use finetone_serve::{EngineLimits, WorkplaceConfig, work};
 
 use super::serve::{CpuWorkshop, Lease, Place};
 use crate::device::DeviceArgs;
@@ -47,7 +47,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         lease: args.lease.duration(),
         ..WorkplaceConfig::new(args.place.data.clone(), Vec::new())
     };
-    let workshop = Arc::new(CpuWorkshop::open(args.device)?);
+    let workshop = Arc::new(CpuWorkshop::open(args.device, EngineLimits::default().batch_tokens)?);
     let stop = interrupt::watch("saving the running jobs and stopping")?;
     // Whoever started it may have closed the output, which is no reason to stop.
     let tell = || drop(writeln!(anstream::stdout(), "working off the jobs of {} (Ctrl-C stops)", config.database));

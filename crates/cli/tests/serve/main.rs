@@ -6,6 +6,8 @@ mod workbench;
 #[path = "../../../../tests/python.rs"]
 mod python;
 
+#[path = "../../../../tests/letters.rs"]
+mod letters;
 #[cfg(unix)]
 #[path = "../../../../tests/postgres.rs"]
 mod postgres;
@@ -13,6 +15,7 @@ mod postgres;
 mod browser;
 mod clients;
 mod command;
+mod commands;
 mod flow;
 mod fuzz;
 #[cfg(target_os = "linux")]

@@ -84,13 +84,13 @@ mod tests {
     fn words_come_from_the_form_or_the_instructions() {
         let model = Resolved { name: "base".into(), source: "folder".into(), is_base: true };
         let asked = |system: &str, user: &str| {
-            let question = Question::chat(vec![Message::new(Role::System, system), Message::new(Role::User, user)]);
+            let question = Question::Chat(vec![Message::new(Role::System, system), Message::new(Role::User, user)]);
             offered(&question, &model, &Format::default())
         };
         assert_eq!(asked("Say Yes or No", "tea or coffee?").unwrap(), ["Yes", "No"]);
         let error = asked("Be helpful", "tea or coffee?").unwrap_err();
         assert!(error.message().contains("'base'") && error.message().contains("system message"), "{error:?}");
-        let prompt = offered(&Question::prompt("tea or coffee?"), &model, &Format::default());
+        let prompt = offered(&Question::Text("tea or coffee?".into()), &model, &Format::default());
         assert_eq!(prompt.unwrap(), ["tea", "coffee"]);
     }
 }
