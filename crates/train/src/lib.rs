@@ -28,6 +28,7 @@ mod setup;
 mod store;
 mod study;
 mod tensor_file;
+mod tracking;
 mod trainer;
 mod trial;
 
@@ -44,4 +45,5 @@ pub use run::{Outcome, Summary, Surroundings, is_finished, resume, resume_point,
 pub use run_config::RunConfig;
 pub use run_file::RunFile;
 pub use study::{CandidateConfig, StudyConfig, Written as WrittenCandidate, parse_candidates, read_candidates, study};
+pub use tracking::{Tracker, Tracking};
 pub use trainer::Control;
