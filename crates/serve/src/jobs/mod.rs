@@ -4,6 +4,7 @@
 //! when there may be something new; whoever pauses or cancels a job writes that down first and then stops the training.
 
 mod fault;
+mod integrations;
 mod material;
 mod recorder;
 pub mod request;

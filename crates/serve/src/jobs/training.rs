@@ -7,6 +7,7 @@ use finetone_train::{Control, Outcome, RunConfig, RunFile, TrainError};
 use tokio::runtime::Handle;
 
 use super::fault::JobFault;
+use super::integrations;
 use super::material::Material;
 use super::recorder::Recorder;
 use super::results;
@@ -123,5 +124,5 @@ fn config(app: &App, job: &JobRow, base: &Path) -> Result<RunConfig, TrainError>
     file.set("keep_epochs", KEPT_EPOCHS);
     let config = file.resolve()?;
     let learning_rate = config.learning_rate * used.learning_rate_multiplier.unwrap_or(1.0);
-    Ok(RunConfig { learning_rate, ..config })
+    Ok(RunConfig { learning_rate, track: integrations::tracking(job), ..config })
 }

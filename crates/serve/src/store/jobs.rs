@@ -82,6 +82,8 @@ pub struct JobRow {
     pub hyperparameters: Hyperparameters,
     /// A JSON object of texts.
     pub metadata: Option<String>,
+    /// A JSON list of who else gets its numbers, as clients see it.
+    pub integrations: Option<String>,
     /// Seconds since 1970, as all times.
     pub created_at: i64,
     /// When the first step was near.
@@ -101,7 +103,7 @@ pub struct JobRow {
 }
 
 const COLUMNS: &str = "id, status, model, tuned_name, training_file, validation_file, suffix, seed, n_epochs, batch_size, \
-     learning_rate_multiplier, metadata, created_at, started_at, finished_at, estimated_finish, trained_tokens, final_step, \
+     learning_rate_multiplier, metadata, integrations, created_at, started_at, finished_at, estimated_finish, trained_tokens, final_step, \
      result_file, error";
 
 /// Which jobs a list shows by what the user noted with them.
@@ -131,12 +133,12 @@ impl Store {
     pub async fn add_job(&self, job: &JobRow, events: &[NewEvent]) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let sql = "INSERT INTO jobs (id, status, model, tuned_name, training_file, validation_file, suffix, seed, n_epochs, \
-                   batch_size, learning_rate_multiplier, metadata, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                   batch_size, learning_rate_multiplier, metadata, integrations, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let query = sqlx::query(sql).bind(&job.id).bind(job.status).bind(&job.model).bind(&job.tuned_name);
         let query = query.bind(&job.training_file).bind(&job.validation_file).bind(&job.suffix).bind(job.seed);
         let Hyperparameters { n_epochs, batch_size, learning_rate_multiplier } = job.hyperparameters;
         let query = query.bind(n_epochs).bind(batch_size).bind(learning_rate_multiplier);
-        query.bind(&job.metadata).bind(job.created_at).execute(&mut *transaction).await?;
+        query.bind(&job.metadata).bind(&job.integrations).bind(job.created_at).execute(&mut *transaction).await?;
         for event in events {
             event.insert(&job.id, &mut transaction).await?;
         }

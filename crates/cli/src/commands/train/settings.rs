@@ -60,6 +60,9 @@ pub struct SettingArgs {
     /// Measure simpler ways on the same test texts: what did training buy?
     #[arg(long)]
     ladder: bool,
+    /// Give the numbers to `tensorboard`, `mlflow` or `wandb` as well; can be given several times
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    track: Vec<String>,
     /// A file of settings, `key = value` on each line
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
@@ -111,6 +114,9 @@ impl SettingArgs {
         }
         if self.ladder {
             file.set("ladder", true);
+        }
+        if !self.track.is_empty() {
+            file.track(&self.track);
         }
         for (key, number) in [("epochs", self.epochs), ("learning_rate", self.learning_rate)] {
             if let Some(number) = number {
