@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use finetone_backend::DeviceError;
+use finetone_data::chat::template::TemplateError;
 use finetone_data::tokenizer::TokenizerError;
+use finetone_generate::GenerateError;
 use finetone_model::ModelError;
 
 /// An error about a classifier; [`ClassifyError::hint`] says what to do.
@@ -27,6 +29,24 @@ pub enum ClassifyError {
         /// What is wrong.
         problem: String,
     },
+    /// A chat cannot be written as the model reads chats.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// A language model cannot answer.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    /// A language model whose answers are no closed set was asked for a class.
+    #[error("{}: the model answers in its own words, not with one of a closed set of answers", folder.display())]
+    FreeAnswers {
+        /// The model folder.
+        folder: PathBuf,
+    },
+    /// What `config.json` says of the chats that the model was trained on is not understood.
+    #[error("the `chat` in the model's `config.json` is not understood: {problem}")]
+    ChatNote {
+        /// What is wrong.
+        problem: String,
+    },
     /// The tokenizer knows more tokens than the model has rows for.
     #[error("{}: the tokenizer has {tokens} tokens, the model's embedding {rows} rows", folder.display())]
     VocabularyMismatch {
@@ -45,11 +65,16 @@ pub enum ClassifyError {
         /// What is wrong.
         problem: String,
     },
-    /// The rule for decisions in `config.json` is none, or about other classes.
-    #[error("{}: the decision rule in `config.json` cannot be used: {problem}", folder.display())]
-    DecisionRule {
+    /// There is no other class that an answer could be held against.
+    #[error("an answer is explained by the class that was nearly given instead, and here there is none")]
+    NoAlternative,
+    /// What `config.json` notes about decisions is not understood, or about other classes.
+    #[error("{}: the entry `{entry}` of `config.json` cannot be used: {problem}", folder.display())]
+    Entry {
         /// The model folder.
         folder: PathBuf,
+        /// Its name within the entry `finetone`.
+        entry: &'static str,
         /// What is wrong.
         problem: String,
     },
@@ -62,11 +87,19 @@ impl ClassifyError {
             Self::Model(error) => error.hint(),
             Self::Tokenizer(error) => error.hint(),
             Self::Source(error) => error.hint(),
+            Self::Template(error) => error.hint(),
+            Self::Generate(error) => error.hint(),
+            Self::FreeAnswers { .. } => Some(
+                "there is no accuracy of free answers: ask the model by `finetone serve`, or train on chats that answer with \
+                 one of a few labels"
+                    .into(),
+            ),
             Self::Device(_) => None,
-            Self::DecisionRule { .. } => {
-                Some("take `decision` out of the entry `finetone` for the model's own probabilities".into())
-            }
-            Self::Preparation { .. } => {
+            Self::NoAlternative => Some("explain a model with two classes or more and one label for a text".into()),
+            Self::Entry { entry, .. } => Some(format!(
+                "take `{entry}` out of the entry `finetone`; the model then answers as if it had never been there"
+            )),
+            Self::Preparation { .. } | Self::ChatNote { .. } => {
                 Some("the model may come from a newer finetone: update it, or export the model again".into())
             }
             Self::VocabularyMismatch { .. } => {

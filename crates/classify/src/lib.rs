@@ -1,14 +1,18 @@
 //! Texts to class probabilities.
 //!
 //! [`Classifier`] is what everything above works with, whatever stands behind it; [`TransformerClassifier`] is a model
-//! folder on a backend, and [`baselines`] are what it has to beat. [`source`] finds the folder that a user means by
+//! folder on a backend, [`ChatClassifier`] one of a language model that answers with one of a closed set, and [`baselines`]
+//! are what they have to beat. [`source`] finds the folder that a user means by
 //! `--model`, and [`hub`] downloads it if need be.
 
 pub mod baselines;
+mod chat_model;
+mod chat_note;
 mod classes;
 mod embedder;
 mod encoded;
 pub mod error;
+mod explanation;
 pub mod hub;
 mod probabilities;
 mod reader;
@@ -17,18 +21,27 @@ pub mod source;
 mod states;
 mod transformer;
 
-use finetone_data::Example;
+use std::path::Path;
 
+use finetone_backend::Backend;
+use finetone_data::Example;
+use finetone_evaluate::Abstention;
+use finetone_model::checkpoint::ModelFolder;
+
+pub use chat_model::{Asking, ChatClassifier, Question, weigh};
+pub use chat_note::ChatNote;
 pub use classes::Classes;
 pub use embedder::Embedder;
 pub use encoded::Encoded;
 pub use error::ClassifyError;
+pub use explanation::{Decisive, Explanation, Word};
 pub use probabilities::{Forward, TOKEN_BUDGET, probabilities};
 pub use reader::{Reading, TextReader};
 pub use served::{Compute, Rows, Served, Use};
 pub use states::{States, Storage};
 pub use transformer::{
-    TextLimit, TransformerClassifier, check_vocabulary, preparation, with_decision, with_preparation, with_text_limit,
+    TextLimit, TransformerClassifier, check_vocabulary, preparation, with_abstention, with_decision, with_preparation,
+    with_temperature, with_text_limit,
 };
 
 /// What a classifier said about some texts.
@@ -53,10 +66,37 @@ pub trait Classifier: Send {
         &[]
     }
 
+    /// When a text is left to a person, if any is.
+    fn abstention(&self) -> Option<&Abstention> {
+        None
+    }
+
+    /// Whether it reads whole chats, where the examples are such.
+    fn reads_chats(&self) -> bool {
+        false
+    }
+
     /// Probabilities of each example, in the order given. The texts are as in the file: what the model wants done to them is
     /// done here.
     ///
     /// # Errors
     /// A device that failed.
     fn classify(&mut self, examples: &[Example]) -> Result<Classified, ClassifyError>;
+}
+
+/// Opens a folder that holds a finished model: a language model that was trained on chats as such, any other as a classifier
+/// whose batches have about `token_budget` tokens.
+///
+/// # Errors
+/// A folder that lacks files or a head, or whose parts do not fit together; a language model with free answers.
+pub fn open<B: Backend + 'static>(
+    backend: B,
+    folder: &Path,
+    token_budget: usize,
+) -> Result<Box<dyn Classifier>, ClassifyError> {
+    let config = ModelFolder::open(folder)?.config().clone();
+    Ok(match ChatNote::of(&config)? {
+        Some(_) => Box::new(ChatClassifier::open(backend, folder)?),
+        None => Box::new(TransformerClassifier::open(backend, folder, token_budget)?),
+    })
 }

@@ -7,7 +7,7 @@ use finetone_backend_cpu::Cpu;
 
 use finetone_classify::hub::HubConfig;
 use finetone_classify::source::{FolderKind, ModelSource, ResolvedModel};
-use finetone_classify::{TOKEN_BUDGET, TransformerClassifier, preparation};
+use finetone_classify::{Classifier, TOKEN_BUDGET, preparation};
 use finetone_data::reader::{OpenOptions, Source};
 use finetone_data::{Preparation, ReadOptions, Reader, Role, chat, columns};
 use finetone_model::checkpoint::ModelFolder;
@@ -51,8 +51,8 @@ impl Found {
     }
 
     /// Loads it.
-    pub fn open(&self, cpu: &Cpu) -> Result<TransformerClassifier<Cpu>, Failure> {
-        Ok(TransformerClassifier::open(cpu.clone(), &self.folder, TOKEN_BUDGET)?)
+    pub fn open(&self, cpu: &Cpu) -> Result<Box<dyn Classifier>, Failure> {
+        Ok(finetone_classify::open(cpu.clone(), &self.folder, TOKEN_BUDGET)?)
     }
 
     /// How the model reads chats.

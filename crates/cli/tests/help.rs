@@ -6,7 +6,7 @@ use std::path::Path;
 
 use workbench::{BINARY, done, names};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "",
     "doctor",
     "explore",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 17] = [
     "eval",
     "compare",
     "predict",
+    "explain",
     "study",
     "study conversations",
     "serve",

@@ -7,6 +7,8 @@ mod workbench;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use finetone_data::chat::template::ChatTemplate;
+use finetone_data::chat::{Message, Role};
 use finetone_data::tokenizer::{Limit, Tokenizer};
 use serde_json::{Value, json};
 use workbench::{done, reviews};
@@ -185,4 +187,56 @@ fn a_gpt2_of_transformers_says_the_same_here() {
 #[test]
 fn a_llama_of_transformers_says_the_same_here() {
     finetone_agrees("llama-tiny");
+}
+
+/// Trains a language model on chats, exports it, and has transformers compare the tokens of prompts and the probabilities of
+/// answers.
+fn transformers_answers_like(model: &str) {
+    let Some(python) = python::interpreter() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (asked, words) = (texts(), ["Good", "Bad", "So so"]);
+    let chat = |(i, text): (usize, &String)| {
+        let (instructions, answer) = ("Answer with one of three words.", words[i % 3]);
+        json!({ "messages": [
+            { "role": "system", "content": instructions },
+            { "role": "user", "content": text },
+            { "role": "assistant", "content": answer },
+        ]})
+    };
+    let chats: Vec<Value> = asked.iter().enumerate().map(chat).collect();
+    let lines: String = chats.iter().cycle().take(27).map(|chat| format!("{chat}\n")).collect();
+    fs::write(path("chats.jsonl"), lines).unwrap();
+    let settings = "--set max_steps=6 --learning-rate 1e-3 --set test_fraction=0 --threads 1 --quiet";
+    done(folder.path(), &format!("train chats.jsonl --model {model} --out run {settings}"));
+    done(folder.path(), "model export run -o exported");
+    done(folder.path(), "predict run chats.jsonl -o out.jsonl --precision f32 --quiet");
+
+    let template = ChatTemplate::from_folder(&path("exported")).unwrap();
+    let tokenizer = Tokenizer::from_folder(&path("exported")).unwrap();
+    let said = json_lines(&path("out.jsonl"));
+    let record = |(line, said): (&Value, &Value)| {
+        let messages = &line["messages"].as_array().unwrap()[..2];
+        let read = |message: &Value| {
+            let role = Role::from_word(message["role"].as_str().unwrap()).unwrap();
+            Message::new(role, message["content"].as_str().unwrap())
+        };
+        let prompt = template.prompt(&messages.iter().map(read).collect::<Vec<_>>(), None).unwrap();
+        let answers = words.map(|word| (word.to_owned(), said[format!("probability_{word}")].clone()));
+        let answers: serde_json::Map<String, Value> = answers.into_iter().collect();
+        let ids = tokenizer.content_ids(&prompt);
+        format!("{}\n", json!({ "messages": messages, "prompt": ids, "answers": answers }))
+    };
+    let records: String = chats.iter().zip(&said).map(record).collect();
+    fs::write(path("records.jsonl"), records).unwrap();
+    let (exported, records) = (path("exported"), path("records.jsonl"));
+    let said = python::script(&python, "roundtrip_chats.py", &[exported.as_os_str(), records.as_ref()]);
+    assert!(said.starts_with(&format!("{} chats, ", asked.len())), "{said}");
+}
+
+#[test]
+fn exported_language_models_answer_like_in_transformers() {
+    for model in ["gpt2-tiny", "llama-tiny"] {
+        transformers_answers_like(model);
+    }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::chat::Chat;
 use crate::columns;
 use crate::error::{DataError, Role};
 use crate::labels::{self, LabelSet, Target};
@@ -38,6 +39,9 @@ pub struct Example {
     pub line: u64,
     /// The values of the columns that [`ReadOptions::columns`] asks for, in that order; `None` where the file has a null.
     pub columns: Vec<Option<String>>,
+    /// The whole chat, where [`ReadOptions::chats`] asks for it and the file holds chats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chat: Option<Chat>,
 }
 
 impl Example {
@@ -61,7 +65,16 @@ impl Example {
     pub fn from_row(row: &Row, text: usize, columns: &[usize]) -> Result<Example, DataError> {
         let values = columns.iter().map(|&column| Ok(row.cell(column)?.map(Cow::into_owned)));
         let columns = values.collect::<Result<_, DataError>>()?;
-        Ok(Example { text: row.text(text)?.trim().to_owned(), target: None, line: row.line, columns })
+        Ok(Example { text: row.text(text)?.trim().to_owned(), line: row.line, columns, ..Example::default() })
+    }
+
+    /// The same with the whole chat, where the row is one.
+    ///
+    /// # Errors
+    /// A line that is no chat in a file of chats.
+    pub fn with_chat(self, row: &Row) -> Result<Example, DataError> {
+        let chat = row.source().chat.map(|_| Chat::from_row(row)).transpose()?;
+        Ok(Example { chat, ..self })
     }
 }
 
@@ -83,6 +96,11 @@ pub struct ReadOptions {
     pub labels_required: bool,
     /// Other columns whose values are wanted with each text.
     pub columns: Vec<String>,
+    /// Whether the whole chat is wanted with each text of a file of chats.
+    pub chats: bool,
+    /// Whether the answers of chats may be anything. Then a chat is left out only if it teaches nothing, an answer that is not
+    /// known or not to be learnt is no label, and answers that are no closed set are no labels at all.
+    pub open_answers: bool,
 }
 
 impl Default for ReadOptions {
@@ -95,6 +113,8 @@ impl Default for ReadOptions {
             multi_label: None,
             labels_required: true,
             columns: Vec::new(),
+            chats: false,
+            open_answers: false,
         }
     }
 }
@@ -231,15 +251,16 @@ impl Tally {
 
 impl Gathered {
     fn take(&mut self, row: &Row, columns: &Columns, options: &ReadOptions) -> Result<(), DataError> {
-        if row.is_left_out() {
+        let unlearnt = row.is_left_out();
+        if if options.open_answers { row.teaches_nothing() } else { unlearnt } {
             self.left_out.add(row.line);
             return Ok(());
         }
-        let label = match columns.label {
+        let label = match columns.label.filter(|_| !unlearnt) {
             None => None,
             Some(column) => {
                 let label = row_labels(row, column, options.multi_label)?;
-                if label.is_none() && options.labels_required {
+                if label.is_none() && options.labels_required && !options.open_answers {
                     let source = row.source();
                     let column = source.column(column).to_owned();
                     return Err(DataError::MissingLabel { path: source.path.clone(), line: row.line, column });
@@ -251,7 +272,8 @@ impl Gathered {
             self.spellings.entry(spelling.clone()).or_insert((0, row.line)).0 += 1;
         }
         let example = Example::from_row(row, columns.text, &columns.others)?;
-        if example.text.is_empty() {
+        let example = if options.chats { example.with_chat(row)? } else { example };
+        if example.text.is_empty() && example.chat.is_none() {
             self.empty.add(row.line);
         } else {
             self.texts.push((example, label));
@@ -259,16 +281,26 @@ impl Gathered {
         Ok(())
     }
 
-    fn finish(self, reader: &Reader, columns: Columns, options: &ReadOptions) -> Result<Dataset, DataError> {
+    fn finish(mut self, reader: &Reader, columns: Columns, options: &ReadOptions) -> Result<Dataset, DataError> {
         let source = reader.source();
         if self.texts.is_empty() {
             return Err(DataError::NoRows { path: source.path.clone() });
         }
         let labelled = self.texts.iter().filter(|(_, label)| label.is_some()).count();
-        if let (Some(column), None) = (columns.label, &options.known) {
-            refuse_non_labels(reader, &columns, column, &self.spellings, labelled)?;
+        let known = options.known.as_ref();
+        let refused = match (columns.label, known) {
+            (Some(column), None) => refuse_non_labels(reader, &columns, column, &self.spellings, labelled).err(),
+            _ => None,
+        };
+        match refused {
+            Some(DataError::OpenAnswers { .. }) if options.open_answers => self.forget_labels(|_| false),
+            Some(refusal) => return Err(refusal),
+            None if options.open_answers => {
+                self.forget_labels(|spelling| known.is_none_or(|known| known.class(spelling).is_some()));
+            }
+            None => {}
         }
-        let (labels, classes) = resolve(&source.path, &self.spellings, options.known.as_ref())?;
+        let (labels, classes) = resolve(&source.path, &self.spellings, known)?;
         let mut notices = normalisation(&self.spellings, &labels, &classes);
         if self.empty.rows > 0 {
             notices.push(Notice::EmptyTexts { rows: self.empty.rows, lines: self.empty.lines });
@@ -289,6 +321,14 @@ impl Gathered {
             text_column: source.column(columns.text).to_owned(),
             label_column: columns.label.map(|column| source.column(column).to_owned()),
         })
+    }
+
+    /// Keeps only such labels as `are_labels` says.
+    fn forget_labels(&mut self, are_labels: impl Fn(&str) -> bool) {
+        self.spellings.retain(|spelling, _| are_labels(spelling));
+        for (_, label) in &mut self.texts {
+            label.take_if(|spellings| !spellings.iter().all(|spelling| are_labels(spelling)));
+        }
     }
 }
 

@@ -102,6 +102,7 @@ mod tests {
             target: Some(Target::Class(*class)),
             line: line as u64 + 2,
             columns: Vec::new(),
+            chat: None,
         };
         rows.iter().enumerate().map(example).collect()
     }

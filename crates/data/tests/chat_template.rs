@@ -234,3 +234,25 @@ fn hostile_templates_and_chats_end() {
         assert_eq!(learnt(&rendered), [format!(" {content}</s>")]);
     }
 }
+
+#[test]
+fn a_closed_set_of_answers_has_the_tokens_that_chats_with_them_are_learnt_as() {
+    let tokenizer = Tokenizer::from_folder(&folder().join("tokenizer")).expect("a tokenizer");
+    let template = ChatTemplate::from_source(chat::template::PLAIN, tokenizer.special_tokens()).expect("a template");
+    let messages = [
+        Message::new(Role::User, "Is it good?"),
+        Message::new(Role::Assistant, "Yes"),
+        Message::new(Role::User, "Very good?"),
+    ];
+    let answers = ["Yes", "Yes, very", "No"].map(str::to_owned);
+    let closed = template.encode_closed(&messages, None, &answers, &tokenizer).expect("a prompt");
+    for (answer, tokens) in answers.iter().zip(&closed.answers) {
+        let answered = messages.iter().cloned().chain([Message::new(Role::Assistant, answer.as_str())]);
+        let chat = Chat { messages: answered.collect(), tools: None };
+        let whole = template.encode(&chat, &tokenizer).expect("a chat").ids;
+        assert!(whole.starts_with(&[closed.prompt.clone(), tokens.clone()].concat()), "{answer}");
+    }
+    // The first is the beginning of the second but for the token that ends it.
+    assert!(!closed.answers[1].starts_with(&closed.answers[0]));
+    assert_eq!(closed.prompt, tokenizer.content_ids(&template.prompt(&messages, None).expect("a text")));
+}

@@ -6,7 +6,7 @@
 //! exception: resampling adds to it, so its percentiles would all lie too high, and it has the reversed ("basic") interval,
 //! mirrored at the estimate. An interval always includes its estimate.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::metric::Metric;
@@ -14,7 +14,7 @@ use crate::metrics::{Facts, Measures};
 use crate::random::SplitMix64;
 
 /// A value and the interval around it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The metric on the rows as they are.
     pub value: f64,

@@ -4,8 +4,8 @@
 //! about texts whose labels are known; [`Evaluation`] measures it, every number with an interval; [`Metric`] is one of those
 //! numbers by its name, for choosing a checkpoint; a [`Comparison`] says which of two models is better and whether that is more
 //! than chance, a [`Spread`] what several seeds or folds say together; a [`History`] says what the curves of a training
-//! show; and a [`Report`] shows evaluations to a person as HTML,
-//! Markdown or JSON.
+//! show; and a [`Report`] shows evaluations to a person as HTML, Markdown or JSON. [`Drift`], [`FallDetector`] and
+//! [`expected_accuracy`] judge a model on texts that came after its training.
 //!
 //! ```
 //! use finetone_evaluate::{Evaluation, EvaluationOptions, Metric, Predictions, Truth};
@@ -23,12 +23,17 @@
 //! # Ok::<(), finetone_evaluate::EvaluateError>(())
 //! ```
 
+mod abstention;
 mod comparison;
 mod decision;
+mod drift;
 mod error;
 mod evaluation;
+mod expected_accuracy;
+mod fall;
 mod history;
 mod interval;
+mod label_errors;
 mod ladder;
 mod metric;
 mod metrics;
@@ -38,19 +43,26 @@ mod repeats;
 mod report;
 mod spread;
 mod study;
+mod temperature;
+mod worth_labelling;
 
+pub use abstention::{Abstention, Aim, Answered, RiskCoverage};
 pub use comparison::{Comparison, Difference, mcnemar};
 pub use decision::{DecisionRule, estimate_prior};
+pub use drift::{DRIFT_LEVEL, Drift, DriftFinding, DriftKind, DriftSample, FreshnessScores};
 pub use error::EvaluateError;
 pub use evaluation::{Evaluation, EvaluationOptions};
+pub use expected_accuracy::expected_accuracy;
+pub use fall::{FALSE_ALARMS, Fall, FallDetector};
 pub use history::{Curve, Finding, History};
 pub use interval::{Estimate, IntervalMethod};
+pub use label_errors::{LabelErrors, Suspect, by_margin};
 pub use ladder::{Answers, Attempt, Ladder, Rung, Standing};
 pub use metric::{Average, ClassMetric, Metric};
 pub use metrics::calibration::{CALIBRATION_BINS, ReliabilityBin};
 pub use metrics::confusion::Confusion;
 pub use metrics::curves::BinaryCurves;
-pub use predictions::{MULTI_LABEL_THRESHOLD, Predictions, Truth};
+pub use predictions::{MULTI_LABEL_THRESHOLD, Predictions, Truth, confidence};
 pub use repeats::{CrossValidation, RepeatedMetric, Repeats};
 pub use report::{
     Baseline, Cell, Chart, Disagreement, NamedComparison, NamedEvaluation, Page, PageSection, PageTable, Report,
@@ -58,3 +70,5 @@ pub use report::{
 };
 pub use spread::Spread;
 pub use study::{Candidate, Published, Study, Training, Variant, choose};
+pub use temperature::{Calibration, Temperature};
+pub use worth_labelling::{far_apart, least_certain, margins};

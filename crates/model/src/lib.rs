@@ -9,6 +9,7 @@
 //! [`Gradients::norm`] → [`Gradients::adamw`].
 
 mod asked;
+mod attribution;
 pub mod checkpoint;
 pub mod config;
 mod error;
@@ -16,17 +17,20 @@ pub mod families;
 mod gradients;
 mod initialise;
 pub mod layers;
+mod lora;
 mod packed_batch;
 mod params;
 mod rotary;
 mod transformer;
 mod workspace;
 
+pub use attribution::{Attribution, attribute};
 pub use config::{
     Biases, Family, HeadConfig, HeadPooling, LanguageHead, ModelConfig, Output, Placement, Positions, Window,
 };
 pub use error::ModelError;
 pub use gradients::{Gradients, Moments};
+pub use lora::{Lora, LoraSettings, LoraTarget};
 pub use packed_batch::PackedBatch;
 pub use params::{Init, ParamId, ParamSpec, ParamTable, Parameters, Part};
 pub use rotary::{Rotary, RotaryScaling};

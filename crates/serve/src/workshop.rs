@@ -21,6 +21,12 @@ pub trait Workshop: Send + Sync + 'static {
         listener: &mut (dyn Listener + Send),
     ) -> Result<Outcome<()>, TrainError>;
 
+    /// Whether a model learns to write the answers of chats, whatever they are, rather than to choose among a few.
+    ///
+    /// # Errors
+    /// A folder that holds no model.
+    fn writes_answers(&self, source: &Path) -> Result<bool, TrainError>;
+
     /// Opens a model folder, or anything else that `--model` of a run may be.
     ///
     /// # Errors

@@ -42,6 +42,8 @@ impl Cache {
         let blocks = frozen_blocks(&model.table, model.config.num_hidden_layers);
         match config.cache {
             CacheUse::Off => return Ok(None),
+            // The rows of a language model are its tokens: there is too much to keep for what is saved.
+            CacheUse::Auto if model.config.language.is_some() => return Ok(None),
             CacheUse::On if blocks == 0 => {
                 return Err(TrainError::Setting {
                     problem: "`cache=on`, but the first block of the model is trained".into(),
@@ -79,7 +81,11 @@ impl Cache {
         listener: &mut dyn Listener,
     ) -> Result<Option<Self>, TrainError> {
         let needed = |cache: Option<Self>| {
-            memory::estimate(&model.config, &model.table, &batches(config, (train, epochs), cache))
+            memory::estimate(
+                &model.config,
+                &model.table,
+                &batches(config, (train, model.config.logits()), epochs, cache),
+            )
         };
         let free = memory::available();
         let mut notice = |message: String| listener.on(&TrainEvent::Notice { message });
@@ -109,14 +115,22 @@ impl Cache {
 }
 
 /// The largest batches of the run. The texts that are held out are about as long as those to train on.
-fn batches(config: &RunConfig, (train, epochs): (&Rows, &Epochs), cache: Option<Cache>) -> memory::Batches {
+fn batches(
+    config: &RunConfig,
+    (train, logits): (&Rows, usize),
+    epochs: &Epochs,
+    cache: Option<Cache>,
+) -> memory::Batches {
     let from_block = cache.map_or(0, |cache| cache.blocks);
     let longest = train.lengths.iter().copied().max().unwrap_or(1);
     let measured = measured_tokens(config).max(longest);
+    let training = Capacity { from_block, ..largest_group(config, (train, logits), epochs) };
+    // Of chats, no more rows of logits are computed at a time than in training, unless one alone has more.
+    let answers = if train.learnt.is_empty() { measured } else { training.sequences.min(measured) };
     memory::Batches {
-        training: Capacity { from_block, ..largest_group(config, train, epochs) },
+        training,
         // The test texts run through all blocks.
-        measuring: (measured, measured).into(),
+        measuring: (measured, answers).into(),
         memory: config.memory.into(),
         kept: cache.map_or(0, |cache| cache.bytes),
     }

@@ -5,6 +5,20 @@ use std::collections::BTreeMap;
 use finetone_model::Memory;
 use serde::{Deserialize, Serialize};
 
+/// What a model learns to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// To answer, where the file holds chats and the model is a causal language model; otherwise to judge. The run decides
+    /// before it begins and writes the decision in its place.
+    #[default]
+    Auto,
+    /// To judge texts: to choose among the classes, or among the answers of chats.
+    Classify,
+    /// To answer chats.
+    Chat,
+}
+
 /// Which part of a text over the limit is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Truncation {
@@ -170,6 +184,17 @@ pub enum SamplingRule {
     Oversample,
     /// Rows of large classes are left out, other ones in each epoch.
     Undersample,
+}
+
+/// How sure a finished model is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Calibrate {
+    /// As it is.
+    None,
+    /// By a temperature that is fitted on the validation texts, where there are any. No decision changes.
+    #[default]
+    Temperature,
 }
 
 /// How a decision is read from probabilities.

@@ -56,6 +56,18 @@ pub enum TrainError {
         /// How to mend that one.
         fix: String,
     },
+    /// A chat that a language model cannot learn from.
+    #[error("{}:{line}: {problem}", path.display())]
+    Chat {
+        /// The data file.
+        path: PathBuf,
+        /// Its line.
+        line: u64,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        hint: Option<String>,
+    },
     /// Too little data for what is asked.
     #[error("{problem}")]
     TooFew {
@@ -129,6 +141,7 @@ impl TrainError {
             Self::Evaluate(error) => error.hint(),
             Self::Io { source, .. } => io_hint(source),
             Self::RunFile { hint, .. } | Self::Setting { hint, .. } | Self::TooFew { hint, .. } => Some(hint.clone()),
+            Self::Chat { hint, .. } => hint.clone(),
             Self::Faults { path, fix, .. } => {
                 Some(format!("{fix}; `finetone doctor {}` lists every fault", path.display()))
             }

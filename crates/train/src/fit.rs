@@ -1,17 +1,20 @@
 //! From texts to a fitted model: the part of a run that can be done again and again, for folds, seeds and studies.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use finetone_backend::Backend;
-use finetone_classify::with_decision;
+use finetone_classify::{with_abstention, with_decision};
 use finetone_data::tokenizer::{Limit, MOST_WINDOWS, Tokenizer};
-use finetone_evaluate::{Curve, Metric, NamedEvaluation, Predictions, Section};
+use finetone_evaluate::{Abstention, Curve, Metric, NamedEvaluation, Predictions, Section};
 use finetone_model::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Cache;
+use crate::calibrate::calibrate;
+use crate::chats::Reading;
 use crate::choices::CacheUse;
 use crate::decide;
 use crate::epochs::{Course, Epochs};
@@ -19,8 +22,8 @@ use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
 use crate::material::{Rows, Texts};
 use crate::measure;
-use crate::objective::Objective;
-use crate::report::{CurveRecorder, Recorded, run_sections};
+use crate::objective::{ClassObjective, Judgement, Objective, TokenObjective};
+use crate::report::{self, CurveRecorder, Recorded, run_sections};
 use crate::run::{Outcome, Surroundings};
 use crate::run_config::RunConfig;
 use crate::schedule::Plan;
@@ -51,7 +54,10 @@ pub(crate) enum Settings {
 /// What is known of a model once it is fitted, beside the model itself.
 pub(crate) struct Fit {
     pub fitted: Fitted,
-    pub measured: Measured,
+    /// The set that the final numbers are about.
+    pub measured_on: String,
+    /// None of a model that answers in its own words.
+    pub measured: Option<Measured>,
 }
 
 /// What there is to say about a fitted model without loading it.
@@ -62,6 +68,9 @@ pub(crate) struct Fitted {
     /// What the model says about the test texts, the validation texts, or the training texts where there are no others:
     /// name of the set and probabilities, row-major.
     pub sets: Vec<(String, Vec<f32>)>,
+    /// When a text is left to a person, if any is.
+    #[serde(default)]
+    pub abstention: Option<Abstention>,
     /// The evaluation that chose the weights; none where the last ones are kept.
     pub best: Option<Best>,
     /// Steps taken.
@@ -101,21 +110,22 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    /// Measures what a model said about the sets of `texts`.
-    pub fn new(texts: &Texts, sets: &[(String, Vec<f32>)]) -> Result<Self, TrainError> {
+    /// Measures what a model said about the sets of `texts`; nothing where it said nothing that could be right.
+    pub fn new(
+        texts: &Texts,
+        sets: &[(String, Vec<f32>)],
+        abstention: Option<&Abstention>,
+    ) -> Result<Option<Self>, TrainError> {
         let mut measured: Option<Self> = None;
         for (name, probabilities) in sets {
             let predictions = texts.judged(texts.set(name), probabilities.clone())?;
-            let evaluation = measure::evaluate(name, &predictions)?;
+            let evaluation = measure::evaluate_with(abstention, name, &predictions)?;
             match &mut measured {
                 Some(measured) => measured.all.push(evaluation),
                 None => measured = Some(Self { name: name.clone(), predictions, all: vec![evaluation] }),
             }
         }
-        measured.ok_or_else(|| TrainError::TooFew {
-            problem: "there are no texts to measure the model on".into(),
-            hint: "the training file needs rows".into(),
-        })
+        Ok(measured)
     }
 }
 
@@ -130,6 +140,24 @@ impl Encoded {
     fn new(texts: &Texts, tokenizer: &Tokenizer, limit: &Limit) -> Self {
         let encode = |examples| Rows::encode(examples, &texts.preparation, tokenizer, limit);
         Self { train: encode(&texts.train), validation: encode(&texts.validation), test: encode(&texts.test) }
+    }
+
+    /// Of chats, as a language model learns them.
+    fn of_chats(config: &RunConfig, texts: &Texts, reading: &Reading<'_>) -> Result<Self, TrainError> {
+        let file = |of_set: &Option<PathBuf>| of_set.clone().unwrap_or_else(|| config.train.clone());
+        let mut encoded = Self {
+            train: reading.rows(&texts.train, &config.train)?,
+            validation: reading.rows(&texts.validation, &file(&config.validation))?,
+            test: reading.rows(&texts.test, &file(&config.test))?,
+        };
+        if !texts.labels.is_empty() {
+            let ask = |examples| reading.questions(examples, texts.labels.names());
+            (encoded.validation.questions, encoded.test.questions) = (ask(&texts.validation)?, ask(&texts.test)?);
+            if encoded.validation.is_empty() && encoded.test.is_empty() {
+                encoded.train.questions = ask(&texts.train)?;
+            }
+        }
+        Ok(encoded)
     }
 
     /// The sets to measure. The training texts say nothing about new ones; they are measured only where there is nothing
@@ -167,7 +195,8 @@ pub(crate) fn fit<B: Backend>(
     let start = Instant::now();
     let Prepared { model, tokenizer, mut rows, epochs, plan, metric, objective, cache } =
         prepare(backend, config, texts, surroundings)?;
-    let seen = decide::shares_seen(&epochs, &objective, texts.labels.len());
+    let of_classes = objective.of_classes();
+    let seen = of_classes.map(|of_classes| decide::shares_seen(&epochs, of_classes, texts.labels.len()));
     let mut recorder = CurveRecorder::open(&place.folder, surroundings.listener);
     place.make(CacheUse::decided(cache.is_some()))?;
     if let Some(cache) = cache {
@@ -187,22 +216,74 @@ pub(crate) fn fit<B: Backend>(
     if let Some(best) = trainer.progress.best {
         store.load_best(backend, &mut trainer.model, best.step)?;
     }
-    let said = |rows: &Rows| trainer.probabilities(rows, &mut trainer.forward(rows));
-    let mut sets: Vec<_> = rows.measured().into_iter().map(|(name, rows)| (name.to_owned(), said(rows))).collect();
-    let rule = decide::rule(config, texts, &seen, &sets, &mut recorder)?;
-    if let Some(rule) = &rule {
-        sets.iter_mut().for_each(|(_, probabilities)| rule.apply(probabilities, texts.multi_label));
-    }
-    with_decision(&mut trainer.model.config, rule.as_ref());
-    let measured = Measured::new(texts, &sets)?;
+    let (mut sets, tokens) = said_in_the_end(&trainer, &rows)?;
+    let Settled { calibration, abstention } = match &seen {
+        Some(seen) => settle((&mut trainer, seen), texts, &mut sets, &mut recorder)?,
+        None => Settled::default(),
+    };
+    let measured = Measured::new(texts, &sets, abstention.as_ref())?;
     if place.keeps_model {
         save_model(backend, &trainer.model, &tokenizer, &place.folder.join("model"))?;
     }
-    recorder.on(&finished_event(&trainer, &measured, from.0, (seconds, epochs.rows())));
+    let measured_on = rows.measured()[0].0.to_owned();
+    let mut metrics = measured.as_ref().map(|measured| measure::final_metrics(&measured.all[0].evaluation));
+    if let Some((_, judged)) = tokens.first() {
+        metrics.get_or_insert_default().extend(judged.of_tokens(""));
+    }
+    let metrics = (measured_on.clone(), metrics.unwrap_or_default());
+    recorder.on(&finished_event(&trainer, metrics, from.0, (seconds, epochs.rows())));
     let tokens_per_second = (trainer.progress.num_tokens - from.1) as f64 / seconds;
-    let fitted = Fitted::new(&trainer, sets, (seconds, tokens_per_second), recorder.recorded());
-    let truncated = rows.train.truncated + rows.test.truncated;
-    Ok(Outcome::Finished(Fit { fitted: Fitted { truncated, fingerprint: texts.fingerprint(), ..fitted }, measured }))
+    let mut fitted = Fitted::new(&trainer, sets, (seconds, tokens_per_second), recorder.recorded());
+    fitted.facts.extend(tokens.iter().map(|(name, judged)| report::token_section(name, judged)));
+    fitted.facts.extend(calibration);
+    fitted.abstention = abstention;
+    fitted.truncated = rows.train.truncated + rows.test.truncated;
+    fitted.fingerprint = texts.fingerprint();
+    Ok(Outcome::Finished(Fit { fitted, measured_on, measured }))
+}
+
+/// What goes with a finished classifier.
+#[derive(Default)]
+struct Settled {
+    /// What a report says about its temperature.
+    calibration: Option<Section>,
+    abstention: Option<Abstention>,
+}
+
+/// Makes the classifier as sure as it is right, and settles how decisions are read from what it says about the `sets`. `seen`
+/// are the class shares of training.
+fn settle<B: Backend>(
+    (trainer, seen): (&mut Trainer<'_, B>, &[f64]),
+    texts: &Texts,
+    sets: &mut [(String, Vec<f32>)],
+    listener: &mut dyn Listener,
+) -> Result<Settled, TrainError> {
+    let (config, model) = (trainer.config, &mut trainer.model);
+    let calibration = calibrate(trainer.backend, config, texts, model, sets)?;
+    let rule = decide::rule(config, texts, seen, sets, listener)?;
+    if let Some(rule) = &rule {
+        sets.iter_mut().for_each(|(_, probabilities)| rule.apply(probabilities, texts.multi_label));
+    }
+    let abstention = decide::abstention(config, texts, sets, listener)?;
+    with_decision(&mut model.config, rule.as_ref());
+    with_abstention(&mut model.config, abstention.as_ref());
+    Ok(Settled { calibration, abstention })
+}
+
+/// What the finished model says about each set that is measured, by the set's name: probabilities, and what a language model
+/// thought of the tokens.
+#[expect(clippy::type_complexity, reason = "two lists by name, taken apart at once")]
+fn said_in_the_end<B: Backend>(
+    trainer: &Trainer<'_, B>,
+    rows: &Encoded,
+) -> Result<(Vec<(String, Vec<f32>)>, Vec<(String, Judgement)>), TrainError> {
+    let (mut sets, mut tokens) = (Vec::new(), Vec::new());
+    for (name, rows) in rows.measured() {
+        let said = trainer.said(rows, &mut trainer.examiner(rows))?;
+        sets.extend(said.probabilities.map(|probabilities| (name.to_owned(), probabilities)));
+        tokens.extend(said.tokens.map(|judged| (name.to_owned(), judged)));
+    }
+    Ok((sets, tokens))
 }
 
 /// Whether a fit could begin, without beginning it.
@@ -226,10 +307,13 @@ fn prepare<B: Backend>(
     surroundings: &mut Surroundings<'_>,
 ) -> Result<Prepared<B>, TrainError> {
     let Surroundings { hub, download, listener, .. } = surroundings;
-    let metric: Metric = config.metric.parse()?;
-    metric.check(texts.labels.names())?;
-    let Setup { model, tokenizer, limit } = setup(backend, config, texts, (hub, *download), *listener)?;
-    let rows = Encoded::new(texts, &tokenizer, &limit);
+    let metric = config.chosen_metric()?;
+    check_metric(&metric, texts)?;
+    let Setup { model, tokenizer, limit, template } = setup(backend, config, texts, (hub, *download), *listener)?;
+    let rows = match &template {
+        Some(template) => Encoded::of_chats(config, texts, &Reading { template, tokenizer: &tokenizer, limit })?,
+        None => Encoded::new(texts, &tokenizer, &limit),
+    };
     check_size(&rows.train)?;
     tell_truncation(&rows.train, *listener);
     let epochs = Epochs::new(config, texts)?;
@@ -239,7 +323,13 @@ fn prepare<B: Backend>(
     decide::check(config, texts)?;
     let plan = Plan::new(config, epochs.rows());
     let cache = Cache::decide(config, (&model, &plan), (&rows.train, &rows.validation, &epochs), *listener)?;
-    let objective = Objective::new(config, model.config.head.output, &texts.labels, &texts.class_counts())?;
+    let objective = match model.config.language {
+        Some(_) => Objective::Tokens(TokenObjective::new(model.config.logits())),
+        None => {
+            let (output, counts) = (model.config.head.output, texts.class_counts());
+            Objective::Classes(ClassObjective::new(config, output, &texts.labels, &counts)?)
+        }
+    };
     Ok(Prepared { model, tokenizer, rows, epochs, plan, metric, objective, cache })
 }
 
@@ -277,6 +367,7 @@ impl Fitted {
             seconds,
             tokens_per_second,
             parameters: trainer.model.table.numbers(),
+            abstention: None,
             truncated: 0,
             fingerprint: 0,
             curves,
@@ -303,6 +394,17 @@ fn started_event<B: Backend>(trainer: &Trainer<'_, B>, texts: &Texts, rows: &Enc
         epochs: plan.epoch(plan.steps),
         resumed_from: trainer.progress.step,
     }
+}
+
+/// Refuses a metric that has nothing to be computed from.
+fn check_metric(metric: &Metric, texts: &Texts) -> Result<(), TrainError> {
+    if texts.labels.is_empty() && *metric != Metric::Loss {
+        return Err(TrainError::Setting {
+            problem: format!("`metric` is `{metric}`, and the answers of the chats are no closed set"),
+            hint: "leave it out: the best model is then the one with the least loss".into(),
+        });
+    }
+    Ok(metric.check(texts.labels.names())?)
 }
 
 fn check_size(train: &Rows) -> Result<(), TrainError> {
@@ -332,7 +434,7 @@ fn tell_truncation(train: &Rows, listener: &mut dyn Listener) {
 
 fn finished_event<B: Backend>(
     trainer: &Trainer<'_, B>,
-    measured: &Measured,
+    (measured_on, metrics): (String, BTreeMap<String, f64>),
     first_step: u64,
     (seconds, rows): (f64, usize),
 ) -> TrainEvent {
@@ -347,7 +449,7 @@ fn finished_event<B: Backend>(
         train_steps_per_second: taken / seconds,
         train_loss: trainer.progress.loss_sum / step.max(1) as f64,
         total_flos: 6.0 * trainer.progress.num_tokens as f64 * trainer.model.table.numbers_without_embeddings() as f64,
-        metrics: measure::final_metrics(&measured.all[0].evaluation),
-        measured_on: measured.name.clone(),
+        metrics,
+        measured_on,
     }
 }

@@ -1,8 +1,9 @@
 //! The texts of a run: read, checked, split, encoded.
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use finetone_classify::{Encoded, States};
+use finetone_classify::{Encoded, Question, States};
 use finetone_data::doctor::{self, DoctorOptions, Severity};
 use finetone_data::features::{ALL_COLUMNS, usable_columns};
 use finetone_data::split::{column_times, column_values};
@@ -13,7 +14,8 @@ use finetone_data::{
 };
 use finetone_evaluate::Predictions;
 
-use crate::choices::{SplitRule, Truncation};
+use crate::chats;
+use crate::choices::{SplitRule, Task, Truncation};
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
 use crate::measure;
@@ -47,8 +49,12 @@ pub struct Rows {
     pub ids: Vec<Vec<u32>>,
     /// Their numbers.
     pub lengths: Vec<usize>,
-    /// The classes of each text.
+    /// The classes of each text; none of chats whose answers are no closed set.
     pub targets: Vec<Target>,
+    /// Of each chat that a language model learns, the places of the tokens to learn, from 1 on; otherwise empty.
+    pub learnt: Vec<Vec<u32>>,
+    /// Of chats to measure it on, whose answers are a closed set, what each asks; otherwise empty.
+    pub questions: Vec<Question>,
     /// Where each stands in its file.
     pub lines: Vec<u64>,
     /// How many were cut.
@@ -78,6 +84,8 @@ impl Texts {
             text_column: config.text_column.clone(),
             label_column: config.label_column.clone(),
             multi_label: config.multi_label,
+            chats: config.task == Task::Chat,
+            open_answers: config.task == Task::Chat,
             ..ReadOptions::default()
         };
         let features = feature_names(config, &options)?;
@@ -99,7 +107,11 @@ impl Texts {
         tell_giveaways(&features, &train, listener);
         let preparation = preparation.fit(&features, &train)?;
         let multi_label = config.multi_label.is_some();
-        Ok(Self { labels, preparation, train, validation, test, multi_label, text_column, label_column })
+        let mut texts = Self { labels, preparation, train, validation, test, multi_label, text_column, label_column };
+        if config.task == Task::Chat {
+            chats::settle_labels(&mut texts, listener)?;
+        }
+        Ok(texts)
     }
 
     /// The examples of a set by its name: `test`, `validation`, and otherwise what is learnt from.
@@ -256,6 +268,22 @@ impl<'a> HoldOut<'a> {
 }
 
 impl Rows {
+    /// No texts.
+    pub fn empty(limit: Limit) -> Self {
+        Self {
+            ids: Vec::new(),
+            lengths: Vec::new(),
+            targets: Vec::new(),
+            learnt: Vec::new(),
+            questions: Vec::new(),
+            lines: Vec::new(),
+            truncated: 0,
+            limit,
+            features: Vec::new(),
+            states: None,
+        }
+    }
+
     /// Prepares and encodes examples, all of which have a target.
     pub fn encode(examples: &[Example], preparation: &Preparation, tokenizer: &Tokenizer, limit: &Limit) -> Self {
         let labelled = || examples.iter().filter(|example| example.target.is_some());
@@ -271,15 +299,29 @@ impl Rows {
             targets: labelled().filter_map(|example| example.target.clone()).collect(),
             lines: labelled().map(|example| example.line).collect(),
             truncated,
-            limit: *limit,
             features: prepared().flat_map(|(row, _)| row.features.iter().copied()).collect(),
-            states: None,
+            ..Self::empty(*limit)
         }
     }
 
     /// The texts as the model reads them.
     pub fn encoded(&self) -> Encoded<'_, Vec<u32>> {
         Encoded { ids: &self.ids, limit: self.limit, features: &self.features, states: self.states.as_ref() }
+    }
+
+    /// What each text takes of a budget of tokens, so that together they have no more tokens, and no more logits than fit, either.
+    pub fn costs(&self, budget: usize, logits: usize) -> Cow<'_, [usize]> {
+        if self.learnt.is_empty() {
+            return Cow::Borrowed(&self.lengths);
+        }
+        let most = chats::most_learnt(logits);
+        let cost = |(&length, learnt): (&usize, &Vec<u32>)| length.max((learnt.len() * budget).div_ceil(most));
+        self.lengths.iter().zip(&self.learnt).map(cost).collect()
+    }
+
+    /// Number of rows of logits for each text: one, or one for each token to learn.
+    pub fn answers(&self) -> impl Iterator<Item = usize> {
+        (0..self.len()).map(|i| self.learnt.get(i).map_or(1, Vec::len))
     }
 
     /// Number of sequences of each text.
@@ -315,7 +357,9 @@ impl Rows {
         let classes = self.targets.iter().flat_map(|t| t.classes().iter().map(|&c| c as u64).chain([u64::MAX]));
         let ids = self.ids.iter().flat_map(|ids| ids.iter().map(|&id| u64::from(id)).chain([u64::MAX]));
         let features = self.features.iter().map(|value| u64::from(value.to_bits()));
-        fnv_1a(ids.chain(classes).chain(features))
+        let learnt =
+            self.learnt.iter().flat_map(|places| places.iter().map(|&place| u64::from(place)).chain([u64::MAX]));
+        fnv_1a(ids.chain(classes).chain(features).chain(learnt))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::events::{Listener, TrainEvent};
 use crate::fit::{Fitted, Measured};
 use crate::material::Texts;
 use crate::measure;
-
+use crate::objective::Judgement;
 use crate::run_config::RunConfig;
 use crate::trainer::Trainer;
 
@@ -96,12 +96,13 @@ impl Listener for CurveRecorder<'_> {
 }
 
 /// The report of a finished run.
-pub fn build(config: &RunConfig, texts: &Texts, fitted: Fitted, measured: Measured) -> Report {
+pub fn build(config: &RunConfig, texts: &Texts, fitted: Fitted, measured: Option<Measured>) -> Report {
+    let worst = |measured: &Measured| measure::worst_errors(&measured.predictions, texts.set(&measured.name));
     let cut = fitted.truncated as f64 / (texts.train.len() + texts.test.len()).max(1) as f64;
     Report {
         title: format!("{} on {}", model_name(&config.model), measure::file_name(&config.train)),
-        worst_errors: measure::worst_errors(&measured.predictions, texts.set(&measured.name)),
-        evaluations: measured.all,
+        worst_errors: measured.as_ref().map(worst).unwrap_or_default(),
+        evaluations: measured.map(|measured| measured.all).unwrap_or_default(),
         data: data_sections(config, texts, fitted.truncated),
         notices: fitted.notices,
         history: Some(History::new(fitted.curves, fitted.summary, fitted.best.map(|best| best.step), cut)),
@@ -145,7 +146,7 @@ fn data_sections(config: &RunConfig, texts: &Texts, truncated: usize) -> Vec<Sec
 pub fn run_sections<B: Backend>(config: &RunConfig, trainer: &Trainer<'_, B>) -> Vec<Section> {
     let (model, progress) = (&trainer.model, &trainer.progress);
     let best = progress.best.map_or("the last step".to_owned(), |best| {
-        format!("step {} ({} {:.4} on the validation texts)", best.step, config.metric, best.value)
+        format!("step {} ({} {:.4} on the validation texts)", best.step, trainer.metric, best.value)
     });
     let about = Section::new("Model")
         .fact("model", &config.model)
@@ -163,6 +164,16 @@ pub fn run_sections<B: Backend>(config: &RunConfig, trainer: &Trainer<'_, B>) ->
         .fact("precision", config.precision.name())
         .fact("seed", config.seed);
     vec![about, training]
+}
+
+/// What a language model thought of the tokens to learn in a set of chats.
+pub fn token_section(set: &str, judged: &Judgement) -> Section {
+    Section::new(format!("Tokens of the answers, {set} chats"))
+        .fact("tokens", judged.labels)
+        .fact("loss", format!("{:.4} nats", judged.mean_loss()))
+        .fact("perplexity", format!("{:.4}", judged.mean_loss().exp()))
+        .fact("mean token accuracy", format!("{:.4}", judged.accuracy()))
+        .fact("entropy", format!("{:.4} nats", judged.mean_entropy()))
 }
 
 #[cfg(test)]

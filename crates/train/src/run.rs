@@ -20,6 +20,7 @@ use crate::run_config::RunConfig;
 use crate::schedule::Plan;
 use crate::seeds::{Keep, Seeds};
 use crate::store::{Store, write_whole};
+use crate::task::with_task;
 use crate::trainer::Control;
 use crate::trial::Tried;
 
@@ -54,8 +55,8 @@ pub struct Summary {
     pub best_step: u64,
     /// Which texts the final numbers are about: `test`, `validation`, or `training` where nothing was held out.
     pub measured_on: String,
-    /// The final numbers.
-    pub evaluation: Evaluation,
+    /// The final numbers; none of a model that answers in its own words.
+    pub evaluation: Option<Evaluation>,
     /// The whole report.
     pub report: Report,
 }
@@ -156,6 +157,7 @@ fn execute<B: Backend>(
     folder: &Path,
     mut surroundings: Surroundings<'_>,
 ) -> Result<Outcome, TrainError> {
+    let config = &with_task(config, surroundings.hub, surroundings.download)?;
     let texts = Texts::read(config, surroundings.checkup, surroundings.listener)?;
     // A resumed run keeps the number of epochs, whatever is usual by then.
     let epochs = Plan::new(config, Epochs::new(config, &texts)?.rows()).epochs;
@@ -166,17 +168,22 @@ fn execute<B: Backend>(
         Outcome::Finished(found) => found,
         Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
     };
-    let (Fit { fitted, measured }, seeds) = match fitted(backend, config, &texts, &place, &mut surroundings)? {
-        Outcome::Finished(fit) => fit,
-        Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
+    let (Fit { fitted, measured_on, measured }, seeds) =
+        match fitted(backend, config, &texts, &place, &mut surroundings)? {
+            Outcome::Finished(fit) => fit,
+            Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
+        };
+    let ladder = match &measured {
+        Some(measured) => climb(backend, config, &texts, (&fitted, measured), &place, &mut surroundings)?,
+        None => Outcome::Finished(None),
     };
-    let ladder = match climb(backend, config, &texts, (&fitted, &measured), &place, &mut surroundings)? {
+    let ladder = match ladder {
         Outcome::Finished(ladder) => ladder,
         Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
     };
     let best_step = fitted.best_step();
     let report = Report { cross_validation, seeds, ladder, ..report::build(config, &texts, fitted, measured) };
-    let summary = finish(folder, report, best_step)?;
+    let summary = finish(folder, report, best_step, measured_on)?;
     Store::new(folder).clear()?;
     Ok(Outcome::Finished(Box::new(summary)))
 }
@@ -213,23 +220,20 @@ fn fitted<B: Backend>(
     Ok(match Seeds::train(backend, config, texts, within, surroundings)? {
         Outcome::Interrupted { step } => Outcome::Interrupted { step },
         Outcome::Finished(seeds) => {
-            surroundings.listener.on(&seeds.notice(config));
+            surroundings.listener.on(&seeds.notice());
             let repeats = seeds.repeats()?;
             let Tried { fitted, measured, .. } = seeds.settle(&repeats, &place.folder)?;
-            Outcome::Finished((Fit { fitted, measured }, Some(repeats)))
+            let measured_on = measured.name.clone();
+            Outcome::Finished((Fit { fitted, measured_on, measured: Some(measured) }, Some(repeats)))
         }
     })
 }
 
 /// Writes the reports, the machine-readable one last: it marks the run as finished.
-fn finish(folder: &Path, report: Report, best_step: u64) -> Result<Summary, TrainError> {
-    let headline = report.headline().cloned().ok_or_else(|| TrainError::TooFew {
-        problem: "there is nothing to report".into(),
-        hint: "the test file needs rows".into(),
-    })?;
+fn finish(folder: &Path, report: Report, best_step: u64, measured_on: String) -> Result<Summary, TrainError> {
     write_whole(&folder.join("report.html"), &report.to_html()?)?;
     write_whole(&folder.join("report.md"), &report.to_markdown())?;
     write_whole(&folder.join("report.json"), &report.to_json()?)?;
-    let (measured_on, evaluation) = (headline.name, headline.evaluation);
+    let evaluation = report.headline().map(|headline| headline.evaluation.clone());
     Ok(Summary { run: folder.to_owned(), best_step, measured_on, evaluation, report })
 }

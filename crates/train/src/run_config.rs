@@ -9,11 +9,12 @@ use finetone_data::cleaning::Cleaning;
 use finetone_data::conversation::Speakers;
 use finetone_data::features::{check_template, default_template};
 use finetone_data::preparation::{ConversationPart, FeatureUse, StageDirections};
+use finetone_evaluate::{Aim, Metric};
 use serde::{Deserialize, Serialize};
 
 use crate::choices::{
-    CacheUse, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule, TrainingPrecision,
-    Truncation, WeightRule,
+    CacheUse, Calibrate, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule, Task,
+    TrainingPrecision, Truncation, WeightRule,
 };
 use crate::error::TrainError;
 use crate::tracking::Tracking;
@@ -68,6 +69,8 @@ pub struct RunConfig {
     /// The words around them, with their names between braces; each name and value if not given.
     pub feature_template: Option<String>,
 
+    /// What the model learns to do.
+    pub task: Task,
     /// A Hugging Face id, a folder, a run, or the name of a built-in model from scratch.
     pub model: String,
     /// A folder with a tokenizer for a model from scratch; without it one is trained on the training texts.
@@ -150,8 +153,14 @@ pub struct RunConfig {
     pub augment_share: Option<f64>,
     /// Share of the words that a copy deletes or swaps.
     pub augment_words: f64,
+    /// How sure the finished model is made.
+    pub calibrate: Calibrate,
     /// How a decision is read from the probabilities of the finished model.
     pub decision: Decision,
+    /// What a text that is left to a person costs, where a wrong answer costs 1; the least sure texts are left to one if given.
+    pub abstain_cost: Option<f64>,
+    /// Instead: the share of the answers that shall be right.
+    pub min_precision: Option<f64>,
     /// The most blocks of the model that are used, from the input on; all if not given.
     pub max_layers: Option<usize>,
     /// What is not trained: `embeddings`, a number of blocks from the input (`4`, or `-2` for all but the last two), with the
@@ -166,8 +175,8 @@ pub struct RunConfig {
     pub keep_epochs: usize,
     /// Ends the run after this many evaluations without a better one.
     pub early_stopping: Option<u64>,
-    /// The metric that chooses the best checkpoint.
-    pub metric: String,
+    /// The metric that chooses the best checkpoint; `f1_macro` if not given, the loss where the model learns to answer chats.
+    pub metric: Option<String>,
     /// The numbers that matrix products multiply.
     pub precision: TrainingPrecision,
     /// Of everything random: split, fresh weights, order, dropout.
@@ -208,6 +217,7 @@ impl Default for RunConfig {
             features: Vec::new(),
             features_as: FeatureUse::default(),
             feature_template: None,
+            task: Task::default(),
             model: DEFAULT_MODEL.into(),
             tokenizer: None,
             pooling: None,
@@ -247,14 +257,17 @@ impl Default for RunConfig {
             augment_copies: 1,
             augment_share: None,
             augment_words: 0.1,
+            calibrate: Calibrate::default(),
             decision: Decision::default(),
+            abstain_cost: None,
+            min_precision: None,
             max_layers: None,
             freeze: Vec::new(),
             cache: CacheUse::default(),
             eval_every: None,
             keep_epochs: 0,
             early_stopping: None,
-            metric: "f1_macro".into(),
+            metric: None,
             precision: TrainingPrecision::default(),
             seed: 0,
             folds: None,
@@ -270,6 +283,20 @@ impl RunConfig {
     /// Texts of one optimiser step.
     pub fn step_size(&self) -> usize {
         self.batch_size * self.accumulate
+    }
+
+    /// What texts are left to a person for, if any are.
+    pub fn aim(&self) -> Option<Aim> {
+        self.abstain_cost.map(Aim::Cost).or(self.min_precision.map(Aim::Precision))
+    }
+
+    /// The metric that chooses the best checkpoint.
+    ///
+    /// # Errors
+    /// A name that no metric has.
+    pub fn chosen_metric(&self) -> Result<Metric, TrainError> {
+        let usual = if self.task == Task::Chat { "loss" } else { "f1_macro" };
+        Ok(self.metric.as_deref().unwrap_or(usual).parse()?)
     }
 
     /// What is done to a row, before anything is known of its features.
@@ -332,6 +359,17 @@ impl RunConfig {
             (self.repeats > 0, "repeats", "at least 1"),
             (self.repeats == 1 || self.folds.is_some(), "repeats", "1 without `folds`"),
             (self.seeds > 0, "seeds", "at least 1"),
+            (self.abstain_cost.is_none_or(|c| Aim::Cost(c).check().is_ok()), "abstain_cost", "above 0 and below 1"),
+            (
+                self.min_precision.is_none_or(|p| Aim::Precision(p).check().is_ok()),
+                "min_precision",
+                "above 0 and below 1",
+            ),
+            (
+                self.abstain_cost.is_none() || self.min_precision.is_none(),
+                "min_precision",
+                "left out with `abstain_cost`",
+            ),
         ];
         match checks.into_iter().chain(self.balance_checks()).find(|(fine, ..)| !fine) {
             Some((_, key, wanted)) => Err(TrainError::Setting {

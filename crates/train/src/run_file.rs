@@ -147,9 +147,12 @@ fn known_keys() -> Vec<String> {
         max_steps: Some(1),
         epoch_rows: Some(1),
         augment_share: Some(0.5),
+        abstain_cost: Some(0.5),
+        min_precision: Some(0.5),
         max_layers: Some(1),
         eval_every: Some(1),
         early_stopping: Some(1),
+        metric: Some(String::new()),
         folds: Some(2),
         ..RunConfig::default()
     };
@@ -209,10 +212,14 @@ mod tests {
             "seeds=0",
             "max_layers=0",
             "window_overlap=1",
+            "abstain_cost=0",
+            "min_precision=1",
+            "calibrate=platt",
         ] {
             assert!(resolve(&[wrong]).is_err(), "{wrong} was accepted");
         }
         assert!(resolve(&["epochs"]).is_err());
+        assert!(resolve(&["abstain_cost=0.2", "min_precision=0.9"]).is_err() && resolve(&["abstain_cost=0.2"]).is_ok());
         assert!(resolve(&["repeats=2"]).is_err() && resolve(&["repeats=2", "folds=5"]).is_ok());
     }
 

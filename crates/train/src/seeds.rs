@@ -29,6 +29,8 @@ pub(crate) struct Seeds {
     pub tried: Vec<Tried>,
     /// The number of the best.
     pub best: usize,
+    /// The metric by which it is that.
+    metric: Metric,
 }
 
 impl Seeds {
@@ -43,8 +45,7 @@ impl Seeds {
         (place, keep): (&Place, Keep),
         surroundings: &mut Surroundings<'_>,
     ) -> Result<Outcome<Self>, TrainError> {
-        let metric: Metric = config.metric.parse()?;
-        let mut seeds = Self { tried: Vec::new(), best: 0 };
+        let mut seeds = Self { tried: Vec::new(), best: 0, metric: config.chosen_metric()? };
         for seed in (0..config.seeds as u64).map(|number| config.seed.wrapping_add(number)) {
             let place = place.within(&format!("seed-{seed}"), true);
             let trial = Trial { name: format!("seed {seed}"), config: RunConfig { seed, ..config.clone() }, place };
@@ -52,7 +53,7 @@ impl Seeds {
                 Outcome::Finished(one) => seeds.tried.push(one),
                 Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
             }
-            seeds.best = seeds.choose(&metric);
+            seeds.best = seeds.choose();
             if keep == Keep::Best {
                 seeds.forget_the_others()?;
             }
@@ -62,11 +63,11 @@ impl Seeds {
 
     /// The number of the seed with the best evaluation; of equals that with the lower loss, then the first. Where there are
     /// no validation texts, nothing tells them apart: the test must not.
-    fn choose(&self, metric: &Metric) -> usize {
+    fn choose(&self) -> usize {
         let evaluations = self.tried.iter().map(|one| one.fitted.best).enumerate();
         let best = evaluations.filter_map(|(number, best)| Some((number, best?))).reduce(|first, other| {
             let (value, loss) = (other.1.value, other.1.loss);
-            let better = metric.is_better(value, first.1.value) || (value == first.1.value && loss < first.1.loss);
+            let better = self.metric.is_better(value, first.1.value) || (value == first.1.value && loss < first.1.loss);
             if better { other } else { first }
         });
         best.map_or(0, |(number, _)| number)
@@ -114,11 +115,11 @@ impl Seeds {
     }
 
     /// Which of them is kept and why.
-    pub fn notice(&self, config: &RunConfig) -> TrainEvent {
+    pub fn notice(&self) -> TrainEvent {
         let Tried { name, fitted, .. } = &self.tried[self.best];
         let message = match fitted.best {
             Some(best) => {
-                format!("the model of {name} is kept: {} {:.4} on the validation texts", config.metric, best.value)
+                format!("the model of {name} is kept: {} {:.4} on the validation texts", self.metric, best.value)
             }
             None => format!("the model of {name} is kept: without validation texts nothing else may choose"),
         };

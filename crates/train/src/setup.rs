@@ -7,13 +7,15 @@ use finetone_classify::hub::{HubConfig, HubProgress};
 use finetone_classify::source::{BuiltIn, ModelSource, ResolvedModel};
 use finetone_classify::{ClassifyError, check_vocabulary, preparation, with_preparation, with_text_limit};
 use finetone_data::Preparation;
+use finetone_data::chat::template::{ChatTemplate, PLAIN, TemplateError};
 use finetone_data::tokenizer::{Limit, Tokenizer, TrainKind, TrainOptions};
 use finetone_model::checkpoint::{HeadImport, ModelFolder};
 use finetone_model::families::{from_scratch, read_config};
 use finetone_model::{Family, HeadPooling, Model, ModelConfig, Output};
 use serde_json::{Map, Value};
 
-use crate::choices::OutputKind;
+use crate::chats;
+use crate::choices::{OutputKind, Task};
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
 use crate::groups;
@@ -25,6 +27,8 @@ pub struct Setup<B: Backend> {
     pub model: Model<B>,
     pub tokenizer: Tokenizer,
     pub limit: Limit,
+    /// How a language model reads chats.
+    pub template: Option<ChatTemplate>,
 }
 
 /// Finds or makes the model.
@@ -59,18 +63,31 @@ fn pretrained<B: Backend>(
     let tokenizer = Tokenizer::from_folder(folder).map_err(ClassifyError::from)?;
     check_vocabulary(folder, &tokenizer, source.config())?;
     let tokenizer = tokenizer.with_special_tokens(&texts.preparation.tokens()).map_err(ClassifyError::from)?;
+    let (tokenizer, template) = match config.task {
+        Task::Chat => with_template(tokenizer, ChatTemplate::from_folder(folder))?,
+        Task::Auto | Task::Classify => (tokenizer, None),
+    };
     let mut model_config = source.config().clone();
     model_config.grow_vocabulary(tokenizer.vocab_size());
     tell_preparation(&preparation(&model_config)?, &texts.preparation, listener);
-    let limit = text_limit(config, &tokenizer, model_config.max_tokens())?;
-    adjust(&mut model_config, config, texts, limit)?;
+    let limit = adjust(&mut model_config, config, texts, &tokenizer)?;
     let head = HeadImport::FreshWhereMissing(config.seed);
     let (model, report) = source.load(backend, model_config, head).map_err(ClassifyError::from)?;
     if !report.fresh.is_empty() {
         let message = format!("the head starts fresh: {}", report.fresh.join(", "));
         listener.on(&TrainEvent::Notice { message });
     }
-    Ok(Setup { model, tokenizer, limit })
+    Ok(Setup { model, tokenizer, limit, template })
+}
+
+/// The template of a language model, and its tokenizer, which takes a template along that the model's folder lacks.
+fn with_template(
+    tokenizer: Tokenizer,
+    template: Result<ChatTemplate, TemplateError>,
+) -> Result<(Tokenizer, Option<ChatTemplate>), TrainError> {
+    let template = template.map_err(ClassifyError::from)?;
+    let tokenizer = if template.is_plain() { tokenizer.with_chat_template(PLAIN) } else { tokenizer };
+    Ok((tokenizer, Some(template)))
 }
 
 /// Texts are prepared as this run's settings say, whatever the run it goes on from did.
@@ -90,15 +107,24 @@ enum Blueprint<'a> {
     Config(Map<String, Value>, Box<ModelConfig>),
 }
 
+/// A user's `config.json`, as it is written and as it is understood.
+///
+/// # Errors
+/// A file that cannot be read, or describes no model that is known.
+pub(crate) fn read_configuration(path: &Path) -> Result<(Map<String, Value>, ModelConfig), TrainError> {
+    let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
+    let raw: Map<String, Value> = serde_json::from_str(&text).map_err(|error| TrainError::RunFile {
+        path: path.to_owned(),
+        problem: format!("not a JSON object: {error}"),
+        hint: "give a `config.json` as Transformers writes it".into(),
+    })?;
+    let config = read_config(&raw, path).map_err(ClassifyError::from)?;
+    Ok((raw, config))
+}
+
 impl Blueprint<'_> {
     fn read(path: &Path) -> Result<Self, TrainError> {
-        let text = std::fs::read_to_string(path).map_err(TrainError::io(path))?;
-        let raw: Map<String, Value> = serde_json::from_str(&text).map_err(|error| TrainError::RunFile {
-            path: path.to_owned(),
-            problem: format!("not a JSON object: {error}"),
-            hint: "give a `config.json` as Transformers writes it".into(),
-        })?;
-        let config = read_config(&raw, path).map_err(ClassifyError::from)?;
+        let (raw, config) = read_configuration(path)?;
         Ok(Self::Config(raw, Box::new(config)))
     }
 
@@ -140,21 +166,64 @@ fn scratch<B: Backend>(
                 Family::Gpt2 | Family::Llama | Family::Mistral | Family::Qwen2 | Family::Qwen3 => TrainKind::Gpt2Bpe,
             };
             let options = TrainOptions { max_tokens: Some(max_tokens), ..TrainOptions::new(kind, vocab_size) };
-            let prepared = texts.preparation.prepare_all(&texts.train);
-            Tokenizer::train(prepared.iter().map(|row| &*row.text), &options)
+            let texts = texts_to_read(config, texts)?;
+            Tokenizer::train(texts.iter().map(String::as_str), &options)
         }
     };
     let with_tokens = |tokenizer: Tokenizer| tokenizer.with_special_tokens(&texts.preparation.tokens());
     let tokenizer = tokenizer.and_then(with_tokens).map_err(ClassifyError::from)?;
+    let (tokenizer, template) = match (config.task, &config.tokenizer) {
+        (Task::Auto | Task::Classify, _) => (tokenizer, None),
+        (Task::Chat, Some(folder)) => with_template(tokenizer, ChatTemplate::from_folder(folder))?,
+        (Task::Chat, None) => {
+            let template = ChatTemplate::plain(tokenizer.special_tokens());
+            with_template(tokenizer, template)?
+        }
+    };
     let mut model_config = blueprint.config(&tokenizer)?;
-    let limit = text_limit(config, &tokenizer, model_config.max_tokens())?;
-    adjust(&mut model_config, config, texts, limit)?;
-    Ok(Setup { model: Model::initialise(backend, model_config, config.seed), tokenizer, limit })
+    let limit = adjust(&mut model_config, config, texts, &tokenizer)?;
+    Ok(Setup { model: Model::initialise(backend, model_config, config.seed), tokenizer, limit, template })
 }
 
-/// Gives the configuration the labels of the data and what the settings say about head and dropout.
-fn adjust(model: &mut ModelConfig, config: &RunConfig, texts: &Texts, limit: Limit) -> Result<(), TrainError> {
+/// The texts to train a tokenizer on, as the model will read them.
+fn texts_to_read(config: &RunConfig, texts: &Texts) -> Result<Vec<String>, TrainError> {
+    if config.task == Task::Chat {
+        let template = ChatTemplate::plain(Vec::new()).map_err(ClassifyError::from)?;
+        return chats::texts_of(texts, &template, &config.train);
+    }
+    Ok(texts.preparation.prepare_all(&texts.train).into_iter().map(|row| row.text.into_owned()).collect())
+}
+
+/// Gives the configuration the labels of the data and what the settings say about head and dropout; returns how texts are
+/// cut.
+fn adjust(
+    model: &mut ModelConfig,
+    config: &RunConfig,
+    texts: &Texts,
+    tokenizer: &Tokenizer,
+) -> Result<Limit, TrainError> {
     model.head.labels = texts.labels.names().to_vec();
+    if let Some(layers) = config.max_layers {
+        model.keep_layers(layers);
+    }
+    if let Some(rate) = config.dropout {
+        model.set_backbone_dropout(rate);
+    }
+    let limit = if config.task == Task::Chat {
+        model.set_language_head().map_err(ClassifyError::from)?;
+        chats::note(texts).write(model);
+        chats::limit(config, tokenizer, model.max_tokens())
+    } else {
+        adjust_head(model, config, texts)?;
+        text_limit(config, tokenizer, model.max_tokens())?
+    };
+    with_text_limit(model, limit);
+    with_preparation(model, &texts.preparation);
+    Ok(limit)
+}
+
+/// What the settings say about the head of a classifier.
+fn adjust_head(model: &mut ModelConfig, config: &RunConfig, texts: &Texts) -> Result<(), TrainError> {
     model.head.output = match (config.multi_label, config.output) {
         (Some(_), _) => Output::MultiLabel,
         (None, OutputKind::Auto) => Output::Softmax,
@@ -166,22 +235,14 @@ fn adjust(model: &mut ModelConfig, config: &RunConfig, texts: &Texts, limit: Lim
             });
         }
     };
-    if let Some(layers) = config.max_layers {
-        model.keep_layers(layers);
-    }
     if let Some(pooling) = &config.pooling {
         model.set_pooling(parse_pooling(pooling)?);
     }
     // The texts come alone; a model that was trained with numbers beside them goes on without.
     model.set_features(texts.preparation.width());
-    if let Some(rate) = config.dropout {
-        model.set_backbone_dropout(rate);
-    }
     if let Some(rate) = config.head_dropout {
         model.set_head_dropout(rate);
     }
-    with_text_limit(model, limit);
-    with_preparation(model, &texts.preparation);
     Ok(())
 }
 

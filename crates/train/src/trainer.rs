@@ -4,20 +4,22 @@
 //! norm → clip → AdamW. Everything random is a function of the seed and of how far the run has come, so that a
 //! run that was stopped goes on with the same bits.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use finetone_backend::{AdamW, Backend, Real};
-use finetone_classify::{Forward, probabilities};
 use finetone_data::batching::micro_batches;
 use finetone_data::tokenizer::Tokenizer;
 use finetone_evaluate::Metric;
 use finetone_model::{Capacity, DropoutKey, Gradients, Model, Moments, Output, PackedBatch, Workspace};
 
+use crate::chats::most_learnt;
 use crate::epochs::{Course, Epochs};
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
+use crate::examiner::{Examiner, Said};
 use crate::groups::rate_and_decay;
 use crate::material::Rows;
 use crate::measure;
@@ -56,7 +58,7 @@ pub struct Trainer<'a, B: Backend> {
     pub(crate) model: Model<B>,
     pub(crate) progress: Progress,
     pub(crate) plan: Plan,
-    metric: Metric,
+    pub(crate) metric: Metric,
     objective: Objective,
     gradients: Gradients<B>,
     moments: Moments<B>,
@@ -83,7 +85,8 @@ impl<'a, B: Backend> Trainer<'a, B> {
         (plan, metric, objective): (Plan, Metric, Objective),
         (train, epochs): (&Rows, &Epochs),
     ) -> Self {
-        let capacity = largest_group(config, train, epochs);
+        let width = model.config.logits();
+        let capacity = largest_group(config, (train, width), epochs);
         Self {
             backend,
             config,
@@ -92,7 +95,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
             workspace: Workspace::for_training(backend, &model.config, capacity, config.memory.into()),
             batch: PackedBatch::default(),
             losses: vec![B::Real::default(); capacity.sequences],
-            logits: vec![B::Real::default(); capacity.sequences * model.config.head.logits()],
+            logits: vec![B::Real::default(); capacity.sequences * width],
             progress: Progress { fingerprint: train.fingerprint(), ..Progress::default() },
             model,
             plan,
@@ -125,7 +128,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         control: &Control,
         listener: &mut dyn Listener,
     ) -> Result<End, TrainError> {
-        let mut forward = None;
+        let mut examiner = None;
         while self.progress.step < self.plan.steps && !self.out_of_patience() {
             let epoch = self.progress.step / self.plan.steps_per_epoch;
             let done = self.progress.step % self.plan.steps_per_epoch;
@@ -139,8 +142,8 @@ impl<'a, B: Backend> Trainer<'a, B> {
                 }
                 if self.plan.evaluates_after(step) {
                     if !validation.is_empty() {
-                        let forward = forward.get_or_insert_with(|| self.forward(validation));
-                        self.evaluate(validation, forward, store, listener)?;
+                        let examiner = examiner.get_or_insert_with(|| self.examiner(validation));
+                        self.evaluate(validation, examiner, store, listener)?;
                     }
                     self.checkpoint(store, listener)?;
                 } else if stop {
@@ -172,8 +175,8 @@ impl<'a, B: Backend> Trainer<'a, B> {
             step: self.progress.step,
             epoch: self.plan.epoch(self.progress.step),
             loss: report.loss,
-            mean_token_accuracy: report.judged.right as f64 / report.judged.labels as f64,
-            entropy: report.judged.entropy / report.judged.labels as f64,
+            mean_token_accuracy: report.judged.accuracy(),
+            entropy: report.judged.mean_entropy(),
             grad_norm: report.grad_norm,
             learning_rate,
             num_tokens: self.progress.num_tokens,
@@ -184,9 +187,10 @@ impl<'a, B: Backend> Trainer<'a, B> {
 
     /// One optimiser step over the texts `batch`.
     fn step(&mut self, train: &Rows, batch: &[usize], rate: f64) -> Result<StepReport, TrainError> {
-        let weight = self.objective.weight(batch.iter().map(|&i| &train.targets[i]));
+        let weight = self.objective.weight(train, batch);
+        let budget = self.config.token_budget;
         let (mut loss, mut judged, mut tokens) = (0.0, Judgement::default(), 0);
-        for group in micro_batches(batch, &train.lengths, self.config.token_budget) {
+        for group in micro_batches(batch, &train.costs(budget, self.model.config.logits()), budget) {
             let (of_group, judged_of_group) = self.accumulate(train, &group, weight);
             loss += of_group / weight;
             judged = judged + judged_of_group;
@@ -210,15 +214,17 @@ impl<'a, B: Backend> Trainer<'a, B> {
         let texts = train.encoded();
         texts.pack(group, self.model.config.position_offset, &mut self.batch);
         texts.give_states(self.backend, group, &mut self.workspace);
+        self.objective.ask(train, group, &mut self.batch);
         let dropout = Some(DropoutKey { seed: self.config.seed, step: self.progress.passes });
         self.progress.passes += 1;
         let pass = self.model.pass(self.backend, &self.batch, dropout);
         let transformer = &self.model.transformer;
         transformer.forward(&pass, &mut self.workspace);
-        let (loss, targets) = self.objective.of(group.iter().map(|&i| &train.targets[i]), weight);
-        let losses = &mut self.losses[..group.len()];
+        let (loss, targets) = self.objective.of(train, group, weight);
+        let answers = self.batch.answers();
+        let losses = &mut self.losses[..answers];
         transformer.loss(&pass, &mut self.workspace, losses, targets, loss);
-        let logits = &mut self.logits[..group.len() * self.model.config.head.logits()];
+        let logits = &mut self.logits[..answers * self.model.config.logits()];
         self.backend.read(logits, self.workspace.logits(), 0..logits.len());
         let judged = self.objective.judge(logits);
         transformer.backward(&pass, &mut self.gradients, &mut self.workspace);
@@ -260,28 +266,27 @@ impl<'a, B: Backend> Trainer<'a, B> {
     }
 
     /// Memory to measure the model on `rows`.
-    pub fn forward(&self, rows: &Rows) -> Forward<B> {
-        Forward::for_texts(self.backend, &self.model, measured_tokens(self.config), &rows.encoded())
+    pub fn examiner(&self, rows: &Rows) -> Examiner<B> {
+        Examiner::new(self.backend, &self.model, measured_tokens(self.config), rows)
     }
 
-    /// What the model says about `rows`: probabilities `[n, C]`, row-major.
-    pub fn probabilities(&self, rows: &Rows, forward: &mut Forward<B>) -> Vec<f32> {
-        probabilities(self.backend, &self.model, forward, &rows.encoded())
+    /// What the model says about `rows`.
+    ///
+    /// # Errors
+    /// A device that failed.
+    pub fn said(&self, rows: &Rows, examiner: &mut Examiner<B>) -> Result<Said, TrainError> {
+        examiner.examine(self.backend, &self.model, rows)
     }
 
     fn evaluate(
         &mut self,
         validation: &Rows,
-        forward: &mut Forward<B>,
+        examiner: &mut Examiner<B>,
         store: &Store,
         listener: &mut dyn Listener,
     ) -> Result<(), TrainError> {
         let start = Instant::now();
-        let head = &self.model.config.head;
-        let kind = (head.labels.as_slice(), head.output == Output::MultiLabel);
-        let predictions = measure::predictions(kind, &validation.targets, self.probabilities(validation, forward))?;
-        let value = self.metric.compute(&predictions)?;
-        let mut metrics = measure::summary(&predictions)?;
+        let (mut metrics, value) = self.measured(validation, self.said(validation, examiner)?)?;
         let (step, loss) = (self.progress.step, metrics["eval_loss"]);
         // Where the metric cannot tell two evaluations apart, as before a rare class is first predicted, the loss does.
         let best = self
@@ -295,7 +300,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         } else {
             self.progress.evaluations_since_best += 1;
         }
-        metrics.extend(measure::speed(start.elapsed().as_secs_f64(), validation.len(), forward.groups()));
+        metrics.extend(measure::speed(start.elapsed().as_secs_f64(), validation.len(), examiner.groups()));
         listener.on(&TrainEvent::Evaluated {
             step,
             epoch: self.plan.epoch(step),
@@ -305,6 +310,25 @@ impl<'a, B: Backend> Trainer<'a, B> {
             best,
         });
         Ok(())
+    }
+
+    /// The metrics of what was said about the validation texts, and the value of the one that chooses.
+    fn measured(&self, validation: &Rows, said: Said) -> Result<(BTreeMap<String, f64>, f64), TrainError> {
+        let head = &self.model.config.head;
+        let kind = (head.labels.as_slice(), head.output == Output::MultiLabel);
+        let predictions = |probabilities| measure::predictions(kind, &validation.targets, probabilities);
+        let predictions = said.probabilities.map(predictions).transpose()?;
+        let mut metrics = predictions.as_ref().map(measure::summary).transpose()?.unwrap_or_default();
+        if let Some(tokens) = said.tokens {
+            metrics.extend(tokens.of_tokens("eval_"));
+            metrics.insert("eval_num_tokens".into(), self.progress.num_tokens as f64);
+        }
+        // Of a language model the loss is that of its tokens, whatever its answers are worth.
+        let value = match predictions.filter(|_| self.metric != Metric::Loss) {
+            Some(predictions) => self.metric.compute(&predictions)?,
+            None => metrics["eval_loss"],
+        };
+        Ok((metrics, value))
     }
 
     fn checkpoint(&self, store: &Store, listener: &mut dyn Listener) -> Result<(), TrainError> {
@@ -332,9 +356,9 @@ pub fn measured_tokens(config: &RunConfig) -> usize {
     config.token_budget.min(1024)
 }
 
-/// The most tokens that are computed at a time, and the most sequences: the budget, or less where no batch has as many, or
-/// more for a text that alone is longer.
-pub fn largest_group(config: &RunConfig, train: &Rows, epochs: &Epochs) -> Capacity {
+/// The most tokens that are computed at a time, and the most sequences or rows of `logits` each: the budget, or less where no
+/// batch has as many, or more for a text that alone is longer.
+pub fn largest_group(config: &RunConfig, (train, logits): (&Rows, usize), epochs: &Epochs) -> Capacity {
     let largest_batch = |mut numbers: Vec<usize>| -> usize {
         let step = config.step_size().min(epochs.rows());
         if epochs.are_plain() {
@@ -347,6 +371,10 @@ pub fn largest_group(config: &RunConfig, train: &Rows, epochs: &Epochs) -> Capac
     };
     let longest = train.lengths.iter().copied().max().unwrap_or(1);
     let tokens = config.token_budget.min(largest_batch(train.lengths.clone())).max(longest);
-    let sequences = largest_batch(train.sequences().collect()).min(tokens);
+    let mut sequences = largest_batch(train.sequences().collect()).min(tokens);
+    if let Some(longest) = train.learnt.iter().map(Vec::len).max() {
+        let answers = largest_batch(train.answers().collect()).min(most_learnt(logits)).max(longest);
+        sequences = sequences.max(answers.min(tokens));
+    }
     Capacity { tokens, sequences, from_block: train.encoded().from_block() }
 }

@@ -8,7 +8,7 @@ use finetone_backend::Backend;
 
 use crate::error::TrainError;
 use crate::events::TrainEvent;
-use crate::fit::{Fit, Fitted, Measured, Place, fit};
+use crate::fit::{Fitted, Measured, Place, fit};
 use crate::material::Texts;
 use crate::measure;
 use crate::run::{Outcome, Surroundings};
@@ -52,17 +52,24 @@ impl Trial {
         let path = folder.join(RESULT);
         let before = read(&path, texts)?;
         let again = before.is_some();
-        let Fit { fitted, measured } = match before {
-            Some(fitted) => Fit { measured: Measured::new(texts, &fitted.sets)?, fitted },
+        let (fitted, measured) = match before {
+            Some(fitted) => {
+                let measured = Measured::new(texts, &fitted.sets, fitted.abstention.as_ref())?;
+                (fitted, measured)
+            }
             None => match fit(backend, &self.config, texts, &self.place, surroundings)? {
                 Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
                 Outcome::Finished(fit) => {
                     let text = serde_json::to_string(&fit.fitted).expect("numbers and names have a JSON form");
                     write_whole(&path, &text)?;
-                    fit
+                    (fit.fitted, fit.measured)
                 }
             },
         };
+        let measured = measured.ok_or_else(|| TrainError::TooFew {
+            problem: "there are no texts to measure the model on".into(),
+            hint: "the training file needs rows".into(),
+        })?;
         // Nothing is there to go on with any more, and checkpoints are large.
         Store::new(&folder).clear()?;
         let metrics = measure::brief(&measured.predictions)?;

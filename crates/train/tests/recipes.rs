@@ -30,7 +30,7 @@ fn every_recipe_resolves_and_its_metric_exists() {
     let recipes = recipes();
     assert!(recipes.len() >= 4, "only {:?} in {}", recipes.keys(), folder().display());
     for (name, config) in recipes {
-        let metric = config.metric.parse::<finetone_evaluate::Metric>();
+        let metric = config.chosen_metric();
         assert!(metric.is_ok(), "{name}: {metric:?}");
     }
 }

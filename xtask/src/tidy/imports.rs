@@ -45,7 +45,7 @@ const TABLE: &[Row] = &[
     library("model",        &["backend"],                                                               TEXT_AND_THREADS),
     library("data",         &[],                                                                        TENSORS),
     library("evaluate",     &[],                                                                        &[]),
-    library("classify",     &["backend", "data", "evaluate", "model"],                                  &[]),
+    library("classify",     &["backend", "data", "evaluate", "generate", "model"],                      &[]),
     library("generate",     &["backend", "data", "model"],                                              &[]),
     library("train",        &["backend", "classify", "data", "evaluate", "generate", "model"],          &[]),
     library("track",        &["train"],                                                                 &[]),

@@ -62,8 +62,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let cpu = args.device.open()?;
     let report = cpu.install(|| -> Result<Report, Failure> {
         let (mut one, mut other) = (first.open(&cpu)?, second.open(&cpu)?);
-        let first = Contestant { name: args.first.clone(), classifier: &mut one, options: of_first };
-        let second = Contestant { name: args.second.clone(), classifier: &mut other, options: of_second };
+        let first = Contestant { name: args.first.clone(), classifier: &mut *one, options: of_first };
+        let second = Contestant { name: args.second.clone(), classifier: &mut *other, options: of_second };
         Ok(compare_on_file(first, second, &args.file)?)
     })?;
     args.report.write(&report)?;

@@ -4,6 +4,7 @@ mod compare;
 mod completions;
 mod doctor;
 mod eval;
+mod explain;
 mod explore;
 mod man;
 mod model;
@@ -37,6 +38,9 @@ pub enum Command {
     /// Append label, confidence and probabilities to the rows of a file
     #[command(after_help = predict::EXAMPLES)]
     Predict(predict::Args),
+    /// Show which words decided about a text, and which turn of a conversation
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(explain::Args),
     /// Carry out a whole study: variants, seeds, baselines, cross-validation, one test, one report
     #[command(subcommand, after_help = study::EXAMPLES)]
     Study(study::Command),
@@ -64,6 +68,7 @@ impl Command {
             Self::Eval(args) => eval::run(&args),
             Self::Compare(args) => compare::run(&args),
             Self::Predict(args) => predict::run(&args),
+            Self::Explain(args) => explain::run(&args),
             Self::Study(command) => command.run(),
             Self::Serve(args) => serve::run(&args),
             Self::Model(command) => command.run(),

@@ -8,10 +8,10 @@ use std::path::Path;
 
 use finetone_classify::hub::HubConfig;
 use finetone_data::doctor::examine;
-use finetone_data::{Checkup, DoctorOptions, Severity};
+use finetone_data::{Checkup, DoctorOptions, ReadOptions, Severity};
 use finetone_track::{JsonLines, Place, Terminal, Trackers};
 use finetone_train::events::Listeners;
-use finetone_train::{Control, Outcome, RunConfig, Summary, Surroundings, is_finished, resume, train};
+use finetone_train::{Control, Outcome, RunConfig, Summary, Surroundings, Task, is_finished, resume, train};
 
 use crate::device::{DeviceArgs, of_run};
 use crate::failure::Failure;
@@ -106,6 +106,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 fn check(config: &RunConfig, quiet: bool) -> Result<Checkup, Failure> {
     let columns = ColumnArgs { text_column: config.text_column.clone(), label_column: config.label_column.clone() };
     let read = training_options(&config.train, columns, config.multi_label)?;
+    let read = ReadOptions { open_answers: config.task == Task::Chat, ..read };
     let options = DoctorOptions { read, ..DoctorOptions::default() };
     let checkup = examine(&config.train, config.test.as_deref(), &options)?;
     if checkup.has_errors() {
@@ -129,8 +130,14 @@ fn finished(summary: &Summary, test: Option<&Path>, tracked: &[Place], quiet: bo
     if quiet {
         return Ok(writeln!(out, "{}", summary.run.display())?);
     }
-    let named = tables::headline_of(&summary.report)?;
-    writeln!(out, "\n{}", tables::evaluation(named))?;
+    match summary.report.headline() {
+        Some(named) => writeln!(out, "\n{}", tables::evaluation(named))?,
+        None => writeln!(out, "\nthe answers are free, so there is no accuracy to tell\n")?,
+    }
+    // What a language model thinks of the tokens says how well it knows the answers, closed or free.
+    for section in summary.report.run.iter().filter(|section| section.title.starts_with("Tokens")) {
+        writeln!(out, "{}:\n{}", section.title, tables::facts(section.facts.iter().cloned()))?;
+    }
     write!(out, "{}", tables::repeats(&summary.report))?;
     if let Some(ladder) = &summary.report.ladder {
         writeln!(out, "{}", tables::ladder(ladder))?;

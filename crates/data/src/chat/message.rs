@@ -79,7 +79,7 @@ impl Message {
 }
 
 /// One example of a chat file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Chat {
     /// The messages in order; at least one.
     pub messages: Vec<Message>,
@@ -109,6 +109,11 @@ impl Chat {
     /// The messages before the answer; all of them where there is none.
     pub fn prompt(&self) -> &[Message] {
         &self.messages[..self.messages.len() - usize::from(self.answer().is_some())]
+    }
+
+    /// Whether nothing of it is to be learnt: all that the assistant says has a weight of 0.
+    pub fn teaches_nothing(&self) -> bool {
+        !self.messages.iter().any(|message| message.trained)
     }
 
     /// Whether there is an answer that is not to be learnt, as its weight of 0 says.

@@ -8,6 +8,7 @@
 //! What a model learns of a chat is what the assistant says in it. Where a template does not mark that by `{% generation %}`,
 //! it is found by writing the chat up to each answer and up to its end: what the second text has more is the answer.
 
+mod closed;
 mod engine;
 mod spans;
 
@@ -20,6 +21,7 @@ use serde_json::Value as Json;
 
 use super::message::{Chat, Message};
 use crate::tokenizer::{Tokenizer, TokenizerError};
+pub use closed::ClosedPrompt;
 use spans::Marks;
 
 /// The template of models that bring none: a line for each message, the assistant's ended by the end-of-text token. Of a model
@@ -134,6 +136,14 @@ impl ChatTemplate {
     /// A template that is no template.
     pub fn from_source(source: &str, specials: Vec<(String, String)>) -> Result<ChatTemplate, TemplateError> {
         ChatTemplate::new(&[(DEFAULT.to_owned(), source.to_owned())], specials)
+    }
+
+    /// [`PLAIN`] with these special tokens.
+    ///
+    /// # Errors
+    /// None: it is a template.
+    pub fn plain(specials: Vec<(String, String)>) -> Result<ChatTemplate, TemplateError> {
+        ChatTemplate::new(&[], specials)
     }
 
     fn new(sources: &[(String, String)], specials: Vec<(String, String)>) -> Result<ChatTemplate, TemplateError> {

@@ -78,7 +78,7 @@ impl Scan {
         train: Option<&Scan>,
         options: &DoctorOptions<'_>,
     ) -> Result<(), DataError> {
-        if row.is_left_out() {
+        if if options.read.open_answers { row.teaches_nothing() } else { row.is_left_out() } {
             self.rows += 1;
             self.left_out.add(row.line);
             return Ok(());
@@ -153,8 +153,11 @@ impl Scan {
     }
 }
 
-/// A test file's columns are those of the training file where it has them.
+/// A test file's columns are those of the training file where it has them. Answers that may be anything are no labels.
 fn find_columns(reader: &Reader, train: Option<&Scan>, options: &ReadOptions) -> Result<Columns, DataError> {
+    if options.open_answers {
+        return Columns::find(reader, options).map(|columns| Columns { label: None, ..columns });
+    }
     let Some(train) = train else { return Columns::find(reader, options) };
     let mut like_train = options.clone();
     like_train.text_column = Some(train.text_column.clone());

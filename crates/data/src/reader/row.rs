@@ -113,6 +113,11 @@ impl Row {
         self.source.chat.is_some() && Chat::from_row(self).is_ok_and(|chat| chat.is_left_out())
     }
 
+    /// Whether the row is a chat of which nothing is to be learnt. One that cannot be read is a fault instead.
+    pub fn teaches_nothing(&self) -> bool {
+        self.source.chat.is_some() && Chat::from_row(self).is_ok_and(|chat| chat.teaches_nothing())
+    }
+
     /// What a chat asks or answers.
     fn chat_cell(&self, column: usize) -> Result<Option<Cow<'_, str>>, DataError> {
         let chat = Chat::from_row(self)?;

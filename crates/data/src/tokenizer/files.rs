@@ -6,13 +6,16 @@ use std::{fs, io, panic};
 use super::settings::Settings;
 use super::{Tokenizer, TokenizerError, bertweet, legacy};
 
+/// The file with the chat template.
+pub(super) const CHAT_TEMPLATE: &str = "chat_template.jinja";
+
 /// Every file that belongs to a tokenizer; those that are there travel with it when it is saved.
 const NAMES: [&str; 11] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
-    "chat_template.jinja",
+    CHAT_TEMPLATE,
     "vocab.json",
     "merges.txt",
     "vocab.txt",

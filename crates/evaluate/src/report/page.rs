@@ -92,7 +92,7 @@ impl Cell {
 }
 
 /// A line over numbers from 0.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Chart {
     /// What it shows.
     pub title: String,
@@ -102,6 +102,10 @@ pub struct Chart {
     pub y: String,
     /// The line.
     pub points: Vec<(f64, f64)>,
+    /// Whether each of the points has a mark, because they are few.
+    pub marked: bool,
+    /// A line to hold it against; may be empty.
+    pub dashed: Vec<(f64, f64)>,
     /// How to read it.
     pub meaning: String,
 }
@@ -109,7 +113,9 @@ pub struct Chart {
 impl Chart {
     fn figure(&self) -> Option<Figure> {
         let axes = Axes { description: &self.title, x: &self.x, y: &self.y, unit_square: false };
-        let svg = line_chart(&axes, vec![Line::new(self.points.clone(), Look::Solid)])?;
+        let look = if self.marked { Look::Marked } else { Look::Solid };
+        let lines = vec![Line::new(self.dashed.clone(), Look::Dashed), Line::new(self.points.clone(), look)];
+        let svg = line_chart(&axes, lines)?;
         Some(Figure { title: self.title.clone(), svg, meaning: self.meaning.clone() })
     }
 }

@@ -31,7 +31,13 @@ impl Linear {
         Self { weight, bias: None, inputs, outputs }
     }
 
-    fn shape(&self, rows: usize) -> LinearShape {
+    /// Its parameters.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = ParamId> {
+        [self.weight].into_iter().chain(self.bias)
+    }
+
+    /// The shape of the product with this many rows.
+    pub(crate) fn shape(&self, rows: usize) -> LinearShape {
         LinearShape { rows, inputs: self.inputs, outputs: self.outputs }
     }
 

@@ -63,6 +63,10 @@ impl Workshop for Bench {
     }
 
     /// The name of a source is the bytes that the model has.
+    fn writes_answers(&self, _: &Path) -> Result<bool, TrainError> {
+        Ok(false)
+    }
+
     fn open(&self, source: &Path, _: Use) -> Result<Served, ClassifyError> {
         self.opened.fetch_add(1, Ordering::SeqCst);
         let missing = || TokenizerError::Missing { folder: source.to_owned() };

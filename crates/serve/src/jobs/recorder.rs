@@ -94,7 +94,7 @@ impl Recorder {
             let message = format!("{}, validation loss={loss:.2}, full validation loss={loss:.2}", known.message);
             let data = known.data.and_then(|text| serde_json::from_str(&text).ok());
             let mut data: Map<String, Value> = data.unwrap_or_default();
-            for (key, value) in [("loss", loss), ("mean_token_accuracy", metrics["eval_accuracy"])] {
+            for (key, value) in [("loss", loss), ("mean_token_accuracy", metrics["eval_mean_token_accuracy"])] {
                 data.insert(format!("valid_{key}"), value.into());
                 data.insert(format!("full_valid_{key}"), value.into());
             }
@@ -127,8 +127,13 @@ impl Listener for Recorder {
                 self.step(step, &Measured { loss, accuracy, grad_norm, learning_rate, tokens_per_second }, num_tokens);
             }
             TrainEvent::Evaluated { step, metrics, .. } => self.evaluated(*step, metrics),
-            TrainEvent::Finished { best_step, metrics, measured_on, .. } => {
+            TrainEvent::Finished { step, best_step, metrics, measured_on, .. } => {
                 self.keep(self.store.keep_final_step(&self.job.id, *best_step));
+                if best_step < step {
+                    let message =
+                        format!("The model is that of step {best_step}, which did best on the validation examples");
+                    self.keep(self.store.add_event_once(&self.job.id, &NewEvent::info(message)));
+                }
                 let event = NewEvent::info(measured(metrics, measured_on)).data(json!(metrics));
                 self.keep(self.store.add_event_once(&self.job.id, &event));
             }
@@ -144,7 +149,12 @@ impl Listener for Recorder {
 
 /// The numbers that say how good a model is, and on what.
 fn measured(metrics: &BTreeMap<String, f64>, on: &str) -> String {
-    let shown = [("accuracy", "accuracy"), ("f1_macro", "macro F1"), ("ece", "calibration error")];
+    let shown = [
+        ("accuracy", "accuracy"),
+        ("f1_macro", "macro F1"),
+        ("ece", "calibration error"),
+        ("mean_token_accuracy", "token accuracy"),
+    ];
     let shown = shown.iter().filter_map(|(key, name)| Some(format!("{name}={:.4}", metrics.get(*key)?)));
     let caution = if on == "training" { " (which say nothing about new ones: give a validation file)" } else { "" };
     format!("Measured on the {on} examples{caution}: {}", shown.collect::<Vec<_>>().join(", "))

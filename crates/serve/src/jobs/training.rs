@@ -1,6 +1,6 @@
 //! One job after the other is trained.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use finetone_train::{Control, Outcome, RunConfig, RunFile, TrainError};
@@ -76,12 +76,7 @@ pub async fn remove_folder(app: &App, job: &str) {
 }
 
 async fn run(app: &Arc<App>, job: &JobRow, control: Control) -> Result<Outcome<()>, JobFault> {
-    let base = app.models.resolve(&job.model, &app.store, &app.folder).await;
-    let base = base.map_err(|error: ApiError| JobFault {
-        code: "model_not_available",
-        param: Some("model"),
-        message: error.message().to_owned(),
-    })?;
+    let base = base(app, job).await?;
     let folder = results::run_folder(app, &job.id);
     if finetone_train::is_finished(&folder) {
         return Ok(Outcome::Finished(()));
@@ -90,7 +85,7 @@ async fn run(app: &Arc<App>, job: &JobRow, control: Control) -> Result<Outcome<(
         // An earlier process was killed before the run had begun.
         std::fs::remove_dir_all(&folder).map_err(|error| JobFault::internal(job, &error))?;
     }
-    let config = config(app, job, &base.source).map_err(|error| JobFault::of_training(&error))?;
+    let config = config(app, job, &base).map_err(|error| JobFault::of_training(&error))?;
     let files: Vec<_> = [Material::training(app, job)].into_iter().chain(Material::validation(app, job)).collect();
     let mut recorder = Recorder::new(app.store.clone(), Handle::current(), job.clone(), files.clone());
     let workshop = Arc::clone(&app.workshop);
@@ -104,6 +99,16 @@ async fn run(app: &Arc<App>, job: &JobRow, control: Control) -> Result<Outcome<(
         }
         Err(panic) => Err(JobFault::internal(job, &panic)),
     }
+}
+
+/// Where the model lies that a job begins with.
+pub async fn base(app: &App, job: &JobRow) -> Result<PathBuf, JobFault> {
+    let base = app.models.resolve(&job.model, &app.store, &app.folder).await;
+    base.map(|base| base.source).map_err(|error: ApiError| JobFault {
+        code: "model_not_available",
+        param: Some("model"),
+        message: error.message().to_owned(),
+    })
 }
 
 /// The settings of a run for a job whose files are validated.

@@ -1,12 +1,13 @@
 //! The files of a job are read before it waits for its turn.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use finetone_data::chat::{default_batch_size, default_epochs};
 
 use super::fault::JobFault;
 use super::material::Material;
-use super::training::remove_folder;
+use super::training::{base, remove_folder};
 use crate::app::App;
 use crate::store::{Hyperparameters, JobRow, NewEvent, Status};
 
@@ -27,7 +28,10 @@ async fn validate_next(app: &Arc<App>) -> Result<bool, sqlx::Error> {
 
 async fn validate(app: &Arc<App>, job: &JobRow) -> Result<(), sqlx::Error> {
     let (reader, of) = (Arc::clone(app), job.clone());
-    let read = tokio::task::spawn_blocking(move || read(&reader, &of)).await;
+    let read = match base(app, job).await {
+        Ok(base) => tokio::task::spawn_blocking(move || read(&reader, &of, &base)).await,
+        Err(fault) => Ok(Err(fault)),
+    };
     let read = read.unwrap_or_else(|panic| Err(JobFault::internal(job, &panic)));
     let used = match read {
         Ok(examples) => used(&job.hyperparameters, examples),
@@ -48,19 +52,21 @@ async fn validate(app: &Arc<App>, job: &JobRow) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// How many examples there are to learn from, once everything is found to be fine.
-fn read(app: &App, job: &JobRow) -> Result<usize, JobFault> {
+/// How many examples there are to learn from, once everything is found to be fine for a job that begins with `base`: a language
+/// model learns any answers, a classifier those of a closed set.
+fn read(app: &App, job: &JobRow, base: &Path) -> Result<usize, JobFault> {
     let internal = |error: std::io::Error| JobFault::internal(job, &error);
     std::fs::create_dir_all(app.folder.job(&job.id)).map_err(internal)?;
     let training = Material::training(app, job);
     training.place(app).map_err(internal)?;
     let examples = training.check()?;
     training.check_number(examples)?;
-    let answers = training.answers(None)?;
+    let is_free = app.workshop.writes_answers(base).map_err(|error| JobFault::of_training(&error))?;
+    let answers = if is_free { None } else { Some(training.answers(None)?) };
     if let Some(validation) = Material::validation(app, job) {
         validation.place(app).map_err(internal)?;
         validation.check()?;
-        validation.answers(Some(answers))?;
+        answers.map(|answers| validation.answers(Some(answers))).transpose()?;
     }
     Ok(examples)
 }

@@ -72,6 +72,8 @@ pub struct Judgement {
     pub distribution: Distribution,
     /// Tokens that were read.
     pub tokens: usize,
+    /// Whether the question should be left to a person, where the model leaves any.
+    pub abstained: Option<bool>,
 }
 
 /// How long the parts of a computation took.
@@ -112,9 +114,13 @@ pub async fn judge(
         }
         Rows::Logits(classes) => {
             let answers = ask(app, &open, texts).await?;
-            let judged = answers.iter().map(|(answer, tokens)| Judgement {
-                distribution: Distribution::new(classes.labels(), &classes.probabilities(&answer.row)),
-                tokens: *tokens,
+            let judged = answers.iter().map(|(answer, tokens)| {
+                let probabilities = classes.probabilities(&answer.row);
+                Judgement {
+                    distribution: Distribution::new(classes.labels(), &probabilities),
+                    tokens: *tokens,
+                    abstained: classes.abstention().map(|rule| rule.abstains(&probabilities, false)),
+                }
             });
             judged.collect()
         }

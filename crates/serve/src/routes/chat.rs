@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::http::{Fields, JsonBody};
 use crate::ids;
-use crate::reply::{self, Format, Options, Question, Reply, Usage, events};
+use crate::reply::{self, Format, Judgement, Options, Question, Reply, Usage, events};
 use crate::store::now;
 
 pub fn routes() -> Router<Arc<App>> {
@@ -27,10 +27,10 @@ async fn create(State(app): State<Arc<App>>, JsonBody(mut fields): JsonBody) -> 
     let shown_logs = log_probabilities(&mut fields)?;
     let format = Format::of(&mut fields)?;
     let judgements = reply::judge(&app, &model, &[question], &format).await?;
-    let (prompt, distribution) = (judgements[0].tokens, &judgements[0].distribution);
+    let Judgement { tokens: prompt, distribution, abstained } = &judgements[0];
     let replies = reply::draw(distribution, &options, format.frame(), (options.seed(), 0));
-    let completion = Completion {
-        usage: Usage::new(prompt, &replies),
+    let mut completion = Completion {
+        usage: Usage::new(*prompt, &replies),
         replies,
         shown_logs,
         head: json!({
@@ -38,6 +38,9 @@ async fn create(State(app): State<Arc<App>>, JsonBody(mut fields): JsonBody) -> 
             "service_tier": "default", "system_fingerprint": reply::fingerprint(&model.name),
         }),
     };
+    if let Some(abstained) = abstained {
+        completion.head["abstained"] = json!(abstained);
+    }
     if options.stream {
         return Ok(events::response(completion.events(options.include_usage)));
     }

@@ -45,7 +45,8 @@ impl Store {
             // With a write-ahead log the database survives any end of the process, and a power cut without damage.
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(Duration::from_secs(10));
-        let pool = SqlitePoolOptions::new().max_connections(8).connect_with(options).await?;
+        // The connections are files of this machine: to ask before each use whether they still work would double its time.
+        let pool = SqlitePoolOptions::new().max_connections(8).test_before_acquire(false).connect_with(options).await?;
         sqlx::migrate!().run(&pool).await?;
         Ok(Self { pool })
     }

@@ -41,6 +41,10 @@ impl Workshop for Shop {
         unreachable!("nothing is trained here")
     }
 
+    fn writes_answers(&self, _: &Path) -> Result<bool, TrainError> {
+        Ok(false)
+    }
+
     fn open(&self, source: &Path, wanted: Use) -> Result<Served, ClassifyError> {
         Served::open(self.0.clone(), source, wanted, TOKEN_BUDGET)
     }
@@ -120,6 +124,8 @@ impl Server {
             data: place("data"),
             models: models.map(|(name, source)| BaseModel { name: name.into(), source }).into(),
             aliases: vec![("gpt-3.5-turbo".into(), "plain".into())],
+            names: Vec::new(),
+            tls: None,
             without_keys: false,
             limits: Limits::default(),
         };

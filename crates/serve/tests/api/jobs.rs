@@ -1,8 +1,10 @@
 //! Jobs: from a request to results, and everything that comes between.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use base64::Engine;
+use finetone_serve::BaseModel;
 use finetone_train::Tracker;
 use serde_json::{Value, json};
 
@@ -242,6 +244,22 @@ fn files_that_cannot_be_learnt_from_fail_the_job_with_their_fault() {
     let id = server
         .job(&json!({"model": "small", "training_file": server.uploaded(&chat(12)), "validation_file": validation}));
     assert_eq!(server.wait(&id, "failed")["error"]["param"], "validation_file");
+}
+
+#[test]
+fn a_language_model_learns_any_answers() {
+    let writer = BaseModel { name: "writer".into(), source: "writer".into() };
+    let server = Server::with(Arc::new(tempfile::tempdir().unwrap()), |config| config.models.push(writer));
+    let line = |i| {
+        json!({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": format!("answer {i}")}]})
+            .to_string()
+            + "\n"
+    };
+    let file = server.uploaded(&(0..12).map(line).collect::<String>());
+    let id = server.job(&json!({"model": "writer", "training_file": file, "validation_file": file}));
+    server.wait(&id, "succeeded");
+    let id = server.job(&json!({"model": "small", "training_file": file}));
+    assert_eq!(server.wait(&id, "failed")["error"]["code"], "invalid_training_file");
 }
 
 #[test]

@@ -162,7 +162,11 @@ impl Terminal {
     fn evaluated(&mut self, event: &TrainEvent) {
         let TrainEvent::Evaluated { step, metrics, metric, value, best, .. } = event else { return };
         let mark = if *best { self.styled(AnsiColor::Green.on_default(), " (best so far)") } else { String::new() };
-        let others = ["accuracy", "loss"].into_iter().filter(|name| name != metric);
+        let names: &[&str] = match metrics.contains_key("eval_entropy") {
+            true => &["accuracy", "f1_macro", "mean_token_accuracy", "loss"],
+            false => &["accuracy", "loss"],
+        };
+        let others = names.iter().copied().filter(|name| name != metric);
         let others = others.filter_map(|name| Some((name, metrics.get(&format!("eval_{name}"))?)));
         let others: String = others.map(|(name, value)| format!(", {name} {value:.4}")).collect();
         self.progress.evaluation = format!("  {metric} {value:.4}");

@@ -1,5 +1,8 @@
 //! Small data, a very small model, and runs of it.
 
+// Every test crate compiles this file and uses a part of it.
+#![allow(dead_code)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -11,20 +14,27 @@ use finetone_train::{Control, Listener, Outcome, RunConfig, RunFile, Surrounding
 const GOOD: [&str; 8] =
     ["lovely", "delightful", "superb", "splendid", "charming", "excellent", "wonderful", "brilliant"];
 const BAD: [&str; 8] = ["dreadful", "awful", "horrid", "shabby", "broken", "useless", "terrible", "miserable"];
-const THINGS: [&str; 10] = ["lamp", "chair", "kettle", "phone", "jacket", "tent", "clock", "bike", "pan", "radio"];
+pub const THINGS: [&str; 10] = ["lamp", "chair", "kettle", "phone", "jacket", "tent", "clock", "bike", "pan", "radio"];
 
 /// Rows whose label is a word of the text: what any working model learns.
 pub fn write_data(folder: &Path, rows: usize) -> PathBuf {
     let path = folder.join("data.csv");
     let mut text = String::from("text,label\n");
     for i in 0..rows {
-        let (words, label) = if i % 2 == 0 { (GOOD, "good") } else { (BAD, "bad") };
-        let thing = THINGS[i / 2 % 10];
-        let ending = ["after a week", "", "and my sister says so too", "in every way, I must say"][i / 3 % 4];
-        text.push_str(&format!("\"the {thing} number {i} is {} {ending}\",{label}\n", words[i / 2 % 8]));
+        let (sentence, is_good) = sentence(i);
+        text.push_str(&format!("\"{sentence}\",{}\n", if is_good { "good" } else { "bad" }));
     }
     fs::write(&path, text).unwrap();
     path
+}
+
+/// A sentence about a thing, and whether it is a good one.
+pub fn sentence(i: usize) -> (String, bool) {
+    let is_good = i.is_multiple_of(2);
+    let words = if is_good { GOOD } else { BAD };
+    let thing = THINGS[i / 2 % 10];
+    let ending = ["after a week", "", "and my sister says so too", "in every way, I must say"][i / 3 % 4];
+    (format!("the {thing} number {i} is {} {ending}", words[i / 2 % 8]), is_good)
 }
 
 /// A very small BERT, as a configuration to start from scratch.

@@ -6,7 +6,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use finetone_backend_cpu::Precision;
+use finetone_classify::ChatNote;
 use finetone_classify::source::FolderKind;
+use finetone_model::checkpoint::ModelFolder;
 
 use crate::device::DeviceArgs;
 use crate::failure::Failure;
@@ -43,7 +45,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let found = Found::new(&args.run)?;
     // A model that does not load here is not worth exporting: better to hear it now than in another program.
     let cpu = args.device.open(Precision::F32)?;
-    let standard = cpu.install(|| -> Result<bool, Failure> { Ok(found.open(&cpu)?.model().config.head.standard) })?;
+    let config = ModelFolder::open(&found.folder)?.config().clone();
+    let is_free = ChatNote::of(&config)?.is_some_and(|note| note.answers.is_empty());
+    if !is_free {
+        cpu.install(|| found.open(&cpu).map(drop))?;
+    }
     let fail = |error: std::io::Error| Failure::io(out, &error);
     std::fs::create_dir_all(parent(out)).map_err(fail)?;
     let folder = tempfile::Builder::new().prefix(".finetone-").tempdir_in(parent(out)).map_err(fail)?;
@@ -52,7 +58,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if !card_path.exists() {
         let name = out.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy());
         let report = (found.kind == FolderKind::Run).then(|| Path::new(&args.run).join("report.json"));
-        let card = card::text(&name, &found, report.as_deref(), standard)?;
+        let card = card::text(&name, &found, report.as_deref(), &config)?;
         std::fs::write(&card_path, card).map_err(|error| Failure::io(&card_path, &error))?;
     }
     readable_by_all(folder.path()).map_err(fail)?;
@@ -82,7 +88,7 @@ fn copy_files(from: &Path, to: &Path, is_run: bool) -> Result<(), Failure> {
         let (path, name) = (entry.path(), entry.file_name());
         let name_text = name.to_string_lossy();
         let wanted = match name_text.rsplit_once('.').map(|(_, extension)| extension) {
-            Some("json" | "safetensors" | "txt" | "model" | "codes") => name_text != "training_args.json",
+            Some("json" | "safetensors" | "txt" | "model" | "codes" | "jinja") => name_text != "training_args.json",
             Some("md") => !is_run && name_text == "README.md",
             _ => false,
         };

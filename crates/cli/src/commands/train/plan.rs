@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use finetone_train::{CacheUse, RunConfig, RunFile, TrainingPrecision, saved_config};
+use finetone_classify::hub::HubConfig;
+use finetone_train::{CacheUse, RunConfig, RunFile, Task, TrainingPrecision, saved_config, with_task};
 
 use super::settings::usage;
 use super::{Args, quoted};
 use crate::device::decide;
 use crate::failure::Failure;
+use crate::progress::Download;
 
 /// What was typed, made complete.
 pub enum Plan {
@@ -33,7 +35,8 @@ impl Plan {
             None => {
                 let mut file = RunFile::default();
                 args.settings.lay_over(&mut file)?;
-                let mut config = file.resolve().map_err(usage)?;
+                let mut config =
+                    with_task(&file.resolve().map_err(usage)?, &HubConfig::from_env(), &mut Download::default())?;
                 config.precision = decide(config.precision)?;
                 let folder = args.out.clone().unwrap_or_else(|| free_folder(&config.train));
                 Ok(Self::New { config: Box::new(config), folder })
@@ -55,6 +58,9 @@ impl Plan {
             // What was decided when the run began holds until its end, on whatever machine.
             if asked.precision == TrainingPrecision::Auto {
                 asked.precision = of_run.precision;
+            }
+            if asked.task == Task::Auto {
+                asked.task = of_run.task;
             }
             if asked.cache == CacheUse::Auto {
                 asked.cache = of_run.cache;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use finetone_classify::preparation;
-use finetone_model::checkpoint::ModelFolder;
+use finetone_classify::{ChatNote, preparation};
+use finetone_model::ModelConfig;
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -21,14 +21,20 @@ const METRICS: [(&str, &str); 6] = [
 ];
 
 /// Writes the card of the model called `name`.
-pub fn text(name: &str, found: &Found, report: Option<&Path>, standard: bool) -> Result<String, Failure> {
-    let config = ModelFolder::open(&found.folder)?.config().clone();
-    let labels: Vec<String> = config.head.labels.iter().map(|label| format!("`{label}`")).collect();
+pub fn text(name: &str, found: &Found, report: Option<&Path>, config: &ModelConfig) -> Result<String, Failure> {
+    let note = ChatNote::of(config)?;
+    let labels = note.as_ref().map_or(&config.head.labels, |note| &note.answers);
+    let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+    let (pipeline, purpose) = match &note {
+        None => ("text-classification", "Says which of these labels a text has"),
+        Some(note) if note.answers.is_empty() => ("text-generation", "Answers chats in its own words"),
+        Some(_) => ("text-generation", "Answers chats with one of these words"),
+    };
+    let listed = if labels.is_empty() { String::new() } else { format!(": {}", labels.join(", ")) };
     let report: Option<Value> = report.and_then(|path| serde_json::from_slice(&std::fs::read(path).ok()?).ok());
     let mut card = format!(
-        "---\nlibrary_name: transformers\npipeline_tag: text-classification\ntags:\n- sentiment-analysis\n- finetone\n---\n\n\
-         # {name}\n\nSays which of these labels a text has: {}.\n\n",
-        labels.join(", ")
+        "---\nlibrary_name: transformers\npipeline_tag: {pipeline}\ntags:\n- sentiment-analysis\n- finetone\n---\n\n\
+         # {name}\n\n{purpose}{listed}.\n\n"
     );
     if let Some(training) = &found.config {
         card += &format!(
@@ -41,9 +47,12 @@ pub fn text(name: &str, found: &Found, report: Option<&Path>, standard: bool) ->
         );
     }
     card += &report.as_ref().map_or_else(String::new, metrics);
-    card += &usage(name, standard);
-    let preparation = preparation(&config)?;
-    if !preparation.is_identity() {
+    card += &match &note {
+        None => usage(name, config.head.standard),
+        Some(note) => chat_usage(name, !note.answers.is_empty()),
+    };
+    let preparation = preparation(config)?;
+    if note.is_none() && !preparation.is_identity() {
         card += &format!(
             "\nIt reads its texts prepared ({preparation}). finetone does that by itself; elsewhere it has to be done \
              before, as `finetone.preparation` in `config.json` says.\n"
@@ -83,6 +92,19 @@ fn interval(ends: &Value) -> String {
         (Some(low), Some(high)) => format!("{} to {}", tables::number(low), tables::number(high)),
         _ => String::new(),
     }
+}
+
+/// The template of its chats is beside the model.
+fn chat_usage(name: &str, closed: bool) -> String {
+    let shell = if closed {
+        format!("```sh\nfinetone predict {name} texts.csv -o labelled.csv\n```\n\n")
+    } else {
+        String::new()
+    };
+    format!(
+        "## How to use it\n\n{shell}```python\nfrom transformers import pipeline\n\nanswer = pipeline(\"text-generation\", \
+         \"{name}\")\nanswer([{{\"role\": \"user\", \"content\": \"Arrived late and broken.\"}}])\n```\n"
+    )
 }
 
 fn usage(name: &str, standard: bool) -> String {

@@ -1,4 +1,4 @@
-//! From classes to what the loss compares the logits with.
+//! The loss of a classifier: from classes to what the logits are compared with.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,20 @@ use finetone_backend::{Loss, Real, Targets};
 use finetone_data::{LabelSet, Target};
 use finetone_model::Output;
 
+use super::Judgement;
 use crate::choices::{ClassWeights, WeightRule};
 use crate::error::TrainError;
 use crate::run_config::RunConfig;
 
-/// The loss of a run, and the targets of its batches.
-pub struct Objective {
+/// The loss of a classifier, and the targets of its batches.
+pub struct ClassObjective {
     output: Output,
     loss: Loss,
     classes: Vec<u32>,
     binary: Vec<f32>,
 }
 
-impl Objective {
+impl ClassObjective {
     /// The loss by the settings; `counts` are the training texts of each class.
     ///
     /// # Errors
@@ -94,48 +95,6 @@ impl Objective {
                 (&self.loss, Targets::Binary(&self.binary))
             }
         }
-    }
-}
-
-/// How a model judges some labels: each text's class, or each yes and no where a text may have several.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Judgement {
-    /// Labels judged.
-    pub labels: usize,
-    /// How many of them the model thinks likeliest.
-    pub right: usize,
-    /// Sum of the entropies of the probabilities it gives them, in nats.
-    pub entropy: f64,
-}
-
-impl Judgement {
-    fn of_class<R: Real>(logits: &[R], class: usize) -> Self {
-        let greatest = (0..logits.len()).max_by(|&a, &b| Real::to_f64(logits[a]).total_cmp(&Real::to_f64(logits[b])));
-        let top = greatest.map_or(0.0, |likeliest| Real::to_f64(logits[likeliest]));
-        let shifted = || logits.iter().map(|&logit| Real::to_f64(logit) - top);
-        let sum: f64 = shifted().map(f64::exp).sum();
-        // With p = exp(x) / s, the entropy is log s less the mean of x.
-        let entropy = sum.ln() - shifted().map(|x| x * x.exp()).sum::<f64>() / sum;
-        Self { labels: 1, right: usize::from(greatest == Some(class)), entropy }
-    }
-
-    fn of_yes(logit: f64, yes: bool) -> Self {
-        Self { right: usize::from((logit > 0.0) == yes), ..Self::of_class(&[0.0, logit], 0) }
-    }
-}
-
-impl std::ops::Add for Judgement {
-    type Output = Self;
-
-    fn add(self, more: Self) -> Self {
-        let Self { labels, right, entropy } = more;
-        Self { labels: self.labels + labels, right: self.right + right, entropy: self.entropy + entropy }
-    }
-}
-
-impl std::iter::Sum for Judgement {
-    fn sum<I: Iterator<Item = Self>>(judgements: I) -> Self {
-        judgements.fold(Self::default(), std::ops::Add::add)
     }
 }
 
@@ -240,13 +199,13 @@ mod tests {
     #[test]
     fn each_output_has_its_targets() {
         let classes = [Target::Class(1), Target::Class(0)];
-        let mut softmax = Objective::new(&RunConfig::default(), Output::Softmax, &labels(), &[]).unwrap();
+        let mut softmax = ClassObjective::new(&RunConfig::default(), Output::Softmax, &labels(), &[]).unwrap();
         assert_eq!(softmax.weight(classes.iter()), 2.0);
         assert_eq!(softmax.of(classes.iter(), 2.0).1, Targets::Classes(&[1, 0]));
-        let mut one = Objective::new(&RunConfig::default(), Output::OneLogit, &labels(), &[]).unwrap();
+        let mut one = ClassObjective::new(&RunConfig::default(), Output::OneLogit, &labels(), &[]).unwrap();
         assert_eq!(one.of(classes.iter(), 2.0).1, Targets::Binary(&[1.0, 0.0]));
         let many = [Target::Classes(vec![0, 2]), Target::Classes(vec![])];
-        let mut multi = Objective::new(&RunConfig::default(), Output::MultiLabel, &labels(), &[]).unwrap();
+        let mut multi = ClassObjective::new(&RunConfig::default(), Output::MultiLabel, &labels(), &[]).unwrap();
         assert_eq!(multi.weight(many.iter()), 6.0);
         assert_eq!(multi.of(many.iter(), 6.0).1, Targets::Binary(&[1.0, 0.0, 1.0, 0.0, 0.0, 0.0]));
     }
@@ -254,7 +213,7 @@ mod tests {
     #[test]
     fn each_output_is_judged_by_its_labels_and_the_entropy_of_its_probabilities() {
         let judged = |output, targets: &[Target], logits: &[f64]| {
-            let mut objective = Objective::new(&RunConfig::default(), output, &labels(), &[]).unwrap();
+            let mut objective = ClassObjective::new(&RunConfig::default(), output, &labels(), &[]).unwrap();
             objective.of(targets.iter(), 1.0);
             objective.judge(logits)
         };

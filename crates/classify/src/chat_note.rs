@@ -1,0 +1,50 @@
+//! What a language model that was trained on chats notes of them in its `config.json`.
+//!
+//! ```json
+//! "finetone": {"chat": {"answers": ["Negative", "Neutral", "Positive"], "instructions": "Answer with one word."}}
+//! ```
+
+use finetone_data::chat::{Message, Role};
+use finetone_model::ModelConfig;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::ClassifyError;
+use crate::transformer::{OURS, ours};
+
+/// The entry beside the other settings of ours.
+const CHAT: &str = "chat";
+
+/// What the chats that a model was trained on have in common.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChatNote {
+    /// The closed set of answers, in the order of the classes; empty where answers are free.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<String>,
+    /// The instructions with which all of them begin, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+}
+
+impl ChatNote {
+    /// The note in a configuration; `None` where the model was not trained on chats as a language model.
+    ///
+    /// # Errors
+    /// [`ClassifyError::ChatNote`] where it is not understood.
+    pub fn of(config: &ModelConfig) -> Result<Option<Self>, ClassifyError> {
+        let noted = config.raw.get(OURS).and_then(|ours| ours.get(CHAT)).filter(|noted| !noted.is_null());
+        let read = |noted: &Value| serde_json::from_value(noted.clone());
+        noted.map(read).transpose().map_err(|error| ClassifyError::ChatNote { problem: error.to_string() })
+    }
+
+    /// Writes it into a configuration.
+    pub fn write(&self, config: &mut ModelConfig) {
+        ours(config)[CHAT] = json!(self);
+    }
+
+    /// A text alone as the messages of a chat like those that were trained on.
+    pub fn messages(&self, text: &str) -> Vec<Message> {
+        let instructions = self.instructions.iter().map(|said| Message::new(Role::System, said.as_str()));
+        instructions.chain([Message::new(Role::User, text)]).collect()
+    }
+}
