@@ -17,6 +17,7 @@ use crate::choices::{
     TrainingPrecision, Truncation, WeightRule,
 };
 use crate::error::TrainError;
+use crate::tracking::Tracking;
 
 /// The model that is trained when none is named.
 pub(crate) const DEFAULT_MODEL: &str = "tiny";
@@ -199,6 +200,8 @@ pub struct RunConfig {
     pub ladder: bool,
     /// Models trained with as many seeds, from `seed` on; the best on the validation texts is kept.
     pub seeds: usize,
+    /// Who gets the numbers of the run besides its folder, and what they call it.
+    pub track: Tracking,
 }
 
 impl Default for RunConfig {
@@ -287,6 +290,7 @@ impl Default for RunConfig {
             repeats: 1,
             ladder: false,
             seeds: 1,
+            track: Tracking::default(),
         }
     }
 }
@@ -366,6 +370,7 @@ impl RunConfig {
             (self.max_layers != Some(0), "max_layers", "at least 1"),
             (self.eval_every != Some(0), "eval_every", "at least 1"),
             (self.early_stopping != Some(0), "early_stopping", "at least 1"),
+            (self.track.is_sound(), "track", "names that are not empty, none of them twice"),
             (self.folds.is_none_or(|n| n >= 2), "folds", "at least 2"),
             (self.repeats > 0, "repeats", "at least 1"),
             (self.repeats == 1 || self.folds.is_some(), "repeats", "1 without `folds`"),

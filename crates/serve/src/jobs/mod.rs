@@ -6,6 +6,7 @@
 
 mod claimed;
 mod fault;
+mod integrations;
 mod material;
 mod recorder;
 pub mod request;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::integrations;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::http::{Fields, decimal, integer, invalid_type};
@@ -35,7 +36,7 @@ pub async fn read(app: &App, mut body: Fields) -> Result<JobRow, ApiError> {
     let outer = body.object("hyperparameters")?.map(hyperparameters).transpose()?;
     let hyperparameters = body.object("method")?.map(method).transpose()?.flatten().or(outer).unwrap_or_default();
     let metadata = body.object("metadata")?.map(metadata).transpose()?;
-    refuse_integrations(&mut body)?;
+    let integrations = integrations::read(&mut body)?;
     body.refuse_rest()?;
     Ok(JobRow {
         id: ids::with_prefix("ftjob-", 24),
@@ -49,6 +50,7 @@ pub async fn read(app: &App, mut body: Fields) -> Result<JobRow, ApiError> {
         seed,
         hyperparameters,
         metadata,
+        integrations,
         created_at: now(),
         started_at: None,
         finished_at: None,
@@ -138,19 +140,6 @@ fn metadata(fields: Fields) -> Result<String, ApiError> {
         }
     }
     Ok(Value::Object(map).to_string())
-}
-
-/// Nothing is sent anywhere: an empty list is all that can be asked for.
-fn refuse_integrations(body: &mut Fields) -> Result<(), ApiError> {
-    match body.take("integrations") {
-        None => Ok(()),
-        Some(Value::Array(list)) if list.is_empty() => Ok(()),
-        Some(_) => {
-            let message =
-                "Integrations are not available here: the numbers of a job are in its events and its result file";
-            Err(ApiError::bad_request(message).param("integrations"))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use super::claimed::{hold_folder, while_claimed};
 use super::fault::JobFault;
+use super::integrations;
 use super::material::Material;
 use super::recorder::{Log, Recorder};
 use super::results;
@@ -143,5 +144,5 @@ fn config(place: &Workplace, job: &JobRow, base: &Path) -> Result<RunConfig, Tra
     file.set("keep_epochs", KEPT_EPOCHS);
     let config = file.resolve()?;
     let learning_rate = config.learning_rate * used.learning_rate_multiplier.unwrap_or(1.0);
-    Ok(RunConfig { learning_rate, ..config })
+    Ok(RunConfig { learning_rate, track: integrations::tracking(job), ..config })
 }

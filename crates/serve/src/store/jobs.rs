@@ -104,6 +104,8 @@ pub struct JobRow {
     pub hyperparameters: Hyperparameters,
     /// A JSON object of texts.
     pub metadata: Option<String>,
+    /// A JSON list of who else gets its numbers, as clients see it.
+    pub integrations: Option<String>,
     /// Seconds since 1970, as all times.
     pub created_at: i64,
     /// When the first step was near.
@@ -123,7 +125,7 @@ pub struct JobRow {
 }
 
 pub(super) const COLUMNS: &str = "id, status, model, base, tuned_name, training_file, validation_file, suffix, seed, n_epochs, batch_size, \
-     learning_rate_multiplier, metadata, created_at, started_at, finished_at, estimated_finish, trained_tokens, final_step, \
+     learning_rate_multiplier, metadata, integrations, created_at, started_at, finished_at, estimated_finish, trained_tokens, final_step, \
      result_file, error";
 
 /// Which jobs a list shows by what the user noted with them.
@@ -153,14 +155,14 @@ impl Store {
     pub async fn add_job(&self, job: &JobRow, events: &[NewEvent]) -> Result<(), sqlx::Error> {
         let mut transaction = self.begin().await?;
         let sql = "INSERT INTO jobs (id, status, model, base, tuned_name, training_file, validation_file, suffix, seed, n_epochs, \
-                   batch_size, learning_rate_multiplier, metadata, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-                   $11, $12, $13, $14)";
+                   batch_size, learning_rate_multiplier, metadata, integrations, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, \
+                   $8, $9, $10, $11, $12, $13, $14, $15)";
         let query = sqlx::query(sql).bind(&job.id).bind(job.status.word()).bind(&job.model).bind(&job.base);
         let query = query.bind(&job.tuned_name);
         let query = query.bind(&job.training_file).bind(&job.validation_file).bind(&job.suffix).bind(job.seed);
         let Hyperparameters { n_epochs, batch_size, learning_rate_multiplier } = job.hyperparameters;
         let query = query.bind(n_epochs).bind(batch_size).bind(learning_rate_multiplier);
-        query.bind(&job.metadata).bind(job.created_at).execute(&mut *transaction).await?;
+        query.bind(&job.metadata).bind(&job.integrations).bind(job.created_at).execute(&mut *transaction).await?;
         for event in events {
             event.insert(&job.id, &mut transaction).await?;
         }

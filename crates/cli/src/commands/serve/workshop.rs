@@ -10,7 +10,7 @@ use finetone_generate::{
     Choices, Event, GenerateError, Language, Request, Served as ServedWriter, Writing, is_language_model,
 };
 use finetone_serve::{OpenError, Opened, Workshop};
-use finetone_track::JsonLines;
+use finetone_track::{JsonLines, Trackers};
 use finetone_train::events::{Listener, Listeners};
 use finetone_train::{
     Control, Outcome, RunConfig, Surroundings, TrainError, TrainingPrecision, resume, saved_config, train,
@@ -94,11 +94,17 @@ impl Workshop for CpuWorkshop {
             self.check(saved_config(folder)?.precision)?;
         }
         let config = RunConfig { precision: self.precision, ..config.clone() };
+        let trackers = Trackers::new(&config, folder);
+        let mut trackers = trackers.map_err(|error| TrainError::Setting {
+            problem: error.to_string(),
+            hint: error.hint().unwrap_or_default(),
+        })?;
         let mut log = JsonLines::new();
         let cpu = &self.training;
         let outcome = cpu.install(|| {
             let mut listeners = Listeners::default();
             listeners.add(&mut log);
+            listeners.add(&mut trackers);
             listeners.add(listener);
             let surroundings = Surroundings {
                 hub: &HubConfig::from_env(),
@@ -108,8 +114,9 @@ impl Workshop for CpuWorkshop {
                 checkup: None,
             };
             if goes_on { resume(cpu, folder, surroundings) } else { train(cpu, &config, folder, surroundings) }
-        })?;
-        Ok(match outcome {
+        });
+        trackers.finish();
+        Ok(match outcome? {
             Outcome::Finished(_) => Outcome::Finished(()),
             Outcome::Interrupted { step } => Outcome::Interrupted { step },
         })
