@@ -61,7 +61,8 @@ fn an_integration_is_an_offline_run_of_the_job() {
     let shown = json!({"project": "moods", "name": null, "entity": null, "tags": ["a", "b"]});
     assert_eq!(job["integrations"], json!([{"type": "wandb", "wandb": shown}]));
     let track = server.bench.configs.lock().unwrap()[0].track.clone();
-    assert_eq!((track.to.as_slice(), track.project(), track.name), (&[Tracker::Wandb][..], "moods", Some(id.clone())));
+    assert_eq!((track.to.as_slice(), track.project()), (&[Tracker::Wandb][..], "moods"));
+    assert_eq!(track.name.as_ref(), Some(&id));
     assert_eq!(track.tags, ["a", "b"]);
     let told = server.messages(&id).into_iter().find(|message| message.contains("wandb sync")).unwrap();
     assert!(told.contains(&format!("jobs/{id}/run/wandb")), "{told}");
