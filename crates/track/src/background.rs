@@ -50,7 +50,7 @@ pub trait Sink: Send + 'static {
     fn begin(&mut self, run: &Run) -> Result<(), TrackError>;
     fn log(&mut self, numbers: &[Arc<Numbers>]) -> Result<(), TrackError>;
     fn end(&mut self, end: End, time: SystemTime) -> Result<(), TrackError>;
-    /// Where a person finds the run that was begun last.
+    /// The folder or the address of the run that was begun last.
     fn place(&self) -> Option<String>;
 }
 

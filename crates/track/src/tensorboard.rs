@@ -108,8 +108,7 @@ impl Sink for Tensorboard {
     }
 
     fn place(&self) -> Option<String> {
-        let folder = self.open.as_ref()?.0.parent()?;
-        Some(format!("tensorboard --logdir {}", folder.display()))
+        Some(self.open.as_ref()?.0.parent()?.display().to_string())
     }
 }
 

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Place {
     /// Who has them.
     pub tracker: Tracker,
-    /// A command or an address that shows them.
+    /// The folder with its files, or the address of its page.
     pub found: String,
 }
 

@@ -17,6 +17,7 @@ def tensorboard(run):
 
 
 def wandb(run):
+    from google.protobuf.unknown_fields import UnknownFieldSet
     from wandb.proto.wandb_internal_pb2 import Record
     from wandb.sdk.internal.datastore import DataStore
 
@@ -28,8 +29,7 @@ def wandb(run):
     while (data := store.scan_data()) is not None:
         record = Record()
         record.ParseFromString(data)
-        # What the client does not know would be kept apart.
-        assert not record.UnknownFields() if hasattr(record, "UnknownFields") else True
+        assert len(UnknownFieldSet(record)) == 0, "a field that the client does not know"
         kind = record.WhichOneof("record_type")
         kinds.append(kind)
         if kind == "run":

@@ -115,7 +115,7 @@ impl Sink for Wandb {
     }
 
     fn place(&self) -> Option<String> {
-        Some(format!("wandb sync {}", self.open.as_ref()?.folder.display()))
+        Some(self.open.as_ref()?.folder.display().to_string())
     }
 }
 
