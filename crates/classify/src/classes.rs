@@ -1,6 +1,6 @@
 //! What a classifier's logits say.
 
-use finetone_evaluate::DecisionRule;
+use finetone_evaluate::{Abstention, DecisionRule};
 use finetone_model::{HeadConfig, Output};
 
 use crate::probabilities::fill;
@@ -11,12 +11,14 @@ pub struct Classes {
     labels: Vec<String>,
     output: Output,
     decision: Option<DecisionRule>,
+    abstention: Option<Abstention>,
 }
 
 impl Classes {
-    /// The classes of a head, whose probabilities a rule moves where there is one.
-    pub(crate) fn new(head: &HeadConfig, decision: Option<DecisionRule>) -> Self {
-        Self { labels: head.labels.clone(), output: head.output, decision }
+    /// The classes of a head, whose probabilities a rule moves where there is one, and of which none is answered where the
+    /// other rule abstains.
+    pub(crate) fn new(head: &HeadConfig, decision: Option<DecisionRule>, abstention: Option<Abstention>) -> Self {
+        Self { labels: head.labels.clone(), output: head.output, decision, abstention }
     }
 
     /// Their names, in the order of the probabilities.
@@ -32,6 +34,11 @@ impl Classes {
     /// The rule that moves the model's probabilities, if it has one.
     pub fn decision(&self) -> Option<&DecisionRule> {
         self.decision.as_ref()
+    }
+
+    /// When a text is left to a person, if any is.
+    pub fn abstention(&self) -> Option<&Abstention> {
+        self.abstention.as_ref()
     }
 
     /// The probabilities `[C]` that the logits `[W]` of a text mean.
@@ -60,7 +67,7 @@ mod tests {
 
     fn classes(output: Output, offsets: Option<Vec<f64>>) -> Classes {
         let decision = offsets.map(|offsets| DecisionRule::new(offsets).unwrap());
-        Classes { labels: vec!["no".into(), "yes".into()], output, decision }
+        Classes { labels: vec!["no".into(), "yes".into()], output, decision, abstention: None }
     }
 
     #[test]

@@ -65,11 +65,16 @@ pub enum ClassifyError {
         /// What is wrong.
         problem: String,
     },
-    /// The rule for decisions in `config.json` is none, or about other classes.
-    #[error("{}: the decision rule in `config.json` cannot be used: {problem}", folder.display())]
-    DecisionRule {
+    /// There is no other class that an answer could be held against.
+    #[error("an answer is explained by the class that was nearly given instead, and here there is none")]
+    NoAlternative,
+    /// What `config.json` notes about decisions is not understood, or about other classes.
+    #[error("{}: the entry `{entry}` of `config.json` cannot be used: {problem}", folder.display())]
+    Entry {
         /// The model folder.
         folder: PathBuf,
+        /// Its name within the entry `finetone`.
+        entry: &'static str,
         /// What is wrong.
         problem: String,
     },
@@ -90,9 +95,10 @@ impl ClassifyError {
                     .into(),
             ),
             Self::Device(_) => None,
-            Self::DecisionRule { .. } => {
-                Some("take `decision` out of the entry `finetone` for the model's own probabilities".into())
-            }
+            Self::NoAlternative => Some("explain a model with two classes or more and one label for a text".into()),
+            Self::Entry { entry, .. } => Some(format!(
+                "take `{entry}` out of the entry `finetone`; the model then answers as if it had never been there"
+            )),
             Self::Preparation { .. } | Self::ChatNote { .. } => {
                 Some("the model may come from a newer finetone: update it, or export the model again".into())
             }

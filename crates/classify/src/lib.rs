@@ -13,6 +13,7 @@ mod classes;
 mod embedder;
 mod encoded;
 pub mod error;
+mod explanation;
 pub mod hub;
 mod probabilities;
 mod reader;
@@ -25,6 +26,7 @@ use std::path::Path;
 
 use finetone_backend::Backend;
 use finetone_data::Example;
+use finetone_evaluate::Abstention;
 use finetone_model::checkpoint::ModelFolder;
 
 pub use chat_model::{Asking, ChatClassifier, Question, weigh};
@@ -33,12 +35,14 @@ pub use classes::Classes;
 pub use embedder::Embedder;
 pub use encoded::Encoded;
 pub use error::ClassifyError;
+pub use explanation::{Decisive, Explanation, Word};
 pub use probabilities::{Forward, TOKEN_BUDGET, probabilities};
 pub use reader::{Reading, TextReader};
 pub use served::{Compute, Rows, Served, Use};
 pub use states::{States, Storage};
 pub use transformer::{
-    TextLimit, TransformerClassifier, check_vocabulary, preparation, with_decision, with_preparation, with_text_limit,
+    TextLimit, TransformerClassifier, check_vocabulary, preparation, with_abstention, with_decision, with_preparation,
+    with_temperature, with_text_limit,
 };
 
 /// What a classifier said about some texts.
@@ -61,6 +65,11 @@ pub trait Classifier: Send {
     /// The columns that each example must bring besides its text, in the order of [`Example::columns`].
     fn columns(&self) -> &[String] {
         &[]
+    }
+
+    /// When a text is left to a person, if any is.
+    fn abstention(&self) -> Option<&Abstention> {
+        None
     }
 
     /// Whether it reads whole chats, where the examples are such.

@@ -1,6 +1,7 @@
 //! Rows as a model reads them.
 
 use finetone_data::chat::Message;
+use finetone_data::conversation::Speakers;
 use finetone_data::tokenizer::{Encoding, Keep, Tokenizer};
 use finetone_data::{Example, Preparation};
 use finetone_model::ModelConfig;
@@ -94,6 +95,18 @@ impl TextReader {
             [one] => vec![read(one)],
             many => many.par_iter().map(read).collect(),
         }
+    }
+
+    /// Reads one example as [`TextReader::read`] does, and gives the prepared text as well.
+    pub(crate) fn read_one(&self, example: &Example) -> (String, Reading) {
+        let prepared = self.preparation.prepare(example);
+        let reading = Reading { features: prepared.features, ..self.encode(&prepared.text, &self.limit) };
+        (prepared.text.into_owned(), reading)
+    }
+
+    /// The names of the two sides of a conversation, as they stand in a prepared text.
+    pub(crate) fn speakers(&self) -> Speakers {
+        self.preparation.speakers.clone()
     }
 
     /// Reads texts that are prepared already.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use finetone_backend::Backend;
 use finetone_data::tokenizer::{Keep, Limit, Tokenizer};
 use finetone_data::{Example, Preparation};
-use finetone_evaluate::DecisionRule;
+use finetone_evaluate::{Abstention, DecisionRule};
 use finetone_model::checkpoint::{HeadImport, ModelFolder};
 use finetone_model::{Model, ModelConfig};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::probabilities::logits;
@@ -24,6 +25,12 @@ const PREPARATION: &str = "preparation";
 
 /// Its entry for the rule that decisions are made by.
 const DECISION: &str = "decision";
+
+/// Its entry for when a text is left to a person.
+const ABSTENTION: &str = "abstention";
+
+/// Its entry for the temperature that the weights of the last layer are divided by already.
+const TEMPERATURE: &str = "temperature";
 
 pub(crate) fn ours(config: &mut ModelConfig) -> &mut Value {
     let ours = config.raw.entry(OURS).or_insert(Value::Null);
@@ -49,19 +56,40 @@ pub fn with_text_limit(config: &mut ModelConfig, limit: TextLimit) {
     }
 }
 
+/// Notes a value in a configuration, or takes the note of before away.
+fn note(config: &mut ModelConfig, entry: &str, value: Option<Value>) {
+    let ours = ours(config);
+    match (value, ours.as_object_mut()) {
+        (None, Some(ours)) => drop(ours.remove(entry)),
+        (value, _) => ours[entry] = json!(value),
+    }
+}
+
 /// Notes the rule that decisions are made by in a configuration, or that there is none.
 pub fn with_decision(config: &mut ModelConfig, rule: Option<&DecisionRule>) {
-    let ours = ours(config);
-    match (rule, ours.as_object_mut()) {
-        (None, Some(ours)) => drop(ours.remove(DECISION)),
-        (rule, _) => ours[DECISION] = json!(rule),
-    }
+    note(config, DECISION, rule.map(|rule| json!(rule)));
+}
+
+/// Notes when a text is left to a person in a configuration, or that none is.
+pub fn with_abstention(config: &mut ModelConfig, abstention: Option<&Abstention>) {
+    note(config, ABSTENTION, abstention.map(|abstention| json!(abstention)));
+}
+
+/// Notes the temperature that a model's logits were divided by in a configuration, or that they were not. The weights have
+/// it in them; the note is for whoever wants the logits of before.
+pub fn with_temperature(config: &mut ModelConfig, temperature: Option<f64>) {
+    note(config, TEMPERATURE, temperature.map(|temperature| json!(temperature)));
+}
+
+/// What a configuration notes under an entry.
+fn noted<T: DeserializeOwned>(config: &ModelConfig, entry: &str) -> Result<Option<T>, String> {
+    let value = config.raw.get(OURS).and_then(|ours| ours.get(entry)).cloned().unwrap_or_default();
+    serde_json::from_value(value).map_err(|error| error.to_string())
 }
 
 /// The rule that a configuration notes, which must be about its classes.
 fn decision(config: &ModelConfig) -> Result<Option<DecisionRule>, String> {
-    let noted = config.raw.get(OURS).and_then(|ours| ours.get(DECISION)).cloned().unwrap_or_default();
-    let rule: Option<DecisionRule> = serde_json::from_value(noted).map_err(|error| error.to_string())?;
+    let rule: Option<DecisionRule> = noted(config, DECISION)?;
     let classes = config.head.labels.len();
     match rule.as_ref().map(|rule| rule.offsets().len()) {
         Some(offsets) if offsets != classes => Err(format!("{offsets} offsets for {classes} classes")),
@@ -125,16 +153,18 @@ impl<B: Backend> TransformerClassifier<B> {
         Self::from_folder(backend, folder, loaded, token_budget)
     }
 
-    /// Puts together what was loaded from a folder; it answers by the rule that the folder notes.
+    /// Puts together what was loaded from a folder; it answers by the rules that the folder notes.
     pub(crate) fn from_folder(
         backend: B,
         folder: &Path,
         loaded: Loaded<B>,
         token_budget: usize,
     ) -> Result<Self, ClassifyError> {
-        let decision = decision(&loaded.model.config)
-            .map_err(|problem| ClassifyError::DecisionRule { folder: folder.to_owned(), problem })?;
-        let classes = Classes::new(&loaded.model.config.head, decision);
+        let config = &loaded.model.config;
+        let wrong = |entry| move |problem| ClassifyError::Entry { folder: folder.to_owned(), entry, problem };
+        let decision = decision(config).map_err(wrong(DECISION))?;
+        let abstention = noted(config, ABSTENTION).map_err(wrong(ABSTENTION))?;
+        let classes = Classes::new(&config.head, decision, abstention);
         Ok(Self { classes, ..Self::new(backend, loaded.model, loaded.tokenizer, token_budget)? })
     }
 
@@ -145,7 +175,7 @@ impl<B: Backend> TransformerClassifier<B> {
     pub fn new(backend: B, model: Model<B>, tokenizer: Tokenizer, token_budget: usize) -> Result<Self, ClassifyError> {
         let reader = Arc::new(TextReader::of(&model.config, tokenizer)?);
         let forward = Forward::new(&backend, &model, token_budget, reader.limit().max_tokens);
-        Ok(Self { backend, classes: Classes::new(&model.config.head, None), model, reader, forward })
+        Ok(Self { backend, classes: Classes::new(&model.config.head, None, None), model, reader, forward })
     }
 
     /// How texts are cut.
@@ -156,6 +186,11 @@ impl<B: Backend> TransformerClassifier<B> {
     /// The rule that moves the model's probabilities, if it has one.
     pub fn decision(&self) -> Option<&DecisionRule> {
         self.classes.decision()
+    }
+
+    /// The machine.
+    pub(crate) fn backend(&self) -> &B {
+        &self.backend
     }
 
     /// The model.
@@ -231,6 +266,10 @@ impl<B: Backend> Classifier for TransformerClassifier<B> {
 
     fn is_multi_label(&self) -> bool {
         self.classes.is_multi_label()
+    }
+
+    fn abstention(&self) -> Option<&Abstention> {
+        self.classes.abstention()
     }
 
     fn columns(&self) -> &[String] {

@@ -5,7 +5,7 @@ use finetone_evaluate::{
     Average, ClassMetric, Disagreement, Estimate, Evaluation, Ladder, Metric, NamedComparison, NamedEvaluation,
     Repeats, Report, Standing, Study, WorstError, verdict,
 };
-use finetone_train::TrainError;
+use finetone_train::{BehaviourResult, TrainError};
 
 /// How many characters of a text are shown.
 const SHOWN: usize = 160;
@@ -84,7 +84,9 @@ pub fn classes(evaluation: &Evaluation) -> String {
 pub fn evaluation(named: &NamedEvaluation) -> String {
     let verdict = verdict(named);
     let remarks: String = verdict.remarks.iter().map(|remark| format!("{remark}\n")).collect();
-    format!("{}\n{remarks}\n{}\n{}", verdict.headline, metrics(named), classes(&named.evaluation))
+    let answered = named.answered.as_ref().map(|answered| format!("\nthe model {}\n", answered.told()));
+    let (metrics, classes) = (metrics(named), classes(&named.evaluation));
+    format!("{}\n{remarks}\n{metrics}{}\n{classes}", verdict.headline, answered.unwrap_or_default())
 }
 
 /// The overall metrics of two models and how far they are apart, each with its interval.
@@ -160,8 +162,23 @@ pub fn worst_errors(errors: &[WorstError], most: usize) -> String {
     errors.iter().take(most).map(one).collect()
 }
 
+/// How the tests of behaviour went, and some of their failures.
+pub fn behaviour(results: &[BehaviourResult]) -> String {
+    let rows = results.iter().map(|result| {
+        let share = 100.0 * result.failures as f64 / result.cases.max(1) as f64;
+        let kind = result.kind.title().to_owned();
+        vec![result.name.clone(), kind, result.cases.to_string(), result.failures.to_string(), format!("{share:.1} %")]
+    });
+    let mut page = plain(&["test", "kind", "cases", "failures", "share"], rows);
+    for result in results.iter().filter(|result| result.failures > 0) {
+        page += &format!("\n{}, for example:\n", result.name);
+        result.examples.iter().for_each(|example| page += &format!("  {}\n", shortened(example)));
+    }
+    page
+}
+
 /// A text in one line of bounded length.
-fn shortened(text: &str) -> String {
+pub fn shortened(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &line[..end]),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use workbench::{BINARY, done, names};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 21] = [
     "",
     "doctor",
     "explore",
@@ -14,10 +14,14 @@ const COMMANDS: [&str; 17] = [
     "eval",
     "compare",
     "predict",
+    "explain",
     "study",
     "study conversations",
     "serve",
     "serve key",
+    "jobs",
+    "jobs create",
+    "chat",
     "model",
     "model list",
     "model pull",

@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
+use crate::abstention::RiskCoverage;
 use crate::interval::{Replicates, wilson};
 use crate::metric::{Average, ClassMetric, Metric};
 use crate::metrics::calibration::reliability;
@@ -71,6 +72,7 @@ pub struct Evaluation {
     confusion: Confusion,
     reliability: Vec<ReliabilityBin>,
     curves: Option<BinaryCurves>,
+    risk_coverage: Vec<(f64, f64)>,
     confidence: f64,
     resamples: usize,
     seed: u64,
@@ -118,6 +120,7 @@ impl Evaluation {
             confusion,
             reliability: reliability(predictions),
             curves: binary_curves(predictions),
+            risk_coverage: RiskCoverage::new(predictions).shares(),
             confidence: options.confidence,
             resamples,
             seed: options.seed,
@@ -187,6 +190,12 @@ impl Evaluation {
     /// ROC and precision-recall curves, if there are two classes and both occur.
     pub fn curves(&self) -> Option<&BinaryCurves> {
         self.curves.as_ref()
+    }
+
+    /// When only the surest answers are given: the share of the texts that has one, and the share of these answers that is
+    /// wrong, from the fewest answers to all.
+    pub fn risk_coverage(&self) -> &[(f64, f64)] {
+        &self.risk_coverage
     }
 
     /// How often the rows were drawn anew.

@@ -23,6 +23,7 @@
 //! # Ok::<(), finetone_evaluate::EvaluateError>(())
 //! ```
 
+mod abstention;
 mod comparison;
 mod decision;
 mod drift;
@@ -32,6 +33,7 @@ mod expected_accuracy;
 mod fall;
 mod history;
 mod interval;
+mod label_errors;
 mod ladder;
 mod metric;
 mod metrics;
@@ -41,8 +43,10 @@ mod repeats;
 mod report;
 mod spread;
 mod study;
+mod temperature;
 mod worth_labelling;
 
+pub use abstention::{Abstention, Aim, Answered, RiskCoverage};
 pub use comparison::{Comparison, Difference, mcnemar};
 pub use decision::{DecisionRule, estimate_prior};
 pub use drift::{DRIFT_LEVEL, Drift, DriftFinding, DriftKind, DriftSample, FreshnessScores};
@@ -52,12 +56,13 @@ pub use expected_accuracy::expected_accuracy;
 pub use fall::{FALSE_ALARMS, Fall, FallDetector};
 pub use history::{Curve, Finding, History};
 pub use interval::{Estimate, IntervalMethod};
+pub use label_errors::{LabelErrors, Suspect, by_margin};
 pub use ladder::{Answers, Attempt, Ladder, Rung, Standing};
 pub use metric::{Average, ClassMetric, Metric};
 pub use metrics::calibration::{CALIBRATION_BINS, ReliabilityBin};
 pub use metrics::confusion::Confusion;
 pub use metrics::curves::BinaryCurves;
-pub use predictions::{MULTI_LABEL_THRESHOLD, Predictions, Truth};
+pub use predictions::{MULTI_LABEL_THRESHOLD, Predictions, Truth, confidence};
 pub use repeats::{CrossValidation, RepeatedMetric, Repeats};
 pub use report::{
     Baseline, Cell, Chart, Disagreement, NamedComparison, NamedEvaluation, Page, PageSection, PageTable, Report,
@@ -65,4 +70,5 @@ pub use report::{
 };
 pub use spread::Spread;
 pub use study::{Candidate, Published, Study, Training, Variant, choose};
+pub use temperature::{Calibration, Temperature};
 pub use worth_labelling::{far_apart, least_certain, margins};

@@ -160,6 +160,16 @@ impl Predictions {
         }
     }
 
+    /// How sure the model is of one text; see [`confidence`].
+    pub fn confidence(&self, row: usize) -> f64 {
+        confidence(self.row(row), self.is_multi_label())
+    }
+
+    /// Whether all that was predicted for one text is true, and nothing else is.
+    pub fn is_right(&self, row: usize) -> bool {
+        self.predicted(row) == self.true_classes(row)
+    }
+
     /// The true classes of one text, ascending.
     pub fn true_classes(&self, row: usize) -> Vec<usize> {
         match &self.truth {
@@ -167,6 +177,13 @@ impl Predictions {
             Truth::Multi(rows) => rows[row].clone(),
         }
     }
+}
+
+/// How sure a model is of its answer to a text: the greatest probability, or with several labels that of the least certain
+/// decision about one of them.
+pub fn confidence(probabilities: &[f32], multi_label: bool) -> f64 {
+    let all = probabilities.iter().map(|&p| f64::from(p));
+    if multi_label { all.map(|p| p.max(1.0 - p)).fold(1.0, f64::min) } else { all.fold(0.0, f64::max) }
 }
 
 fn check_labels(labels: &[String], truth: &Truth) -> Result<(), EvaluateError> {

@@ -84,8 +84,8 @@ fn the_page_has_its_parts_and_loads_nothing() {
     for part in ["Right on 80 of 100 texts", "By class", "Confusion", "Worst errors", "Training", "Data"] {
         assert!(page.contains(part), "{part} is missing");
     }
-    // Reliability, ROC, precision-recall and two training curves; a single validation is a number.
-    assert_eq!(page.matches("<svg").count(), 5);
+    // Reliability, risk and coverage, ROC, precision-recall and two training curves; a single validation is a number.
+    assert_eq!(page.matches("<svg").count(), 6);
     assert!(page.contains("validation loss at step 30</th><td>0.625 nats</td>") && page.contains("12.5 seconds"));
     assert_eq!(page.matches("<td class=\"right\"").count(), 2);
     for load in ["http:", "https:", "src=", "href=", "url(", "@import", "<link", "<script", "NaN"] {

@@ -150,7 +150,7 @@ fn the_page_loads_nothing_and_escapes_everything() {
     ] {
         assert!(page.contains(part), "`{part}` is missing");
     }
-    assert_eq!(page.matches("<svg").count(), 6 + 2 * 3, "curves of both variants, and the figures of both evaluations");
+    assert_eq!(page.matches("<svg").count(), 6 + 2 * 4, "curves of both variants, and the figures of both evaluations");
     for evil in ["<script", "<b>bad", "<i>", "http"] {
         assert!(!page.contains(evil), "`{evil}` is in the page");
     }

@@ -9,6 +9,7 @@
 //! [`Gradients::norm`] → [`Gradients::adamw`].
 
 mod asked;
+mod attribution;
 pub mod checkpoint;
 pub mod config;
 mod error;
@@ -23,6 +24,7 @@ mod rotary;
 mod transformer;
 mod workspace;
 
+pub use attribution::{Attribution, attribute};
 pub use config::{
     Biases, Family, HeadConfig, HeadPooling, LanguageHead, ModelConfig, Output, Placement, Positions, Window,
 };

@@ -86,6 +86,16 @@ impl PackedBatch {
         self.starts.push(self.ids.len() as u32);
     }
 
+    /// Its sequences as one text, so many times one after the other.
+    pub(crate) fn repeated(&self, times: usize) -> Self {
+        let sequence = |s: usize| &self.ids[self.starts[s] as usize..self.starts[s + 1] as usize];
+        let mut batch = Self::default();
+        let texts = (0..times).map(|_| (0..self.sequences()).map(sequence));
+        batch.repack_texts(texts, self.positions[0] as usize);
+        batch.features = self.features.repeat(times);
+        batch
+    }
+
     /// One token that continues a sequence of `past` tokens, and is asked about: a pass of a workspace that has kept the
     /// others' keys and values ([`crate::Workspace::for_generation`]).
     pub fn repack_next(&mut self, id: u32, past: usize, position_offset: usize) {

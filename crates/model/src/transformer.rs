@@ -90,6 +90,20 @@ impl<B: Backend> Model<B> {
     pub fn pass<'a>(&'a self, backend: &'a B, batch: &'a PackedBatch, dropout: Option<DropoutKey>) -> Pass<'a, B> {
         Pass { backend, table: &self.table, parameters: &self.parameters, batch, dropout, asked: Queries::All }
     }
+
+    /// Divides all logits to come by a temperature: the weights of the last layer are, so whoever opens the model gets the
+    /// same logits.
+    ///
+    /// # Panics
+    /// For a language model, whose last layer may be its embedding as well.
+    pub fn cool(&mut self, backend: &B, temperature: f64) {
+        assert!(self.config.language.is_none(), "the logits of a language model are not divided");
+        for id in self.transformer.head.last_layer() {
+            let values = self.parameters.values(backend, &self.table, id);
+            let divided: Vec<f32> = values.into_iter().map(|value| (f64::from(value) / temperature) as f32).collect();
+            self.parameters.set_values(backend, id, &divided);
+        }
+    }
 }
 
 impl Transformer {
@@ -169,11 +183,17 @@ impl Transformer {
         pass.backend.read(losses, &memory.losses, 0..pass.batch.answers());
     }
 
-    /// Accumulates the gradients of the last loss, down to the lowest part that is trained.
+    /// Accumulates the gradients of the last loss, down to the lowest part that is trained. Where a pass begins with states
+    /// that were given and its first block is trained, what is returned is their gradient.
     ///
     /// # Panics
     /// When the workspace is one for inference, or begins behind a part that is trained.
-    pub fn backward<B: Backend>(&self, pass: &Pass<'_, B>, grads: &mut Gradients<B>, workspace: &mut Workspace<B>) {
+    pub fn backward<'w, B: Backend>(
+        &self,
+        pass: &Pass<'_, B>,
+        grads: &mut Gradients<B>,
+        workspace: &'w mut Workspace<B>,
+    ) -> &'w B::Buffer {
         let Workspace { entrance, stack, scratch, final_norm, head, training, .. } = workspace;
         let memory = training.as_mut().expect("backward needs a workspace for training");
         let TrainingMemory { dlogits, head: head_scratch, gradients: [dy, dx], .. } = memory;
@@ -196,6 +216,7 @@ impl Transformer {
             }
             _ => {}
         }
+        dx
     }
 }
 

@@ -56,6 +56,8 @@ pub(crate) struct Plan<'a, B: Backend> {
     pub sequences: usize,
     /// Rows of hidden states with which a pass begins that does not begin with the embedding.
     pub entering_rows: usize,
+    /// Whether passes begin with hidden states that are given.
+    pub given: bool,
     /// The blocks that run.
     pub blocks: Range<usize>,
     pub training: bool,
@@ -77,6 +79,7 @@ impl<'a, B: Backend> Plan<'a, B> {
             tokens,
             sequences,
             entering_rows: capacity.entering_rows(config),
+            given: from_block > 0,
             blocks: from_block..config.num_hidden_layers,
             training,
             memory: Memory::Normal,
@@ -162,6 +165,12 @@ impl<B: Backend> Workspace<B> {
         Self::new(&Plan { asked: Queries::All, ..Plan::new(backend, config, capacity.into(), false) })
     }
 
+    /// Memory for forward and backward from what the embedding would give, which is given instead
+    /// ([`Workspace::give_states`]).
+    pub fn for_given_states(backend: &B, config: &ModelConfig, capacity: impl Into<Capacity>) -> Self {
+        Self::new(&Plan { given: true, ..Plan::new(backend, config, capacity.into(), true) })
+    }
+
     /// Memory for [`Transformer::run_blocks`](crate::Transformer::run_blocks) over the first `blocks` blocks, with tokens
     /// and sequences of the largest batch: what a workspace from that block on begins with.
     pub fn for_first_blocks(backend: &B, config: &ModelConfig, size: (usize, usize), blocks: usize) -> Self {
@@ -176,9 +185,10 @@ impl<B: Backend> Workspace<B> {
         let mut workspace = Self {
             max_tokens: plan.tokens,
             max_sequences: plan.sequences,
-            entrance: match plan.blocks.start {
-                0 => Entrance::Embedding(EmbeddingSaved::new(plan)),
-                _ => Entrance::States { states: plan.zeros(plan.entering_rows * width), host: Vec::new() },
+            entrance: if plan.given {
+                Entrance::States { states: plan.zeros(plan.entering_rows * width), host: Vec::new() }
+            } else {
+                Entrance::Embedding(EmbeddingSaved::new(plan))
             },
             stack: StackSaved::new(plan),
             scratch: BlockScratch::new(plan),
@@ -234,6 +244,15 @@ impl<B: Backend> Workspace<B> {
             }
             Entrance::Embedding(_) => panic!("a pass that begins with the embedding takes no hidden states"),
         }
+    }
+
+    /// Gives the gradient of the logits, `[T, C]`, from which the next backward begins, instead of that of a loss.
+    ///
+    /// # Panics
+    /// When the workspace is one for inference.
+    pub(crate) fn give_logits_gradient(&mut self, backend: &B, dlogits: &[B::Real]) {
+        let memory = self.training.as_mut().expect("a gradient needs a workspace for training");
+        backend.write(&mut memory.dlogits, dlogits);
     }
 
     /// How many values this workspace was planned with.

@@ -186,6 +186,17 @@ pub enum SamplingRule {
     Undersample,
 }
 
+/// How sure a finished model is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Calibrate {
+    /// As it is.
+    None,
+    /// By a temperature that is fitted on the validation texts, where there are any. No decision changes.
+    #[default]
+    Temperature,
+}
+
 /// How a decision is read from probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,6 +1,6 @@
 //! How a finished model's probabilities become decisions: the rule that goes with it.
 
-use finetone_evaluate::DecisionRule;
+use finetone_evaluate::{Abstention, Aim, DecisionRule, Predictions};
 
 use crate::choices::Decision;
 use crate::epochs::Epochs;
@@ -25,12 +25,18 @@ pub fn shares_seen(epochs: &Epochs, objective: &ClassObjective, classes: usize) 
 /// # Errors
 /// A fitted decision without validation texts, another prior with a class that no training text has.
 pub fn check(config: &RunConfig, texts: &Texts) -> Result<(), TrainError> {
+    let hold_out = "hold some out (`--set validation_fraction=0.1`) or give a file (`--validation`)";
     if config.decision == Decision::Fitted && texts.validation.is_empty() {
         return Err(TrainError::TooFew {
             problem: "`decision=fitted` needs validation texts".into(),
-            hint: "hold some out (`--set validation_fraction=0.1`), give a file (`--validation`), or take \
-                   `decision=uniform-prior`, which needs none"
-                .into(),
+            hint: format!("{hold_out}, or take `decision=uniform-prior`, which needs none"),
+        });
+    }
+    if let (Some(aim), true) = (config.aim(), texts.validation.is_empty()) {
+        let setting = if matches!(aim, Aim::Cost(_)) { "abstain_cost" } else { "min_precision" };
+        return Err(TrainError::TooFew {
+            problem: format!("`{setting}` needs validation texts"),
+            hint: hold_out.to_owned(),
         });
     }
     let unseen = texts.class_counts().iter().position(|&rows| rows == 0);
@@ -73,8 +79,7 @@ fn fitted(
     texts: &Texts,
     sets: &[(String, Vec<f32>)],
 ) -> Result<(DecisionRule, String), TrainError> {
-    let said = sets.iter().find(|(name, _)| name == "validation").map(|(_, said)| said.clone()).unwrap_or_default();
-    let predictions = texts.judged(&texts.validation, said)?;
+    let predictions = on_validation(texts, sets)?;
     let metric = config.chosen_metric()?;
     let rule = DecisionRule::fit(&predictions, &metric)?;
     let (before, after) = (metric.compute(&predictions)?, metric.compute(&rule.applied(&predictions))?);
@@ -84,6 +89,43 @@ fn fitted(
          which says little about other texts"
     );
     Ok((rule, message))
+}
+
+/// When texts are left to a person, for the aim of the settings. `sets` are what the model says by the rule about each set of
+/// texts.
+///
+/// # Errors
+/// None for settings and texts that were checked.
+pub fn abstention(
+    config: &RunConfig,
+    texts: &Texts,
+    sets: &[(String, Vec<f32>)],
+    listener: &mut dyn Listener,
+) -> Result<Option<Abstention>, TrainError> {
+    let Some(aim) = config.aim() else { return Ok(None) };
+    let predictions = on_validation(texts, sets)?;
+    let abstention = Abstention::fit(&predictions, aim)?;
+    let rows = predictions.rows();
+    let message = match (abstention.least_confidence, aim) {
+        (Some(least), _) => format!(
+            "texts with a confidence below {least:.4} go to a person: of the {rows} validation texts the model {}",
+            abstention.outcome(&predictions).told()
+        ),
+        (None, Aim::Precision(precision)) => format!(
+            "all texts go to a person: on {rows} validation texts no confidence is shown to have a precision of {precision} \
+             with 95 % certainty; give more of them, or ask for less"
+        ),
+        (None, Aim::Cost(_)) => {
+            format!("all texts go to a person: on the {rows} validation texts that costs less than any answers")
+        }
+    };
+    listener.on(&TrainEvent::Notice { message });
+    Ok(Some(abstention))
+}
+
+fn on_validation(texts: &Texts, sets: &[(String, Vec<f32>)]) -> Result<Predictions, TrainError> {
+    let said = sets.iter().find(|(name, _)| name == "validation").map(|(_, said)| said.clone()).unwrap_or_default();
+    texts.judged(&texts.validation, said)
 }
 
 /// Each class with its offset.

@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use finetone_backend::Backend;
-use finetone_classify::with_decision;
+use finetone_classify::{with_abstention, with_decision};
 use finetone_data::tokenizer::{Limit, MOST_WINDOWS, Tokenizer};
-use finetone_evaluate::{Curve, Metric, NamedEvaluation, Predictions, Section};
+use finetone_evaluate::{Abstention, Curve, Metric, NamedEvaluation, Predictions, Section};
 use finetone_model::Model;
 use finetone_model::checkpoint::BaseModel;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Cache;
+use crate::calibrate::calibrate;
 use crate::chats::Reading;
 use crate::choices::CacheUse;
 use crate::decide;
@@ -68,6 +69,9 @@ pub(crate) struct Fitted {
     /// What the model says about the test texts, the validation texts, or the training texts where there are no others:
     /// name of the set and probabilities, row-major.
     pub sets: Vec<(String, Vec<f32>)>,
+    /// When a text is left to a person, if any is.
+    #[serde(default)]
+    pub abstention: Option<Abstention>,
     /// The evaluation that chose the weights; none where the last ones are kept.
     pub best: Option<Best>,
     /// Steps taken.
@@ -108,11 +112,15 @@ pub(crate) struct Measured {
 
 impl Measured {
     /// Measures what a model said about the sets of `texts`; nothing where it said nothing that could be right.
-    pub fn new(texts: &Texts, sets: &[(String, Vec<f32>)]) -> Result<Option<Self>, TrainError> {
+    pub fn new(
+        texts: &Texts,
+        sets: &[(String, Vec<f32>)],
+        abstention: Option<&Abstention>,
+    ) -> Result<Option<Self>, TrainError> {
         let mut measured: Option<Self> = None;
         for (name, probabilities) in sets {
             let predictions = texts.judged(texts.set(name), probabilities.clone())?;
-            let evaluation = measure::evaluate(name, &predictions)?;
+            let evaluation = measure::evaluate_with(abstention, name, &predictions)?;
             match &mut measured {
                 Some(measured) => measured.all.push(evaluation),
                 None => measured = Some(Self { name: name.clone(), predictions, all: vec![evaluation] }),
@@ -212,15 +220,11 @@ pub(crate) fn fit<B: Backend>(
         store.load_best(backend, &mut trainer.model, best.step)?;
     }
     let (mut sets, tokens) = said_in_the_end(&trainer, &rows)?;
-    let rule = match &seen {
-        Some(seen) => decide::rule(config, texts, seen, &sets, &mut recorder)?,
-        None => None,
+    let Settled { calibration, abstention } = match &seen {
+        Some(seen) => settle((&mut trainer, seen), texts, &mut sets, &mut recorder)?,
+        None => Settled::default(),
     };
-    if let Some(rule) = &rule {
-        sets.iter_mut().for_each(|(_, probabilities)| rule.apply(probabilities, texts.multi_label));
-    }
-    with_decision(&mut trainer.model.config, rule.as_ref());
-    let measured = Measured::new(texts, &sets)?;
+    let measured = Measured::new(texts, &sets, abstention.as_ref())?;
     if place.keeps_model {
         if let Some(base) = &base {
             save_adapter(backend, &trainer.model, &tokenizer, base, &place.folder.join("adapter"))?;
@@ -234,12 +238,45 @@ pub(crate) fn fit<B: Backend>(
     }
     let metrics = (measured_on.clone(), metrics.unwrap_or_default());
     recorder.on(&finished_event(&trainer, metrics, from.0, (seconds, epochs.rows())));
+    if surroundings.control.is_abandoned() {
+        return Ok(Outcome::Interrupted { step: trainer.progress.step });
+    }
     let tokens_per_second = (trainer.progress.num_tokens - from.1) as f64 / seconds;
     let mut fitted = Fitted::new(&trainer, sets, (seconds, tokens_per_second), recorder.recorded());
     fitted.facts.extend(tokens.iter().map(|(name, judged)| report::token_section(name, judged)));
+    fitted.facts.extend(calibration);
+    fitted.abstention = abstention;
     fitted.truncated = rows.train.truncated + rows.test.truncated;
     fitted.fingerprint = texts.fingerprint();
     Ok(Outcome::Finished(Fit { fitted, measured_on, measured }))
+}
+
+/// What goes with a finished classifier.
+#[derive(Default)]
+struct Settled {
+    /// What a report says about its temperature.
+    calibration: Option<Section>,
+    abstention: Option<Abstention>,
+}
+
+/// Makes the classifier as sure as it is right, and settles how decisions are read from what it says about the `sets`. `seen`
+/// are the class shares of training.
+fn settle<B: Backend>(
+    (trainer, seen): (&mut Trainer<'_, B>, &[f64]),
+    texts: &Texts,
+    sets: &mut [(String, Vec<f32>)],
+    listener: &mut dyn Listener,
+) -> Result<Settled, TrainError> {
+    let (config, model) = (trainer.config, &mut trainer.model);
+    let calibration = calibrate(trainer.backend, config, texts, model, sets)?;
+    let rule = decide::rule(config, texts, seen, sets, listener)?;
+    if let Some(rule) = &rule {
+        sets.iter_mut().for_each(|(_, probabilities)| rule.apply(probabilities, texts.multi_label));
+    }
+    let abstention = decide::abstention(config, texts, sets, listener)?;
+    with_decision(&mut model.config, rule.as_ref());
+    with_abstention(&mut model.config, abstention.as_ref());
+    Ok(Settled { calibration, abstention })
 }
 
 /// What the finished model says about each set that is measured, by the set's name: probabilities, and what a language model
@@ -340,6 +377,7 @@ impl Fitted {
             seconds,
             tokens_per_second,
             parameters: trainer.model.table.numbers(),
+            abstention: None,
             truncated: 0,
             fingerprint: 0,
             curves,

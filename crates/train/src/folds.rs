@@ -4,11 +4,12 @@ use std::path::Path;
 
 use finetone_backend::Backend;
 use finetone_data::{Example, Split, stratified_folds};
-use finetone_evaluate::{CrossValidation, Evaluation, EvaluationOptions, Predictions, Repeats};
+use finetone_evaluate::{CrossValidation, Evaluation, EvaluationOptions, LabelErrors, Predictions, Repeats};
 
 use crate::choices::SplitRule;
 use crate::error::TrainError;
 use crate::fit::Place;
+use crate::label_errors;
 use crate::material::{HoldOut, Texts};
 use crate::run::{Outcome, Surroundings};
 use crate::run_config::RunConfig;
@@ -75,7 +76,7 @@ impl Folds {
         Ok(Outcome::Finished(self.together(texts, &tried)?))
     }
 
-    /// Writes `folds.json` and `out_of_fold.csv` into a folder.
+    /// Writes `folds.json`, `out_of_fold.csv` and, where a text has one label, `label-errors.csv` into a folder.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -83,6 +84,11 @@ impl Folds {
         let path = folder.join("out_of_fold.csv");
         let table = self.table(&found.pooled).map_err(|error| TrainError::io(&path)(error.into()))?;
         write_whole(&path, &table)?;
+        if !found.pooled.is_multi_label() {
+            let suspects = LabelErrors::find(&found.pooled)?;
+            let text = label_errors::table(&suspects, &found.pooled, &self.examples);
+            write_whole(&folder.join("label-errors.csv"), &text)?;
+        }
         let text = serde_json::to_string_pretty(found).expect("numbers and names have a JSON form");
         write_whole(&folder.join("folds.json"), &text)
     }

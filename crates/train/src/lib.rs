@@ -3,7 +3,9 @@
 //! [`RunFile`] is what was written, [`RunConfig`] what is used; [`train`] goes from files to a finished run folder and tells
 //! its listeners what happens by [`TrainEvent`]s; [`resume`] goes on with a run that was stopped, with the same bits.
 
+mod behaviour;
 mod cache;
+mod calibrate;
 mod chats;
 mod choices;
 mod compare;
@@ -15,6 +17,7 @@ mod examiner;
 mod fit;
 mod folds;
 mod groups;
+mod label_errors;
 mod ladder;
 mod material;
 mod measure;
@@ -31,16 +34,19 @@ mod store;
 mod study;
 mod task;
 mod tensor_file;
+mod tracking;
 mod trainer;
 mod trial;
 
+pub use behaviour::{BehaviourKind, BehaviourResult, BehaviourTests};
 pub use choices::{
-    CacheUse, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule, Task,
+    CacheUse, Calibrate, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule, Task,
     TrainingPrecision, Truncation, WeightRule,
 };
 pub use compare::{Contestant, compare_on_file};
 pub use error::TrainError;
 pub use events::{Listener, Listeners, TrainEvent};
+pub use label_errors::CheckedLabels;
 pub use measure::evaluate_file;
 pub use memory::memory_needed;
 pub use run::{Outcome, Summary, Surroundings, is_finished, resume, resume_point, saved_config, train};
@@ -48,4 +54,5 @@ pub use run_config::RunConfig;
 pub use run_file::RunFile;
 pub use study::{CandidateConfig, StudyConfig, Written as WrittenCandidate, parse_candidates, read_candidates, study};
 pub use task::{with_task, writes_answers};
+pub use tracking::{Tracker, Tracking};
 pub use trainer::Control;

@@ -6,7 +6,7 @@ use std::path::Path;
 use finetone_classify::Classifier;
 use finetone_data::{Dataset, Example, LabelSet, ReadOptions, Target};
 use finetone_evaluate::{
-    Evaluation, EvaluationOptions, Metric, NamedEvaluation, Predictions, Report, Section, Truth, WorstError,
+    Abstention, Evaluation, EvaluationOptions, Metric, NamedEvaluation, Predictions, Report, Section, Truth, WorstError,
 };
 
 use crate::error::TrainError;
@@ -90,6 +90,16 @@ pub fn evaluate(name: &str, predictions: &Predictions) -> Result<NamedEvaluation
     Ok(NamedEvaluation::new(name, predictions, evaluation)?)
 }
 
+/// The same for a model that may leave texts to a person.
+pub fn evaluate_with(
+    abstention: Option<&Abstention>,
+    name: &str,
+    predictions: &Predictions,
+) -> Result<NamedEvaluation, TrainError> {
+    let answered = abstention.map(|abstention| abstention.outcome(predictions));
+    Ok(NamedEvaluation { answered, ..evaluate(name, predictions)? })
+}
+
 /// The wrong answers that cost most, with their texts.
 pub fn worst_errors(predictions: &Predictions, examples: &[Example]) -> Vec<WorstError> {
     WorstError::rank(predictions, WORST_ERRORS, |row| (examples[row].line, examples[row].text.clone()))
@@ -163,7 +173,7 @@ pub fn evaluate_file(
 ) -> Result<(Evaluation, Report), TrainError> {
     let measured = MeasuredFile::new(classifier, file, options)?;
     let MeasuredFile { dataset, predictions, truncated } = &measured;
-    let named = evaluate("test", predictions)?;
+    let named = evaluate_with(classifier.abstention(), "test", predictions)?;
     let evaluation = named.evaluation.clone();
     let report = Report {
         title: format!("Evaluation on {}", file_name(file)),

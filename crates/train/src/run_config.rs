@@ -9,14 +9,15 @@ use finetone_data::cleaning::Cleaning;
 use finetone_data::conversation::Speakers;
 use finetone_data::features::{check_template, default_template};
 use finetone_data::preparation::{ConversationPart, FeatureUse, StageDirections};
-use finetone_evaluate::Metric;
+use finetone_evaluate::{Aim, Metric};
 use serde::{Deserialize, Serialize};
 
 use crate::choices::{
-    CacheUse, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule, Task,
+    CacheUse, Calibrate, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule, Task,
     TrainingPrecision, Truncation, WeightRule,
 };
 use crate::error::TrainError;
+use crate::tracking::Tracking;
 
 /// The model that is trained when none is named.
 pub(crate) const DEFAULT_MODEL: &str = "tiny";
@@ -152,8 +153,14 @@ pub struct RunConfig {
     pub augment_share: Option<f64>,
     /// Share of the words that a copy deletes or swaps.
     pub augment_words: f64,
+    /// How sure the finished model is made.
+    pub calibrate: Calibrate,
     /// How a decision is read from the probabilities of the finished model.
     pub decision: Decision,
+    /// What a text that is left to a person costs, where a wrong answer costs 1; the least sure texts are left to one if given.
+    pub abstain_cost: Option<f64>,
+    /// Instead: the share of the answers that shall be right.
+    pub min_precision: Option<f64>,
     /// The most blocks of the model that are used, from the input on; all if not given.
     pub max_layers: Option<usize>,
     /// What is not trained: `embeddings`, a number of blocks from the input (`4`, or `-2` for all but the last two), with the
@@ -193,6 +200,8 @@ pub struct RunConfig {
     pub ladder: bool,
     /// Models trained with as many seeds, from `seed` on; the best on the validation texts is kept.
     pub seeds: usize,
+    /// Who gets the numbers of the run besides its folder, and what they call it.
+    pub track: Tracking,
 }
 
 impl Default for RunConfig {
@@ -259,7 +268,10 @@ impl Default for RunConfig {
             augment_copies: 1,
             augment_share: None,
             augment_words: 0.1,
+            calibrate: Calibrate::default(),
             decision: Decision::default(),
+            abstain_cost: None,
+            min_precision: None,
             max_layers: None,
             freeze: Vec::new(),
             lora_rank: 0,
@@ -278,6 +290,7 @@ impl Default for RunConfig {
             repeats: 1,
             ladder: false,
             seeds: 1,
+            track: Tracking::default(),
         }
     }
 }
@@ -286,6 +299,11 @@ impl RunConfig {
     /// Texts of one optimiser step.
     pub fn step_size(&self) -> usize {
         self.batch_size * self.accumulate
+    }
+
+    /// What texts are left to a person for, if any are.
+    pub fn aim(&self) -> Option<Aim> {
+        self.abstain_cost.map(Aim::Cost).or(self.min_precision.map(Aim::Precision))
     }
 
     /// The metric that chooses the best checkpoint.
@@ -352,10 +370,22 @@ impl RunConfig {
             (self.max_layers != Some(0), "max_layers", "at least 1"),
             (self.eval_every != Some(0), "eval_every", "at least 1"),
             (self.early_stopping != Some(0), "early_stopping", "at least 1"),
+            (self.track.is_sound(), "track", "names that are not empty, none of them twice"),
             (self.folds.is_none_or(|n| n >= 2), "folds", "at least 2"),
             (self.repeats > 0, "repeats", "at least 1"),
             (self.repeats == 1 || self.folds.is_some(), "repeats", "1 without `folds`"),
             (self.seeds > 0, "seeds", "at least 1"),
+            (self.abstain_cost.is_none_or(|c| Aim::Cost(c).check().is_ok()), "abstain_cost", "above 0 and below 1"),
+            (
+                self.min_precision.is_none_or(|p| Aim::Precision(p).check().is_ok()),
+                "min_precision",
+                "above 0 and below 1",
+            ),
+            (
+                self.abstain_cost.is_none() || self.min_precision.is_none(),
+                "min_precision",
+                "left out with `abstain_cost`",
+            ),
         ];
         match checks.into_iter().chain(self.balance_checks()).chain(self.lora_checks()).find(|(fine, ..)| !fine) {
             Some((_, key, wanted)) => Err(TrainError::Setting {

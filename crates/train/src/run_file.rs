@@ -63,6 +63,15 @@ impl RunFile {
         Ok(())
     }
 
+    /// Sets who gets the numbers of the run, and leaves what else is written about it.
+    pub fn track(&mut self, names: &[String]) {
+        let names: Vec<Value> = names.iter().cloned().map(Value::String).collect();
+        match self.table.get_mut("track").and_then(Value::as_table_mut) {
+            Some(written) => drop(written.insert("to".into(), Value::Array(names))),
+            None => self.set("track", names),
+        }
+    }
+
     /// Lays another file over this one.
     pub fn overlay(&mut self, other: RunFile) {
         self.table.extend(other.table);
@@ -144,6 +153,8 @@ fn known_keys() -> Vec<String> {
         max_steps: Some(1),
         epoch_rows: Some(1),
         augment_share: Some(0.5),
+        abstain_cost: Some(0.5),
+        min_precision: Some(0.5),
         max_layers: Some(1),
         lora_alpha: Some(1.0),
         eval_every: Some(1),
@@ -159,6 +170,7 @@ fn known_keys() -> Vec<String> {
 mod tests {
     use super::*;
     use crate::choices::{ClassWeights, Decision, SamplingRule, SplitRule, TrainingPrecision, WeightRule};
+    use crate::tracking::Tracker;
     use finetone_data::augment::Change;
 
     fn resolve(assignments: &[&str]) -> Result<RunConfig, TrainError> {
@@ -207,10 +219,14 @@ mod tests {
             "seeds=0",
             "max_layers=0",
             "window_overlap=1",
+            "abstain_cost=0",
+            "min_precision=1",
+            "calibrate=platt",
         ] {
             assert!(resolve(&[wrong]).is_err(), "{wrong} was accepted");
         }
         assert!(resolve(&["epochs"]).is_err());
+        assert!(resolve(&["abstain_cost=0.2", "min_precision=0.9"]).is_err() && resolve(&["abstain_cost=0.2"]).is_ok());
         assert!(resolve(&["repeats=2"]).is_err() && resolve(&["repeats=2", "folds=5"]).is_ok());
     }
 
@@ -317,6 +333,42 @@ mod tests {
             assert!(error.contains(told), "{assignment}: {error}");
         }
         assert!(resolve(&["features=[\"words\"]", "features_as=joined"]).is_ok());
+    }
+
+    #[test]
+    fn trackers_are_a_name_a_list_or_a_table() {
+        let to = |setting: &str| resolve(&[setting]).unwrap().track;
+        assert_eq!(to("track=wandb").to, [Tracker::Wandb]);
+        let both = to("track=[\"tensorboard\", \"mlflow\"]");
+        assert_eq!((both.to.as_slice(), both.project()), (&[Tracker::Tensorboard, Tracker::Mlflow][..], "finetone"));
+        let table =
+            resolve(&["track={ to=[\"mlflow\"], project=\"moods\", mlflow_tracking_uri=\"http://a:5000\" }"]).unwrap();
+        assert_eq!(
+            (table.track.project(), table.track.mlflow_tracking_uri.as_deref()),
+            ("moods", Some("http://a:5000"))
+        );
+        let again: RunConfig = toml::from_str(&table.to_toml()).unwrap();
+        assert_eq!(table, again);
+        assert!(resolve(&[]).unwrap().track.to.is_empty());
+        for wrong in ["track=[\"wandb\", \"wandb\"]", "track={ name=\" \" }", "track={ names=\"a\" }", "track=7"] {
+            assert!(resolve(&[wrong]).is_err(), "{wrong} was accepted");
+        }
+        let error = resolve(&["track=[\"tensorbord\"]"]).unwrap_err().to_string();
+        assert!(error.contains("tensorbord") && error.contains("`tensorboard`"), "{error}");
+    }
+
+    #[test]
+    fn the_flag_names_trackers_and_leaves_what_a_recipe_says_of_them() {
+        let mut file = RunFile::default();
+        file.set("train", "reviews.csv");
+        file.assign("track={ to=[\"wandb\"], project=\"moods\" }").unwrap();
+        file.track(&["tensorboard".into()]);
+        let track = file.resolve().unwrap().track;
+        assert_eq!((track.to.as_slice(), track.project()), (&[Tracker::Tensorboard][..], "moods"));
+        let mut file = RunFile::default();
+        file.set("train", "reviews.csv");
+        file.track(&["wandb".into(), "tensorboard".into()]);
+        assert_eq!(file.resolve().unwrap().track.to.len(), 2);
     }
 
     #[test]

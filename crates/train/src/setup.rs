@@ -5,7 +5,7 @@ use std::path::Path;
 use finetone_backend::Backend;
 use finetone_classify::hub::{HubConfig, HubProgress};
 use finetone_classify::source::{BuiltIn, FolderKind, ModelSource, ResolvedModel};
-use finetone_classify::{ClassifyError, check_vocabulary, preparation, with_preparation, with_text_limit};
+use finetone_classify::{ChatNote, ClassifyError, check_vocabulary, preparation, with_preparation, with_text_limit};
 use finetone_data::Preparation;
 use finetone_data::chat::template::{ChatTemplate, PLAIN, TemplateError};
 use finetone_data::tokenizer::{Limit, Tokenizer, TrainKind, TrainOptions};
@@ -223,9 +223,22 @@ fn scratch<B: Backend>(
         }
     };
     let mut model_config = blueprint.config(&tokenizer)?;
+    if template.is_some() {
+        name_ends(&mut model_config, &tokenizer);
+    }
     let limit = adjust(&mut model_config, config, texts, &tokenizer)?;
     let model = Model::initialise(backend, model_config, config.seed);
     Ok(Setup { model, tokenizer, limit, template, base: None, has_new_tokens: false })
+}
+
+/// Says in the configuration which tokens begin and end a text, so that other programs stop writing there.
+fn name_ends(config: &mut ModelConfig, tokenizer: &Tokenizer) {
+    for (name, token) in tokenizer.special_tokens() {
+        if let (true, [id]) = (["bos_token", "eos_token"].contains(&name.as_str()), &tokenizer.content_ids(&token)[..])
+        {
+            config.raw.insert(format!("{name}_id"), (*id).into());
+        }
+    }
 }
 
 /// The texts to train a tokenizer on, as the model will read them.
@@ -257,6 +270,7 @@ fn adjust(
         chats::note(texts).write(model);
         chats::limit(config, tokenizer, model.max_tokens())
     } else {
+        ChatNote::erase(model);
         adjust_head(model, config, texts)?;
         text_limit(config, tokenizer, model.max_tokens())?
     };

@@ -86,6 +86,8 @@ pub fn with_task(config: &RunConfig, hub: &HubConfig, download: &mut dyn HubProg
 fn check_chat(config: &RunConfig) -> Result<(), TrainError> {
     let usual = RunConfig::default();
     let changed = [
+        ("abstain_cost", config.abstain_cost.is_some()),
+        ("min_precision", config.min_precision.is_some()),
         ("multi_label", config.multi_label.is_some()),
         ("truncation", !matches!(config.truncation, Truncation::Head | Truncation::Tail)),
         ("clean", config.clean != usual.clean),

@@ -54,7 +54,7 @@ impl Trial {
         let again = before.is_some();
         let (fitted, measured) = match before {
             Some(fitted) => {
-                let measured = Measured::new(texts, &fitted.sets)?;
+                let measured = Measured::new(texts, &fitted.sets, fitted.abstention.as_ref())?;
                 (fitted, measured)
             }
             None => match fit(backend, &self.config, texts, &self.place, surroundings)? {

@@ -293,7 +293,7 @@ fn a_model_of_its_first_blocks_is_trained_and_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let model = pretrained(folder.path());
     let run_folder = folder.path().join("cut");
-    let settings = ["epochs=2", "max_layers=1", "freeze=[\"-1\"]", "learning_rate=0", &model];
+    let settings = ["epochs=2", "max_layers=1", "freeze=[\"-1\"]", "learning_rate=0", "calibrate=none", &model];
     run(&cpu(2), &config(folder.path(), 90, &settings), &run_folder, &mut Recorder::default()).unwrap();
     let classifier = TransformerClassifier::open(cpu(1), &run_folder.join("model"), 512).unwrap();
     assert_eq!(classifier.model().config.num_hidden_layers, 1);

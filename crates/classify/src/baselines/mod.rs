@@ -17,6 +17,7 @@ mod linear;
 mod logistic;
 mod majority;
 mod matrix;
+mod out_of_fold;
 #[cfg(test)]
 mod scikit_learn_tests;
 #[cfg(test)]
@@ -35,6 +36,8 @@ use crate::{Classified, Classifier, ClassifyError, TextLimit};
 use embeddings::FrozenEmbeddings;
 use linear::LinearClassifier;
 use tf_idf::TfIdf;
+
+pub use out_of_fold::{LEAST_TEXTS, OutOfFold};
 
 /// A way to classify texts that a fine-tuned model is held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

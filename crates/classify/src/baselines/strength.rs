@@ -10,21 +10,30 @@ use super::logistic::{Examples, Logistic};
 /// The strengths that are tried, the most regularised first.
 const STRENGTHS: [f64; 4] = [0.1, 1.0, 10.0, 100.0];
 /// With fewer texts than twice as many, nothing is tried and the usual strength taken.
-const FOLDS: usize = 5;
+pub(super) const FOLDS: usize = 5;
 const USUAL: f64 = 1.0;
 
 /// The strength with the best macro F1 over the texts that were held out; of equals the most regularised.
 ///
-/// The texts of each class are dealt into five folds. Each fold is answered by a model of the others, and F1 is that of all
-/// answers together: a class of ten texts has no F1 worth the name in a fold of two.
+/// F1 is that of all answers together: a class of ten texts has no F1 worth the name in a fold of two.
 pub(super) fn choose(examples: &Examples<'_>, seed: u64) -> f64 {
-    let rows = examples.targets.len();
-    if rows < 2 * FOLDS {
+    if examples.targets.len() < 2 * FOLDS {
         return USUAL;
     }
+    let tried = cross_validate(examples, seed);
+    let scores: Vec<f64> = tried.iter().map(|(_, answers)| macro_f1(examples, answers)).collect();
+    let best = (1..scores.len()).fold(0, |best, next| if scores[next] > scores[best] { next } else { best });
+    tried[best].0
+}
+
+/// Each strength, and what models that are so regularised say about all texts, row-major `[n, C]`.
+///
+/// The texts of each class are dealt into five folds, and each fold is answered by a model of the others.
+pub(super) fn cross_validate(examples: &Examples<'_>, seed: u64) -> Vec<(f64, Vec<f32>)> {
+    let rows = examples.targets.len();
     let folds = deal(examples, seed);
     let answers: Vec<Vec<Vec<f32>>> = (0..FOLDS).into_par_iter().map(|fold| answers(examples, &folds, fold)).collect();
-    let score = |strength: usize| {
+    let together = |strength: usize| {
         let mut all = vec![0.0; rows * examples.classes];
         for (fold, answers) in answers.iter().enumerate() {
             let held_out = (0..rows).filter(|&row| folds[row] == fold);
@@ -32,11 +41,9 @@ pub(super) fn choose(examples: &Examples<'_>, seed: u64) -> f64 {
                 all[row * examples.classes..][..examples.classes].copy_from_slice(answer);
             }
         }
-        macro_f1(examples, &all)
+        all
     };
-    let scores: Vec<f64> = (0..STRENGTHS.len()).map(score).collect();
-    let best = (1..scores.len()).fold(0, |best, next| if scores[next] > scores[best] { next } else { best });
-    STRENGTHS[best]
+    STRENGTHS.iter().enumerate().map(|(index, &strength)| (strength, together(index))).collect()
 }
 
 /// The fold of each text. The texts of a class are shuffled and dealt in turn, those of the next class from where the last

@@ -1,12 +1,13 @@
 //! `finetone doctor`.
 
 mod chats;
+mod label_errors;
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use finetone_data::doctor::{TokenLimit, examine};
-use finetone_data::{Checkup, DoctorOptions, Severity};
+use finetone_data::{Checkup, DoctorOptions, ReadOptions, Severity};
 
 use crate::failure::Failure;
 use crate::found::{ColumnArgs, source, training_options};
@@ -26,6 +27,7 @@ Examples:
   finetone doctor chats.jsonl                            the checks of a fine-tuning API
   finetone doctor train.csv --test test.csv              also finds rows shared by both
   finetone doctor reviews.csv --model runs/reviews-1     also counts the texts too long for it
+  finetone doctor reviews.csv --label-errors suspects.csv    labels that are probably wrong, to correct
   finetone doctor reviews.csv --json | jq '.faults[].message'";
 
 /// What was typed.
@@ -47,25 +49,38 @@ pub struct Args {
     /// Several labels in one cell, separated by this character [default separator: |]
     #[arg(long, value_name = "SEPARATOR", num_args = 0..=1, require_equals = true, default_missing_value = "|")]
     multi_label: Option<char>,
+    /// Write the rows whose label is probably wrong to a CSV file, the least believed first. Models that have not seen a row
+    /// judge it: a regression over words, or over the vectors of `--model` where these say more
+    #[arg(long, value_name = "OUT")]
+    label_errors: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
+impl Args {
+    fn read_options(&self) -> Result<ReadOptions, Failure> {
+        training_options(&self.file, self.columns.clone(), self.multi_label)
+    }
+}
+
 /// Checks and tells.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let read = training_options(&args.file, args.columns.clone(), args.multi_label)?;
+    let read = args.read_options()?;
     let counter = args.model.as_deref().map(|model| Counter::open(model, args.max_tokens)).transpose()?;
     let count = |text: &str| counter.as_ref().map_or(0, |counter| counter.count(text));
     let tokens = counter.as_ref().map(|counter| TokenLimit { count: &count, limit: counter.limit });
     let options = DoctorOptions { read, tokens, ..DoctorOptions::default() };
-    let (text, has_errors) = if source(&args.file)?.is_some_and(|source| source.chat.is_some()) {
+    let (mut text, has_errors) = if source(&args.file)?.is_some_and(|source| source.chat.is_some()) {
         let chats = Chats::new(&args.file, args.test.as_deref(), &options, counter.as_ref())?;
         (if args.json { chats.json()? } else { chats.page() }, chats.have_errors())
     } else {
         let checkup = examine(&args.file, args.test.as_deref(), &options)?;
         (if args.json { json(&checkup)? } else { page(&checkup) }, checkup.has_errors())
     };
+    if let (Some(out), false) = (&args.label_errors, has_errors) {
+        label_errors::find(args, out)?.tell(&mut text, args.json)?;
+    }
     anstream::stdout().write_all(text.as_bytes())?;
     if has_errors { Err(Failure::Told) } else { Ok(()) }
 }

@@ -23,6 +23,9 @@ Appended are `label`, `confidence` (the probability of the label) and `probabili
 file has already gets `_predicted` behind its name. Rows stay as they are and in order; a row with an empty text is kept and \
 gets empty values. OUT appears only when it is complete; its extension chooses the format (CSV, TSV, JSON lines, Parquet).
 
+Where the model leaves its least sure texts to a person (`train --min-precision`, `--abstain-cost`), `abstained` is `true` for \
+these and `false` for the others; the label is then what the model would have said.
+
 With several labels for a text, `label` joins them by `|`, and `confidence` is that of the least certain decision.
 
 Examples:
@@ -84,11 +87,14 @@ fn predict_texts(args: &Args, found: &Found) -> Result<(), Failure> {
         let labels = classifier.labels();
         let answers = classified.probabilities.chunks_exact(labels.len());
         let rows = answers.map(|row| {
-            let answer = Answer::new(row, labels, classifier.is_multi_label());
+            let answer = Answer::of(&*classifier, row);
             let numbers = [answer.confidence].into_iter().chain(row.iter().map(|&p| f64::from(p)));
-            [answer.label].into_iter().chain(numbers.map(tables::number)).collect::<Vec<String>>()
+            let abstained = answer.abstained.map(|abstained| abstained.to_string());
+            [answer.label].into_iter().chain(numbers.map(tables::number)).chain(abstained).collect::<Vec<String>>()
         });
-        let header: Vec<&str> = ["label", "confidence"].into_iter().chain(labels.iter().map(String::as_str)).collect();
+        let abstained = classifier.abstention().map(|_| ABSTAINED);
+        let classes = labels.iter().map(String::as_str);
+        let header: Vec<&str> = ["label", "confidence"].into_iter().chain(classes).chain(abstained).collect();
         Ok(tables::plain(&header, rows))
     })?;
     Ok(anstream::stdout().write_all(page.as_bytes())?)
@@ -104,9 +110,10 @@ fn predict_file(args: &Args, found: &Found, file: &Path, out: &Path) -> Result<(
     let (rows, empty) = cpu.install(|| -> Result<_, Failure> {
         let mut classifier = found.open(&cpu)?;
         let columns = columns::find_all(reader.source(), classifier.columns())?;
-        let writer = Writer::create(out, &reader, &new_columns(classifier.labels()))?;
+        let appended = new_columns(&*classifier);
+        let writer = Writer::create(out, &reader, &appended)?;
         if !args.quiet {
-            tell_renamed(&writer, classifier.labels());
+            tell_renamed(&writer, appended);
         }
         let mut stream = Stream { reader, column, columns, classifier: &mut *classifier, writer, stop: &stop };
         let counts = stream.run(&Rows::new(args.quiet))?;
@@ -123,13 +130,18 @@ fn predict_file(args: &Args, found: &Found, file: &Path, out: &Path) -> Result<(
     Ok(())
 }
 
-fn new_columns(labels: &[String]) -> Vec<NewColumn> {
+/// Whether a text is left to a person.
+const ABSTAINED: &str = "abstained";
+
+fn new_columns(classifier: &dyn Classifier) -> Vec<NewColumn> {
     let fixed = [NewColumn::text("label"), NewColumn::number("confidence")];
-    fixed.into_iter().chain(labels.iter().map(|label| NewColumn::number(format!("probability_{label}")))).collect()
+    let probabilities = classifier.labels().iter().map(|label| NewColumn::number(format!("probability_{label}")));
+    let abstained = classifier.abstention().map(|_| NewColumn::text(ABSTAINED));
+    fixed.into_iter().chain(probabilities).chain(abstained).collect()
 }
 
-fn tell_renamed(writer: &Writer, labels: &[String]) {
-    for (name, column) in writer.appended().zip(new_columns(labels)) {
+fn tell_renamed(writer: &Writer, appended: Vec<NewColumn>) {
+    for (name, column) in writer.appended().zip(appended) {
         if name != column.name {
             anstream::eprintln!("note: the file has a column `{}`, the predicted one is called `{name}`", column.name);
         }
@@ -189,13 +201,13 @@ impl Stream<'_> {
         let empty: Vec<bool> = examples.iter().map(|example| example.text.is_empty()).collect();
         let there: Vec<Example> = examples.into_iter().filter(|example| !example.text.is_empty()).collect();
         let classified = self.classifier.classify(&there)?;
-        let (labels, multi_label) = (self.classifier.labels(), self.classifier.is_multi_label());
-        let mut answers = classified.probabilities.chunks_exact(labels.len());
+        let mut answers = classified.probabilities.chunks_exact(self.classifier.labels().len());
+        let appended = self.writer.appended().count();
         for (row, empty) in window.iter().zip(empty) {
             let answer = if empty { None } else { answers.next() };
             let values = match answer {
-                Some(probabilities) => Answer::new(probabilities, labels, multi_label).values(probabilities),
-                None => vec![Value::Missing; labels.len() + 2],
+                Some(probabilities) => Answer::of(self.classifier, probabilities).values(probabilities),
+                None => vec![Value::Missing; appended],
             };
             self.writer.write(row, &values)?;
         }

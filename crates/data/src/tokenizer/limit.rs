@@ -60,11 +60,16 @@ const BYTES_PER_TOKEN: usize = 128;
 /// A window must give this many tokens more than wanted: the tokens next to its cut are not those of the whole text.
 const MARGIN: usize = 256;
 
-/// The content ids that fit into `room`, and whether some were left out.
+/// The content ids, or what else `encode` gives for each token, that fit into `room`, and whether some were left out.
 ///
 /// A very long text (a log file in one cell) is not encoded whole for its first 512 tokens: a window at its start or end
 /// is, and the window grows until it surely holds all that is wanted.
-pub(super) fn content(text: &str, room: usize, keep: Keep, encode: impl Fn(&str) -> Vec<u32>) -> (Vec<u32>, bool) {
+pub(super) fn content<T: Clone>(
+    text: &str,
+    room: usize,
+    keep: Keep,
+    encode: impl Fn(&str) -> Vec<T>,
+) -> (Vec<T>, bool) {
     let (head, room) = match keep {
         Keep::Head => (room, room),
         Keep::Tail => (0, room),
@@ -78,7 +83,7 @@ pub(super) fn content(text: &str, room: usize, keep: Keep, encode: impl Fn(&str)
     while window < text.len() / 2 {
         let start = if head > 0 || room == 0 { encode(&text[..text.floor_char_boundary(window)]) } else { Vec::new() };
         let end = if head < room { encode(&text[text.ceil_char_boundary(text.len() - window)..]) } else { Vec::new() };
-        let enough = |ids: &[u32], wanted: usize| wanted == 0 || ids.len() >= wanted + MARGIN;
+        let enough = |ids: &[T], wanted: usize| wanted == 0 || ids.len() >= wanted + MARGIN;
         if enough(&start, head) && enough(&end, room - head) && start.len() + end.len() > room {
             return (join(&start, &end, head, room), true);
         }
@@ -123,7 +128,7 @@ fn even_parts(len: usize, count: usize) -> impl ExactSizeIterator<Item = Range<u
 }
 
 /// The first `head` ids of `start` and the last `room - head` of `end`.
-fn join(start: &[u32], end: &[u32], head: usize, room: usize) -> Vec<u32> {
+fn join<T: Clone>(start: &[T], end: &[T], head: usize, room: usize) -> Vec<T> {
     let mut ids = start[..head].to_vec();
     ids.extend_from_slice(&end[end.len() - (room - head)..]);
     ids

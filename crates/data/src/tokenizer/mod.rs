@@ -1,4 +1,4 @@
-//! From a text to the token ids of a model.
+//! From a text to the token ids of a model, and back.
 //!
 //! A [`Tokenizer`] is opened from a Hugging Face folder ([`Tokenizer::from_folder`]) or trained on the user's own text
 //! ([`Tokenizer::train`]), and gives the same ids as Python's `transformers` does for the same folder. The work is done
@@ -10,6 +10,7 @@
 
 mod added;
 mod bertweet;
+mod decode;
 mod error;
 mod files;
 mod legacy;
@@ -23,6 +24,7 @@ use std::path::Path;
 use rayon::prelude::*;
 use tokenizers::{Encoding as LibraryEncoding, Token};
 
+pub use decode::{Speller, Spelt};
 pub use error::TokenizerError;
 pub use limit::{Keep, Limit, MOST_WINDOWS};
 pub use train::{TrainKind, TrainOptions};
@@ -136,18 +138,41 @@ impl Tokenizer {
     /// are those of `transformers` with `truncation=True`. An empty text of a model without special tokens (GPT-2) becomes
     /// its end-of-text token, so that there is always at least one id.
     pub fn encode(&self, text: &str, limit: &Limit) -> Encoding {
-        let room = limit.max_tokens.saturating_sub(self.prefix.len() + self.suffix.len());
-        let (content, truncated) = limit::content(text, room, limit.keep, |part| self.content_ids(part));
-        let mut ids = Vec::with_capacity(self.prefix.len() + content.len() + self.suffix.len());
-        for part in limit::windows(content.len(), room, limit.keep) {
-            ids.extend_from_slice(&self.prefix);
-            ids.extend_from_slice(&content[part]);
-            ids.extend_from_slice(&self.suffix);
-        }
-        if ids.is_empty() {
-            ids.push(self.fallback);
-        }
+        let (ids, truncated) = self.laid_out(text, limit, |part| self.content_ids(part), |&id| id);
         Encoding { ids, truncated }
+    }
+
+    /// For each id of [`Tokenizer::encode`] the bytes of the text that it stands for; nothing for special tokens around it.
+    pub fn places(&self, text: &str, limit: &Limit) -> Vec<Option<Range<usize>>> {
+        let in_text = |part: &str| {
+            // Of a very long text only the start or the end is encoded.
+            let before = part.as_ptr() as usize - text.as_ptr() as usize;
+            let (_, places) = self.content_places(part);
+            places.into_iter().map(|place| Some(before + place.start..before + place.end)).collect()
+        };
+        self.laid_out(text, limit, in_text, |_| None).0
+    }
+
+    /// Something for each id of a text, `special` for those around it, and whether some of the text was left out.
+    fn laid_out<T: Clone>(
+        &self,
+        text: &str,
+        limit: &Limit,
+        content: impl Fn(&str) -> Vec<T>,
+        special: impl Fn(&u32) -> T,
+    ) -> (Vec<T>, bool) {
+        let room = limit.max_tokens.saturating_sub(self.prefix.len() + self.suffix.len());
+        let (content, truncated) = limit::content(text, room, limit.keep, content);
+        let mut all = Vec::with_capacity(self.prefix.len() + content.len() + self.suffix.len());
+        for part in limit::windows(content.len(), room, limit.keep) {
+            all.extend(self.prefix.iter().map(&special));
+            all.extend_from_slice(&content[part]);
+            all.extend(self.suffix.iter().map(&special));
+        }
+        if all.is_empty() {
+            all.push(special(&self.fallback));
+        }
+        (all, truncated)
     }
 
     /// The ids of many texts, in their order, computed on all threads of the current `rayon` pool.
@@ -173,6 +198,11 @@ impl Tokenizer {
     /// The id of the padding token, where the model has one.
     pub fn pad_id(&self) -> Option<u32> {
         self.pad_id
+    }
+
+    /// A token that says nothing: the one for padding, or else the one that an empty text becomes.
+    pub fn filler(&self) -> u32 {
+        self.pad_id.unwrap_or(self.fallback)
     }
 
     /// The longest input the folder says the model takes, in tokens; `None` where it says nothing or nothing sensible.

@@ -59,6 +59,7 @@ struct EvaluationView<'a> {
     headline: bool,
     metrics: Vec<MetricView>,
     baseline: Option<String>,
+    answered: Option<String>,
     undefined: Vec<String>,
     intervals: String,
     classes: Vec<ClassView<'a>>,
@@ -184,7 +185,8 @@ fn evaluation(named: &NamedEvaluation, headline: bool) -> EvaluationView<'_> {
         )
     });
     let undefined = evaluation.undefined().iter();
-    let figures = std::iter::once(reliability(evaluation.reliability()))
+    let figures = [reliability(evaluation.reliability()), risk_coverage(evaluation.risk_coverage())]
+        .into_iter()
         .chain(evaluation.curves().map(|curves| binary(curves, &evaluation.labels()[1])).into_iter().flatten());
     EvaluationView {
         name: &named.name,
@@ -192,6 +194,7 @@ fn evaluation(named: &NamedEvaluation, headline: bool) -> EvaluationView<'_> {
         headline,
         metrics: metrics.collect(),
         baseline,
+        answered: named.answered.as_ref().map(|answered| format!("The model {}.", answered.told())),
         undefined: undefined.map(|(metric, reason)| format!("No {metric}: {reason}.")).collect(),
         intervals: words::intervals(evaluation),
         classes: classes(named),
@@ -249,6 +252,20 @@ fn reliability(bins: &[ReliabilityBin]) -> Option<Figure> {
         svg: line_chart(&axes, lines)?,
         meaning: "On the dashed line, 80 % confidence means 80 % right; below it the model is too sure of itself. Larger marks stand for more texts."
             .into(),
+    })
+}
+
+fn risk_coverage(points: &[(f64, f64)]) -> Option<Figure> {
+    let axes = Axes {
+        description: "Risk-coverage curve: share of wrong answers over the share of texts that is answered",
+        x: "share of the texts that is answered",
+        y: "share of these answers that is wrong",
+        unit_square: false,
+    };
+    Some(Figure {
+        title: "Risk and coverage".into(),
+        svg: line_chart(&axes, vec![Line::new(points.to_vec(), Look::Solid)])?,
+        meaning: "How many answers are wrong if only the surest are given and the other texts go to a person.".into(),
     })
 }
 

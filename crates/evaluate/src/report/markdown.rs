@@ -99,6 +99,9 @@ fn evaluation(page: &mut String, named: &NamedEvaluation) {
         );
         add(page, &sentence);
     }
+    if let Some(answered) = &named.answered {
+        add(page, &format!("The model {}.", answered.told()));
+    }
     for (metric, reason) in evaluation.undefined() {
         add(page, &format!("No {}: {}.", escaped(&metric.to_string()), escaped(reason)));
     }

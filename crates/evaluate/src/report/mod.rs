@@ -18,7 +18,7 @@ mod words;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Average, CrossValidation, EvaluateError, Evaluation, History, Ladder, Metric, Predictions, Repeats, Truth,
+    Answered, Average, CrossValidation, EvaluateError, Evaluation, History, Ladder, Metric, Predictions, Repeats, Truth,
 };
 
 pub use comparison::{Disagreement, NamedComparison};
@@ -69,6 +69,9 @@ pub struct NamedEvaluation {
     pub evaluation: Evaluation,
     /// What no model at all would reach on the same texts.
     pub baseline: Option<Baseline>,
+    /// What becomes of the texts where the model leaves some to a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered: Option<Answered>,
 }
 
 impl NamedEvaluation {
@@ -82,7 +85,7 @@ impl NamedEvaluation {
         evaluation: Evaluation,
     ) -> Result<Self, EvaluateError> {
         let baseline = Some(Baseline::most_frequent(predictions)?);
-        Ok(Self { name: name.into(), evaluation, baseline })
+        Ok(Self { name: name.into(), evaluation, baseline, answered: None })
     }
 }
 
@@ -167,7 +170,7 @@ impl WorstError {
     /// The wrong predictions that cost most, at most `limit`, worst first. `source` gives line and text of a row.
     pub fn rank(predictions: &Predictions, limit: usize, source: impl Fn(usize) -> (u64, String)) -> Vec<Self> {
         let mut wrong: Vec<(f64, usize)> = (0..predictions.rows())
-            .filter(|&row| predictions.predicted(row) != predictions.true_classes(row))
+            .filter(|&row| !predictions.is_right(row))
             .map(|row| (crate::metrics::log_loss::of_row(predictions, row), row))
             .collect();
         wrong.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));

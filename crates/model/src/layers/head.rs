@@ -172,6 +172,11 @@ impl Head {
         }
     }
 
+    /// The parameters that logits are linear in: those of the last layer.
+    pub(crate) fn last_layer(&self) -> impl Iterator<Item = ParamId> {
+        [Some(&self.classifier), self.features.as_ref()].into_iter().flatten().flat_map(Linear::parameters)
+    }
+
     fn attention_shape<'a, B: Backend>(&self, pass: &Pass<'a, B>, last: usize) -> AttentionPoolShape<'a> {
         AttentionPoolShape { starts: pass.starts(), width: self.width, last }
     }

@@ -31,6 +31,11 @@ impl Linear {
         Self { weight, bias: None, inputs, outputs }
     }
 
+    /// Its parameters.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = ParamId> {
+        [self.weight].into_iter().chain(self.bias)
+    }
+
     /// The shape of the product with this many rows.
     pub(crate) fn shape(&self, rows: usize) -> LinearShape {
         LinearShape { rows, inputs: self.inputs, outputs: self.outputs }

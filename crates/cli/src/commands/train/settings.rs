@@ -48,6 +48,12 @@ pub struct SettingArgs {
     /// The numbers that matrix products multiply: `f32`, `bf16`, or the faster of both here [default: auto]
     #[arg(long, value_name = "PRECISION")]
     precision: Option<String>,
+    /// Leave the least sure texts to a person, who costs this share of a wrong answer
+    #[arg(long, value_name = "COST")]
+    abstain_cost: Option<f64>,
+    /// Leave the least sure texts to a person, so that this share of the answers is right
+    #[arg(long, value_name = "SHARE", conflicts_with = "abstain_cost")]
+    min_precision: Option<f64>,
     /// Cross-validation with so many folds first; the model to keep is trained afterwards, as without
     #[arg(long, value_name = "K")]
     folds: Option<u32>,
@@ -60,6 +66,9 @@ pub struct SettingArgs {
     /// Measure simpler ways on the same test texts: what did training buy?
     #[arg(long)]
     ladder: bool,
+    /// Give the numbers to `tensorboard`, `mlflow` or `wandb` as well; can be given several times
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    track: Vec<String>,
     /// A file of settings, `key = value` on each line
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
@@ -112,7 +121,16 @@ impl SettingArgs {
         if self.ladder {
             file.set("ladder", true);
         }
-        for (key, number) in [("epochs", self.epochs), ("learning_rate", self.learning_rate)] {
+        if !self.track.is_empty() {
+            file.track(&self.track);
+        }
+        let numbers = [
+            ("epochs", self.epochs),
+            ("learning_rate", self.learning_rate),
+            ("abstain_cost", self.abstain_cost),
+            ("min_precision", self.min_precision),
+        ];
+        for (key, number) in numbers {
             if let Some(number) = number {
                 file.set(key, number);
             }

@@ -1,0 +1,197 @@
+//! Which words decided, and which turn of a conversation.
+//!
+//! What is explained are the log-odds of the most probable class against the next one, as the model gives them, before any
+//! rule moves them. The contributions are integrated gradients ([`finetone_model::attribute`]) against the same text with the
+//! padding token in the place of every token of its own, special tokens staying as they are; where there is no padding token,
+//! with whatever token stands for an empty text. A word's contribution is the sum of its tokens', a turn's the sum of its words'.
+
+use std::ops::Range;
+
+use finetone_backend::Backend;
+use finetone_data::Example;
+use finetone_data::conversation::{Conversation, Speaker, Speakers};
+use finetone_model::{Attribution, Output, PackedBatch, attribute};
+
+use crate::{Classifier, ClassifyError, Encoded, TransformerClassifier};
+
+/// What decided about one text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explanation {
+    /// The text as the model reads it.
+    pub text: String,
+    /// Probabilities of all classes, by the rule that the model may have.
+    pub probabilities: Vec<f32>,
+    /// The class that is explained: the one whose logit is greatest.
+    pub class: usize,
+    /// The class that it is held against.
+    pub against: usize,
+    /// The log-odds of the first against the second: of this text, and of one that says nothing.
+    pub log_odds: (f64, f64),
+    /// The words that the model read.
+    pub words: Vec<Word>,
+    /// The turns, where the text is a conversation; none otherwise.
+    pub turns: Vec<Decisive>,
+    /// How far the words' contributions are from adding up, as a share.
+    pub gap: f64,
+}
+
+/// A word, or what white space does not part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Word {
+    /// Its bytes in the text.
+    pub place: Range<usize>,
+    /// What it added to the log-odds.
+    pub contribution: f64,
+}
+
+/// A turn of a conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decisive {
+    /// Its number, from 1; 0 for what stands before the first turn.
+    pub turn: usize,
+    /// The side that speaks, by its usual name; none before the first turn.
+    pub speaker: Option<&'static str>,
+    /// What its words added to the log-odds.
+    pub contribution: f64,
+}
+
+impl<B: Backend> TransformerClassifier<B> {
+    /// Explains one answer.
+    ///
+    /// # Errors
+    /// A model with one class or with several labels for a text, whose decisions are not between two classes; a device that
+    /// failed.
+    pub fn explain(&mut self, example: &Example) -> Result<Explanation, ClassifyError> {
+        if self.is_multi_label() || self.labels().len() < 2 {
+            return Err(ClassifyError::NoAlternative);
+        }
+        let (text, reading) = self.reader().read_one(example);
+        let logits = self.logits(std::slice::from_ref(&reading))?;
+        let (class, against) = best_two(&self.classes().scores(&logits));
+        let probabilities = self.classes().probabilities(&logits);
+        let weights = weights(self.model().config.head.output, logits.len(), (class, against));
+        let places = self.reader().tokenizer().places(&text, &self.limit());
+        let pad = self.reader().tokenizer().filler();
+        let silent: Vec<u32> =
+            reading.ids.iter().zip(&places).map(|(&id, place)| if place.is_some() { pad } else { id }).collect();
+        let packed = [&reading.ids, &silent].map(|ids| self.packed(ids, &reading.features));
+        let found = attribute(self.backend(), self.model(), &packed[0], &packed[1], &weights);
+        self.backend().synchronize()?;
+        let words = words(&text, &places, &found.tokens);
+        let turns = turns(&text, &words, &self.reader().speakers());
+        let (gap, Attribution { text: of_text, baseline, .. }) = (found.gap(), found);
+        Ok(Explanation { turns, words, text, probabilities, class, against, log_odds: (of_text, baseline), gap })
+    }
+
+    fn packed(&self, ids: &Vec<u32>, features: &[f32]) -> PackedBatch {
+        let mut batch = PackedBatch::default();
+        let texts = Encoded { ids: std::slice::from_ref(ids), limit: self.limit(), features, states: None };
+        texts.pack(&[0], self.model().config.position_offset, &mut batch);
+        batch
+    }
+}
+
+/// The classes with the greatest and the next score.
+fn best_two(scores: &[f64]) -> (usize, usize) {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+    (order[0], order[1])
+}
+
+/// What the log-odds of two classes are of the logits.
+fn weights(output: Output, logits: usize, (class, against): (usize, usize)) -> Vec<f64> {
+    if output == Output::OneLogit {
+        return vec![if class == 1 { 1.0 } else { -1.0 }];
+    }
+    let weight = |logit| f64::from(u8::from(logit == class)) - f64::from(u8::from(logit == against));
+    (0..logits).map(weight).collect()
+}
+
+/// The words of which at least one token was read. A token belongs to the word that it ends in: some begin with the space
+/// before it.
+fn words(text: &str, places: &[Option<Range<usize>>], tokens: &[f64]) -> Vec<Word> {
+    let start = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
+    let spans: Vec<Range<usize>> = text.split_whitespace().map(|word| start(word)..start(word) + word.len()).collect();
+    let mut sums: Vec<Option<f64>> = vec![None; spans.len()];
+    for (place, token) in places.iter().zip(tokens) {
+        let Some(place) = place else { continue };
+        let after = spans.partition_point(|span| span.start < place.end);
+        if let Some(word) = after.checked_sub(1) {
+            *sums[word].get_or_insert(0.0) += token;
+        }
+    }
+    let word = |(place, sum): (Range<usize>, Option<f64>)| Some(Word { place, contribution: sum? });
+    spans.into_iter().zip(sums).filter_map(word).collect()
+}
+
+/// The turns of a conversation with the sums of their words; none where no side is named. A word belongs to the last turn of
+/// the conversation up to the end of its line.
+fn turns(text: &str, words: &[Word], speakers: &Speakers) -> Vec<Decisive> {
+    let mut turns: Vec<Decisive> = Vec::new();
+    for word in words {
+        let (turn, speaker) = last_turn(&text[..word.place.end], speakers);
+        let speaker = speaker.map(Speaker::name);
+        match turns.last_mut() {
+            Some(last) if last.turn == turn => last.contribution += word.contribution,
+            _ => turns.push(Decisive { turn, speaker, contribution: word.contribution }),
+        }
+    }
+    if turns.iter().all(|turn| turn.turn == 0) { Vec::new() } else { turns }
+}
+
+/// The number and the side of the last turn. Before a turn stands the token of its side, where the model reads such tokens, or
+/// the speaker's name.
+fn last_turn(text: &str, speakers: &Speakers) -> (usize, Option<Speaker>) {
+    let side = |word| [Speaker::Agent, Speaker::Customer].into_iter().find(|side| side.token() == word);
+    let marked: Vec<Speaker> = text.split_whitespace().filter_map(side).collect();
+    if let Some(&last) = marked.last() {
+        return (marked.len(), Some(last));
+    }
+    let conversation = Conversation::parse(text, speakers);
+    (conversation.turns.len(), conversation.turns.last().map(|turn| turn.speaker))
+}
+
+#[cfg(test)]
+mod tests {
+    use finetone_backend::Reference;
+
+    use super::*;
+    use crate::baselines::small_model::{TEXTS, folder};
+
+    #[test]
+    fn words_have_the_tokens_that_end_in_them() {
+        let places = [None, Some(0..3), Some(3..5), Some(5..9), None];
+        let found = words("lovely day", &places, &[9.0, 1.0, 2.0, 4.0, 9.0]);
+        // The last token is ` day` cut short, and begins before its word.
+        assert_eq!(found, [Word { place: 0..6, contribution: 3.0 }, Word { place: 7..10, contribution: 4.0 }]);
+        assert_eq!(words("lovely day", &places[..3], &[0.0; 3]).len(), 1, "what was cut off is no word");
+    }
+
+    #[test]
+    fn turns_add_up_their_words() {
+        let text = "Agent: Good morning.\n\nCustomer: Late again";
+        let word = |start: usize, end| Word { place: start..end, contribution: (start + 1) as f64 };
+        let all = [word(0, 6), word(7, 11), word(12, 20), word(22, 31), word(32, 36), word(37, 42)];
+        let found = turns(text, &all, &Speakers::default());
+        let told: Vec<_> = found.iter().map(|turn| (turn.turn, turn.speaker, turn.contribution)).collect();
+        assert_eq!(told, [(1, Some("Agent"), 22.0), (2, Some("Customer"), 94.0)]);
+        let marked = format!("{} Hello {} Hi", Speaker::Agent.token(), Speaker::Customer.token());
+        assert_eq!(last_turn(&marked, &Speakers::default()), (2, Some(Speaker::Customer)));
+        assert!(turns("no turns here", &[word(0, 2)], &Speakers::default()).is_empty());
+    }
+
+    #[test]
+    fn contributions_of_a_model_add_up() {
+        let folder = folder();
+        let mut classifier = TransformerClassifier::open(Reference::<f64>::new(), folder.path(), 100).unwrap();
+        for text in TEXTS {
+            let found = classifier.explain(&Example::from_text(text)).unwrap();
+            let sum: f64 = found.words.iter().map(|word| word.contribution).sum();
+            let (of_text, of_silence) = found.log_odds;
+            assert!(found.gap <= 0.01 && found.class != found.against, "{found:?}");
+            assert!((sum - (of_text - of_silence)).abs() <= 0.01 * (of_text - of_silence).abs().max(0.1), "{found:?}");
+            let odds = f64::from(found.probabilities[found.class] / found.probabilities[found.against]).ln();
+            assert!((odds - of_text).abs() < 1e-4, "{odds} {of_text}");
+        }
+    }
+}
