@@ -11,6 +11,9 @@ use crate::run_config::{DEFAULT_MODEL, RunConfig};
 /// Learning rate and epochs of a model from scratch, unless written.
 const FROM_SCRATCH_RATE: f64 = 5e-4;
 const FROM_SCRATCH_EPOCHS: f64 = 10.0;
+/// Learning rate of adapters, unless written: about ten times that of the weights whose place they take, as in
+/// <https://arxiv.org/abs/2106.09685>.
+const ADAPTER_RATE: f64 = 4e-4;
 
 /// Keys and values that a user wrote.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -98,6 +101,9 @@ impl RunFile {
             table.entry("learning_rate").or_insert(Value::Float(FROM_SCRATCH_RATE));
             table.entry("epochs").or_insert(Value::Float(FROM_SCRATCH_EPOCHS));
         }
+        if table.get("lora_rank").and_then(Value::as_integer).is_some_and(|rank| rank > 0) {
+            table.entry("learning_rate").or_insert(Value::Float(ADAPTER_RATE));
+        }
         if let Some(Value::Integer(epochs)) = table.get("epochs") {
             let epochs = *epochs as f64;
             table.insert("epochs".into(), Value::Float(epochs));
@@ -150,6 +156,7 @@ fn known_keys() -> Vec<String> {
         abstain_cost: Some(0.5),
         min_precision: Some(0.5),
         max_layers: Some(1),
+        lora_alpha: Some(1.0),
         eval_every: Some(1),
         early_stopping: Some(1),
         metric: Some(String::new()),
@@ -272,6 +279,23 @@ mod tests {
         }
         let error = resolve(&["class_weights=effective"]).unwrap_err();
         assert!(error.to_string().contains("`effective-number`"), "{error}");
+    }
+
+    #[test]
+    fn adapters_have_a_rate_of_their_own_and_no_settings_without_a_rank() {
+        let config = resolve(&["model=bert-base-uncased", "lora_rank=8", "lora_alpha=16"]).unwrap();
+        assert_eq!((config.learning_rate, config.lora_alpha), (4e-4, Some(16.0)));
+        assert_eq!(resolve(&["model=a", "lora_rank=8", "learning_rate=1e-3"]).unwrap().learning_rate, 1e-3);
+        assert_eq!(resolve(&["model=a", "lora_rank=0"]).unwrap(), resolve(&["model=a"]).unwrap());
+        let again: RunConfig = toml::from_str(&config.to_toml()).unwrap();
+        assert_eq!(config, again);
+        for wrong in ["lora_alpha=16", "lora_dropout=0.1", "lora_targets=[\"query\"]", "lora_rslora=true"] {
+            let error = resolve(&[wrong]).unwrap_err();
+            assert!(error.hint().unwrap().ends_with("left out unless `lora_rank` is given"), "{wrong}: {error}");
+        }
+        for wrong in ["lora_rank=-1", "lora_rank=5000", "lora_alpha=0", "lora_dropout=1"] {
+            assert!(resolve(&["lora_rank=2", wrong]).is_err(), "{wrong} was accepted");
+        }
     }
 
     #[test]

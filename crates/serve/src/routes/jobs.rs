@@ -143,7 +143,7 @@ async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<J
     let from = [Status::ValidatingFiles, Status::Queued, Status::Running, Status::Paused];
     let event = NewEvent::info("Fine-tuning job cancelled");
     let cancelled = move_on(&app, &id, (&from, Status::Cancelled), ("cancelled", event)).await?;
-    if !app.work.is_at(&id) {
+    if !app.store.is_claimed(&id).await? {
         remove_folder(&app, &id).await;
     }
     Ok(cancelled)

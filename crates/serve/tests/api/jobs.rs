@@ -250,7 +250,7 @@ fn files_that_cannot_be_learnt_from_fail_the_job_with_their_fault() {
 #[test]
 fn a_language_model_learns_any_answers() {
     let writer = BaseModel { name: "writer".into(), source: "writer".into() };
-    let server = Server::with(Arc::new(tempfile::tempdir().unwrap()), |config| config.models.push(writer));
+    let server = Server::with(Arc::new(tempfile::tempdir().unwrap()), |config| config.workplace.models.push(writer));
     let line = |i| {
         json!({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": format!("answer {i}")}]})
             .to_string()
