@@ -29,6 +29,7 @@ fn job(status: Status) -> JobRow {
         seed: 7,
         hyperparameters: Hyperparameters::default(),
         metadata: None,
+        integrations: None,
         created_at: now(),
         started_at: None,
         finished_at: None,
