@@ -42,6 +42,13 @@ impl ChatNote {
         ours(config)[CHAT] = json!(self);
     }
 
+    /// Takes it out of a configuration that becomes a classifier's.
+    pub fn erase(config: &mut ModelConfig) {
+        if let Some(ours) = config.raw.get_mut(OURS).and_then(Value::as_object_mut) {
+            ours.remove(CHAT);
+        }
+    }
+
     /// A text alone as the messages of a chat like those that were trained on.
     pub fn messages(&self, text: &str) -> Vec<Message> {
         let instructions = self.instructions.iter().map(|said| Message::new(Role::System, said.as_str()));

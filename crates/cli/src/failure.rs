@@ -13,6 +13,7 @@ use finetone_data::DataError;
 use finetone_evaluate::EvaluateError;
 use finetone_model::ModelError;
 use finetone_serve::ServeError;
+use finetone_track::TrackError;
 use finetone_train::TrainError;
 
 const ERROR: Style = AnsiColor::Red.on_default().effects(Effects::BOLD);
@@ -129,5 +130,6 @@ from_errors_with_hints!(
     ModelError,
     EvaluateError,
     CpuError,
-    ServeError
+    ServeError,
+    TrackError
 );

@@ -1,5 +1,6 @@
 //! The `finetone` command.
 
+mod api;
 mod commands;
 mod device;
 mod failure;

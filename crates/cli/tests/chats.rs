@@ -165,3 +165,60 @@ fn turns_before_the_question_are_read_as_they_were_learnt() {
     assert_eq!(chats[0], texts[0]);
     assert_ne!(chats[0], texts[1]);
 }
+
+#[test]
+fn a_language_model_is_trained_measured_and_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path();
+    fs::copy(examples(), place.join("chat.jsonl")).unwrap();
+    let told = done(place, "train chat.jsonl --model llama-tiny --set max_steps=3 --threads 1 --out run");
+    assert!(told.contains("macro F1") && told.contains("Tokens of the answers, test chats:"), "{told}");
+    let events = fs::read_to_string(place.join("run/events.jsonl")).unwrap();
+    assert!(events.contains("\"eval_mean_token_accuracy\"") && events.contains("\"eval_f1_Positive\""), "{events}");
+    let config = json(&fs::read_to_string(place.join("run/model/config.json")).unwrap());
+    assert_eq!(config["architectures"][0], "LlamaForCausalLM");
+    assert_eq!(config["finetone"]["chat"]["answers"], serde_json::json!(["Negative", "Neutral", "Positive"]));
+    assert!(place.join("run/model/chat_template.jinja").is_file());
+
+    let measured = json(&done(place, "eval run chat.jsonl --json"));
+    assert!(measured["f1"]["Neutral"].is_number() && measured["n"].as_u64() >= Some(60), "{measured}");
+    done(place, "predict run chat.jsonl -o out.jsonl --quiet");
+    let out = fs::read_to_string(place.join("out.jsonl")).unwrap();
+    let sums = out.lines().map(|line| {
+        let row = json(line);
+        ["Negative", "Neutral", "Positive"]
+            .map(|word| row[format!("probability_{word}")].as_f64().unwrap())
+            .iter()
+            .sum()
+    });
+    assert!(sums.into_iter().all(|sum: f64| (sum - 1.0).abs() < 1e-6));
+    assert!(done(place, "predict run --text Lovely!").contains("Positive"));
+
+    let said = failed(place, "train chat.jsonl --model tiny --set task=chat");
+    assert!(said.contains("cannot write") && said.contains("hint:"), "{said}");
+    assert!(
+        failed(place, "train chat.jsonl --model llama-tiny --ladder").contains("`ladder` is for models"),
+        "the ladder"
+    );
+}
+
+#[test]
+fn free_answers_have_no_accuracy() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path();
+    let chat = |i: usize| {
+        format!(
+            "{{\"messages\": [{{\"role\": \"user\", \"content\": \"Say {i}\"}}, \
+             {{\"role\": \"assistant\", \"content\": \"I say {i}\"}}]}}\n"
+        )
+    };
+    fs::write(place.join("chat.jsonl"), (0..40).map(chat).collect::<String>()).unwrap();
+    let told = done(place, "train chat.jsonl --model gpt2-tiny --set max_steps=2 --threads 1 --out run");
+    assert!(told.contains("the answers are free") && told.contains("perplexity"), "{told}");
+    for line in ["eval run chat.jsonl", "predict run --text Hello"] {
+        let said = failed(place, line);
+        assert!(said.contains("in its own words") && said.contains("hint:"), "{said}");
+    }
+    done(place, "model export run -o exported");
+    assert!(fs::read_to_string(place.join("exported/README.md")).unwrap().contains("text-generation"));
+}

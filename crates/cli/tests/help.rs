@@ -6,7 +6,7 @@ use std::path::Path;
 
 use workbench::{BINARY, done, names};
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 21] = [
     "",
     "doctor",
     "explore",
@@ -19,6 +19,9 @@ const COMMANDS: [&str; 18] = [
     "study conversations",
     "serve",
     "serve key",
+    "jobs",
+    "jobs create",
+    "chat",
     "model",
     "model list",
     "model pull",

@@ -1,6 +1,7 @@
 //! A whole file of examples, checked.
 
 mod notice;
+mod refusal;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,17 +17,10 @@ use crate::reader::{OpenOptions, Reader, Row};
 
 pub use notice::Notice;
 pub(crate) use notice::{counted, line_list};
+pub(crate) use refusal::refuse_non_labels;
 
 /// How many lines a notice names.
 pub const NAMED_LINES: usize = 10;
-
-/// Rows from which on a column with a label of its own for nearly every row is refused.
-const ENOUGH_ROWS: usize = 20;
-
-/// The most answers of chats that are taken for labels.
-const MOST_ANSWERS: usize = 50;
-/// Chats from which on answers that mostly occur once are no labels.
-const ENOUGH_CHATS: usize = 10;
 
 /// One text and what it is labelled with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -116,6 +110,13 @@ impl Default for ReadOptions {
             chats: false,
             open_answers: false,
         }
+    }
+}
+
+impl ReadOptions {
+    /// Whether nothing is to be learnt from a row.
+    pub(crate) fn leaves_out(&self, row: &Row) -> bool {
+        if self.open_answers { row.teaches_nothing() } else { row.is_left_out() }
     }
 }
 
@@ -251,12 +252,11 @@ impl Tally {
 
 impl Gathered {
     fn take(&mut self, row: &Row, columns: &Columns, options: &ReadOptions) -> Result<(), DataError> {
-        let unlearnt = row.is_left_out();
-        if if options.open_answers { row.teaches_nothing() } else { unlearnt } {
+        if options.leaves_out(row) {
             self.left_out.add(row.line);
             return Ok(());
         }
-        let label = match columns.label.filter(|_| !unlearnt) {
+        let label = match columns.label.filter(|_| !row.is_left_out()) {
             None => None,
             Some(column) => {
                 let label = row_labels(row, column, options.multi_label)?;
@@ -330,55 +330,6 @@ impl Gathered {
             label.take_if(|spellings| !spellings.iter().all(|spelling| are_labels(spelling)));
         }
     }
-}
-
-/// Refuses a column that holds numbers to predict, or texts, rather than classes.
-pub(crate) fn refuse_non_labels(
-    reader: &Reader,
-    columns: &Columns,
-    column: usize,
-    spellings: &Spellings,
-    rows: usize,
-) -> Result<(), DataError> {
-    let source = reader.source();
-    if source.chat_columns().is_some_and(|[_, answer]| column == answer) {
-        return refuse_open_answers(&source.path, spellings, rows);
-    }
-    let header = &source.header;
-    let others = || {
-        let indices = (0..header.len()).filter(|index| *index != column && *index != columns.text);
-        indices.map(|index| header[index].clone()).collect()
-    };
-    let numeric = spellings.keys().all(|label| label.parse::<f64>().is_ok());
-    let first_real = spellings.iter().filter(|(label, _)| labels::is_real(label)).min_by_key(|(_, (_, line))| *line);
-    if let (true, Some((value, (_, line)))) = (numeric, first_real) {
-        return Err(DataError::FloatLabels {
-            path: source.path.clone(),
-            line: *line,
-            column: source.column(column).to_owned(),
-            value: value.clone(),
-            others: others(),
-        });
-    }
-    if rows >= ENOUGH_ROWS && spellings.len() * 10 >= rows * 9 {
-        return Err(DataError::TooManyLabels {
-            path: source.path.clone(),
-            column: source.column(column).to_owned(),
-            labels: spellings.len(),
-            rows,
-            others: others(),
-        });
-    }
-    Ok(())
-}
-
-/// Refuses answers that nobody could choose from: too many, or mostly such as occur once.
-fn refuse_open_answers(path: &Path, spellings: &Spellings, rows: usize) -> Result<(), DataError> {
-    let single = spellings.values().filter(|(rows, _)| *rows == 1).count();
-    if spellings.len() <= MOST_ANSWERS && (rows < ENOUGH_CHATS || single * 2 <= rows) {
-        return Ok(());
-    }
-    Err(DataError::OpenAnswers { path: path.to_path_buf(), answers: spellings.len(), rows })
 }
 
 /// The label set and the class of every spelling.

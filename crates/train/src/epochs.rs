@@ -113,6 +113,9 @@ impl Epochs {
 
     /// A sentence about epochs that are not plain.
     pub fn notice(&self, labels: &LabelSet) -> Option<String> {
+        if self.are_plain() {
+            return None;
+        }
         let rows = self.class_rows(labels.len());
         let classes = labels.names().iter().zip(rows).map(|(name, rows)| format!("{rows:.0} {name}"));
         let classes = classes.collect::<Vec<_>>().join(", ");
@@ -121,7 +124,7 @@ impl Epochs {
             0 => String::new(),
             n => format!("; {n} of the texts to draw from are changed copies, new in each epoch"),
         };
-        (!self.are_plain()).then(|| format!("an epoch has {} rows, {about}{classes}{copies}", self.rows()))
+        Some(format!("an epoch has {} rows, {about}{classes}{copies}", self.rows()))
     }
 
     /// The copies of an epoch, each a function of seed, epoch, text and the number of the copy.

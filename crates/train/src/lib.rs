@@ -34,6 +34,7 @@ mod store;
 mod study;
 mod task;
 mod tensor_file;
+mod tracking;
 mod trainer;
 mod trial;
 
@@ -53,4 +54,5 @@ pub use run_config::RunConfig;
 pub use run_file::RunFile;
 pub use study::{CandidateConfig, StudyConfig, Written as WrittenCandidate, parse_candidates, read_candidates, study};
 pub use task::{with_task, writes_answers};
+pub use tracking::{Tracker, Tracking};
 pub use trainer::Control;

@@ -10,7 +10,7 @@ use finetone_classify::{ChatClassifier, ChatNote, Classifier, ClassifyError};
 use finetone_data::Example;
 use finetone_data::chat::template::ChatTemplate;
 use finetone_data::tokenizer::Tokenizer;
-use finetone_generate::{Generator, Request, Sampling};
+use finetone_generate::{Generator, Penalties, Request, Sampling};
 use finetone_model::checkpoint::{HeadImport, ModelFolder};
 use finetone_train::{Control, Outcome, RunConfig, RunFile, Summary, TrainError, TrainEvent};
 use workbench::{Recorder, THINGS, cpu, run, sentence, weights};
@@ -90,11 +90,12 @@ fn written(folder: &Path, text: &str) -> String {
     let mut generator = Generator::new(&backend, &model, 96).unwrap();
     let ends = tokenizer.content_ids("<|endoftext|>");
     let request = Request {
-        prompt: &prompt,
+        prompt,
         most: 12,
         sampling: Sampling::GREEDY,
+        penalties: Penalties::default(),
         texts: 1,
-        ends: &ends,
+        ends,
         choices: None,
         alternatives: 0,
     };
@@ -105,7 +106,8 @@ fn written(folder: &Path, text: &str) -> String {
 #[test]
 fn a_model_from_scratch_learns_to_answer_with_exactly_one_of_the_words() {
     let folder = tempfile::tempdir().unwrap();
-    let config = config(folder.path(), judged, 120, &["epochs=14", "learning_rate=5e-3", "batch_size=8"]);
+    let settings = ["epochs=20", "learning_rate=4e-3", "batch_size=8", "weight_decay=0.1"];
+    let config = config(folder.path(), judged, 120, &settings);
     let (run_folder, mut recorder) = (folder.path().join("run"), Recorder::default());
     let summary = finished(&config, &run_folder, &mut recorder);
     let evaluation = summary.evaluation.expect("a closed set");

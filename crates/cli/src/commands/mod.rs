@@ -1,17 +1,20 @@
 //! The commands, one file each.
 
+mod chat;
 mod compare;
 mod completions;
 mod doctor;
 mod eval;
 mod explain;
 mod explore;
+mod jobs;
 mod man;
 mod model;
 mod predict;
 mod serve;
 mod study;
 mod train;
+mod worker;
 
 use clap::Subcommand;
 
@@ -47,6 +50,15 @@ pub enum Command {
     /// Serve OpenAI's API for files, fine-tuning jobs and models on this machine
     #[command(after_help = serve::EXAMPLES)]
     Serve(Box<serve::Args>),
+    /// Work off the jobs of a server that has a PostgreSQL database, beside it and other workers
+    #[command(after_help = worker::EXAMPLES)]
+    Worker(worker::Args),
+    /// Create, watch and steer the fine-tuning jobs of a running server
+    #[command(subcommand, after_help = jobs::EXAMPLES)]
+    Jobs(jobs::Command),
+    /// Ask a model in the terminal, alone or beside another
+    #[command(after_help = chat::EXAMPLES)]
+    Chat(chat::Args),
     /// List, download, describe and export models
     #[command(subcommand, after_help = model::EXAMPLES)]
     Model(model::Command),
@@ -71,6 +83,9 @@ impl Command {
             Self::Explain(args) => explain::run(&args),
             Self::Study(command) => command.run(),
             Self::Serve(args) => serve::run(&args),
+            Self::Worker(args) => worker::run(&args),
+            Self::Jobs(command) => command.run(),
+            Self::Chat(args) => chat::run(&args),
             Self::Model(command) => command.run(),
             Self::Completions(args) => completions::run(&args),
             Self::Man(args) => man::run(&args),

@@ -78,7 +78,7 @@ impl Scan {
         train: Option<&Scan>,
         options: &DoctorOptions<'_>,
     ) -> Result<(), DataError> {
-        if if options.read.open_answers { row.teaches_nothing() } else { row.is_left_out() } {
+        if options.read.leaves_out(row) {
             self.rows += 1;
             self.left_out.add(row.line);
             return Ok(());

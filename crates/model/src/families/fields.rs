@@ -221,7 +221,9 @@ impl<'a> Fields<'a> {
 
     /// What the logits mean and the names of the classes: from our own entry, else from `id2label`, else two classes.
     pub fn labels(&self) -> Result<(Output, Vec<String>), ModelError> {
-        if let Some(ours) = self.raw.get("finetone").and_then(Value::as_object) {
+        // An entry about chats is that of a language model, which has no classes.
+        let ours = self.raw.get("finetone").and_then(Value::as_object).filter(|ours| !ours.contains_key("chat"));
+        if let Some(ours) = ours {
             let labels = ours
                 .get("labels")
                 .and_then(Value::as_array)

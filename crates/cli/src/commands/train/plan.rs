@@ -82,11 +82,11 @@ impl Plan {
         }
     }
 
-    /// The precision of the run: decided, or as it began with.
-    pub fn precision(&self) -> Result<TrainingPrecision, Failure> {
+    /// The settings: those that were typed, or those that the run began with.
+    pub fn config(&self) -> Result<RunConfig, Failure> {
         match self {
-            Self::New { config, .. } => Ok(config.precision),
-            Self::Resumed { folder } => Ok(saved_config(folder)?.precision),
+            Self::New { config, .. } => Ok((**config).clone()),
+            Self::Resumed { folder } => Ok(saved_config(folder)?),
         }
     }
 

@@ -66,6 +66,9 @@ pub struct SettingArgs {
     /// Measure simpler ways on the same test texts: what did training buy?
     #[arg(long)]
     ladder: bool,
+    /// Give the numbers to `tensorboard`, `mlflow` or `wandb` as well; can be given several times
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    track: Vec<String>,
     /// A file of settings, `key = value` on each line
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
@@ -117,6 +120,9 @@ impl SettingArgs {
         }
         if self.ladder {
             file.set("ladder", true);
+        }
+        if !self.track.is_empty() {
+            file.track(&self.track);
         }
         let numbers = [
             ("epochs", self.epochs),
