@@ -120,14 +120,17 @@ impl Said {
 }
 
 impl Server {
-    /// A classifier `mood`, a model `plain` without head, `tags` that gives any number of labels; `story` and `tale`, which
-    /// write, and `closed`, which has two answers.
+    /// A classifier `mood` that leaves a text to a person below a confidence of one half, a model `plain` without head, `tags`
+    /// that gives any number of labels; `story` and `tale`, which write, and `closed`, which has two answers.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = |name: &str| folder.path().join(name);
         let tags = |config: &mut Value| config["problem_type"] = json!("multi_label_classification");
+        let careful = |config: &mut Value| {
+            config["finetone"]["abstention"] = json!({"least_confidence": 0.5, "aim": {"precision": 0.9}});
+        };
         let models = [
-            ("mood", model(&place("mood"), |_| {})),
+            ("mood", model(&place("mood"), careful)),
             ("plain", model(&place("plain"), without_head)),
             ("tags", model(&place("tags"), tags)),
             ("story", letters::model(&place("story"), "llama-language", |_| {})),
