@@ -186,14 +186,20 @@ fn a_language_model_is_trained_measured_and_asked() {
     let out = fs::read_to_string(place.join("out.jsonl")).unwrap();
     let sums = out.lines().map(|line| {
         let row = json(line);
-        ["Negative", "Neutral", "Positive"].map(|word| row[format!("probability_{word}")].as_f64().unwrap()).iter().sum()
+        ["Negative", "Neutral", "Positive"]
+            .map(|word| row[format!("probability_{word}")].as_f64().unwrap())
+            .iter()
+            .sum()
     });
     assert!(sums.into_iter().all(|sum: f64| (sum - 1.0).abs() < 1e-6));
     assert!(done(place, "predict run --text Lovely!").contains("Positive"));
 
     let said = failed(place, "train chat.jsonl --model tiny --set task=chat");
     assert!(said.contains("cannot write") && said.contains("hint:"), "{said}");
-    assert!(failed(place, "train chat.jsonl --model llama-tiny --ladder").contains("`ladder` is for models"), "the ladder");
+    assert!(
+        failed(place, "train chat.jsonl --model llama-tiny --ladder").contains("`ladder` is for models"),
+        "the ladder"
+    );
 }
 
 #[test]
