@@ -29,6 +29,7 @@ mod run_config;
 mod run_file;
 mod schedule;
 mod seeds;
+mod sets;
 mod setup;
 mod store;
 mod study;
