@@ -134,13 +134,7 @@ impl Predictions {
 
     /// The most probable class of one text; of equals the first, as NumPy's `argmax` has it.
     pub fn most_probable(&self, row: usize) -> usize {
-        let probabilities = self.row(row);
-        (1..probabilities.len()).fold(
-            0,
-            |best, class| {
-                if probabilities[class] > probabilities[best] { class } else { best }
-            },
-        )
+        most_probable(self.row(row))
     }
 
     /// Whether `class` is predicted for one text: the most probable one, or for multi-label every class whose
@@ -167,6 +161,11 @@ impl Predictions {
             Truth::Multi(rows) => rows[row].clone(),
         }
     }
+}
+
+/// The most probable class of the probabilities of one text, `[C]`; of equals the first.
+pub fn most_probable(row: &[f32]) -> usize {
+    (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best })
 }
 
 fn check_labels(labels: &[String], truth: &Truth) -> Result<(), EvaluateError> {

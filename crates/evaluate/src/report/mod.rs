@@ -23,6 +23,7 @@ pub(crate) use html::study_page;
 pub use page::{Cell, Chart, Page, PageSection, PageTable};
 pub(crate) use verdict::of_100;
 pub use verdict::{Verdict, verdict};
+pub use words::p_in_words;
 
 /// Everything that the report shows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

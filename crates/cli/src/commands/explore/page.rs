@@ -64,6 +64,7 @@ fn lengths(found: &Exploration) -> PageSection {
         y: "share of texts".into(),
         points: class.words.bins.iter().map(|bin| (bin.middle, bin.share)).collect(),
         meaning: format!("Mean {:.0} words.", class.words.mean),
+        ..Chart::default()
     };
     let charts = found.classes.iter().map(chart).collect();
     PageSection { title: "Lengths".into(), meaning, tables, charts }
