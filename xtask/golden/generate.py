@@ -13,7 +13,7 @@ For every case a folder with `config.json` and `model.safetensors`, as transform
     curve [10] f64                     the loss before each of ten AdamW steps on all sequences
     final.<name> f32                   every parameter after the tenth step
 
-A language model has other answers of its head; see `language.py`.
+A language model has other answers of its head; see `language.py`. Adapters over some of the models: `adapters.py`.
 
 All of it is computed in f64 from weights that are exact in f32, without dropout; see `exactly.py` for what transformers
 would compute in f32 nevertheless. A model without a head has only the
@@ -23,6 +23,7 @@ first, second and fourth of these. `losses/losses.json` holds the extras of the 
 import argparse
 import copy
 import pathlib
+import sys
 import zlib
 
 import versions
@@ -34,6 +35,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
+import adapters
 import exactly
 import language
 import losses
@@ -104,20 +106,24 @@ def insist_on_same_when_padded(model, texts, logits, labels, loss):
 
 def insist_on_double_precision(model, loss_of):
     """A central difference along the gradient agrees to a precision that no f32 inside the model would allow."""
-    names = dict(model.named_parameters())
-    gradient = {name: parameter.grad.clone() for name, parameter in names.items()}
+    gradient = {name: parameter.grad.clone() for name, parameter in trained(model)}
     square = sum((g * g).sum() for g in gradient.values()).item()
     step = 1e-5 / square**0.5
     ends = []
     for sign in (1, -1):
         moved = copy.deepcopy(model)
         with torch.no_grad():
-            for name, parameter in moved.named_parameters():
+            for name, parameter in trained(moved):
                 parameter.add_(sign * step * gradient[name])
             ends.append(loss_of(moved).item())
     slope = (ends[0] - ends[1]) / (2 * step)
     if abs(slope - square) > 1e-6 * square:
         raise SystemExit(f"the gradient is not the slope of the loss: {square} against {slope}")
+
+
+def trained(model):
+    """Names and parameters, but for those that an adapter leaves as they are."""
+    return [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
 def mean_loss(logits, labels):
@@ -128,7 +134,7 @@ def mean_loss(logits, labels):
 
 def optimiser(model):
     """AdamW that decays matrices and leaves biases and norms alone."""
-    parameters = list(model.parameters())
+    parameters = [parameter for _, parameter in trained(model)]
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": WEIGHT_DECAY},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
@@ -161,26 +167,26 @@ def answers_of_loss(model, loss_of):
     """Loss, gradients, the curve and the parameters at its end."""
     loss = loss_of(model)
     loss.backward()
-    without = [name for name, parameter in model.named_parameters() if parameter.grad is None]
+    without = [name for name, parameter in trained(model) if parameter.grad is None]
     if without:
         raise SystemExit(f"parameters without a gradient: {without}")
     insist_on_double_precision(model, loss_of)
     answers = {"loss": loss.detach()[None]}
-    answers.update({f"grad.{name}": parameter.grad.float() for name, parameter in model.named_parameters()})
+    answers.update({f"grad.{name}": parameter.grad.float() for name, parameter in trained(model)})
     answers["curve"] = train(model, loss_of)
-    answers.update({f"final.{name}": parameter.detach().float() for name, parameter in model.named_parameters()})
+    answers.update({f"final.{name}": parameter.detach().float() for name, parameter in trained(model)})
     return answers
+
+
+def texts_as_answers(texts):
+    ends = torch.tensor(LENGTHS).cumsum(0)
+    return {"ids": torch.cat(texts), "starts": torch.cat([torch.zeros(1, dtype=torch.int64), ends])}
 
 
 def answers(model, case):
     model = exactly.in_double(model)
     texts = sequences(case)
-    ends = torch.tensor(LENGTHS).cumsum(0)
-    found = {
-        "ids": torch.cat(texts),
-        "starts": torch.cat([torch.zeros(1, dtype=torch.int64), ends]),
-        "hidden": hidden_states(model, texts).detach().float(),
-    }
+    found = {**texts_as_answers(texts), "hidden": hidden_states(model, texts).detach().float()}
     if case.writes:
         targets = language.Targets(texts, seeded(f"{case.name}/weights"))
         found.update(language.answers(model, targets))
@@ -228,6 +234,7 @@ def main():
     transformers.logging.disable_progress_bar()
     for case in cases():
         write_case(case, out)
+    adapters.write(out, sys.modules[__name__])
     losses.write(out / "losses")
 
 

@@ -6,13 +6,16 @@
 //! cargo xtask bench peers                             ours and the Python peers, interleaved; an hour or more
 //! cargo xtask bench peers --quick --only step --anyway    a few steps, to see that everything runs
 //! cargo xtask bench peers --markdown peers.md         the tables as a file too
+//! cargo xtask bench serve MODEL                       64 clients of a server beside `predict`, for three minutes each
 //! ```
 //!
-//! Numbers are worth something on a machine that does nothing else: `peers` looks first, and refuses a busy one unless
+//! Numbers are worth something on a machine that does nothing else: both look first, and refuse a busy one unless
 //! told `--anyway`. See [`peers`] for what it needs.
 
 mod operations;
 mod peers;
+mod quiet;
+mod serve;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,12 +40,15 @@ pub struct Options {
 enum What {
     /// Run ours and the Python peers in turn, and print medians and ratios.
     Peers(peers::Options),
+    /// Run `predict` and many clients of `serve` in turn, and print rates, waits and their ratio.
+    Serve(serve::Options),
 }
 
 /// Measures what was asked for.
 pub fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     match &options.what {
         Some(What::Peers(options)) => peers::run(root, options),
+        Some(What::Serve(options)) => serve::run(root, options),
         None => operations::run(root, &options.filter, options.markdown.as_deref()),
     }
 }

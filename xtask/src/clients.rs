@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 /// The newest, and those of the time when the API was first written about.
-const PYTHON: [&str; 2] = ["3.52.0", "1.109.1"];
+const PYTHON: [&str; 3] = ["3.52.0", "1.109.1", "0.28.1"];
 const NODE: [&str; 3] = ["6.49.0", "4.104.0", "4.12.4"];
 
 /// Installs what is missing below `folder`, and returns it. Node's are left out where there is no Node: the tests say so.

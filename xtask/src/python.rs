@@ -17,14 +17,15 @@ use anyhow::{Context, Result, bail};
 
 use crate::clients;
 
-/// Prepares the environment, with the model whose weights are real, the clients of the server and what moves a browser, and
-/// prints the variables that tests read.
+/// Prepares the environment, with the model whose weights are real, the clients of the server, what moves a browser and what makes
+/// up requests, and prints the variables that tests read.
 pub fn setup(root: &Path) -> Result<ExitCode> {
     let environment = Environment::under(root);
     let python = environment.prepare(root)?;
     let model = environment.real_weights(root)?;
     let clients = clients::install(&python, environment.folder.with_file_name("openai-clients"))?;
     environment.install(root, &BROWSER)?;
+    environment.install(root, &FUZZ)?;
     println!("export FINETONE_PYTHON={}", quoted(&python)?);
     match chromium() {
         Some(browser) => println!("export FINETONE_CHROMIUM={}", quoted(&browser)?),
@@ -58,6 +59,9 @@ const BROWSER: Requirements = Requirements {
     name: "browser.txt",
     with_dependencies: true,
 };
+/// What makes up requests to the server.
+const FUZZ: Requirements =
+    Requirements { file: "crates/cli/tests/serve/fuzz/requirements.txt", name: "fuzz.txt", with_dependencies: true };
 /// What the programs need that `cargo xtask bench peers` compares with.
 const PEERS: Requirements = Requirements { file: "requirements.txt", name: "peers.txt", with_dependencies: true };
 

@@ -2,13 +2,13 @@
 
 use crate::gemm::{DONE, FINISHED_COLUMNS, Left, Onto, Right, Size, multiply};
 use crate::ops::{
-    activation, attention, attention_pool, dropout, embedding, gated, loss, norm, optimiser, pool, rotary,
+    activation, attention, attention_pool, columns, dropout, embedding, gated, loss, norm, optimiser, pool, rotary,
 };
 use crate::parallel::{Disjoint, GRAIN};
 use crate::{Buffer, Cpu, Precision, Weight};
 use finetone_backend::{
-    Activation, AdamW, AttentionPoolShape, AttentionShape, Backend, DeviceError, Dropout, EmbeddingShape, GatedShape,
-    LinearShape, Loss, NormShape, NormSlots, PoolShape, Pooling, RotaryShape, Span, Targets, WeightShape,
+    Activation, AdamW, AttentionPoolShape, AttentionShape, Backend, ColumnsShape, DeviceError, Dropout, EmbeddingShape,
+    GatedShape, LinearShape, Loss, NormShape, NormSlots, PoolShape, Pooling, RotaryShape, Span, Targets, WeightShape,
 };
 use std::fmt::Debug;
 use std::ops::Range;
@@ -297,6 +297,11 @@ impl Backend for Cpu {
 
     fn add(&self, y: &mut Buffer, x: &Buffer, len: usize) {
         activation::add(self, cut_mut("y", y, len, &"the sum"), cut("x", x, len, &"the sum"));
+    }
+
+    fn add_columns(&self, y: &mut Buffer, x: &Buffer, factor: f64, shape: ColumnsShape) {
+        let (to, from) = shape.values();
+        columns::add(self, cut_mut("y", y, to, &shape), cut("x", x, from, &shape), factor as f32, shape);
     }
 
     fn copy(&self, y: (&mut Buffer, usize), x: &Buffer, len: usize) {

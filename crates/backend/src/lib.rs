@@ -21,9 +21,9 @@ mod shapes;
 pub use dropout::Dropout;
 pub use reference::Reference;
 pub use shapes::{
-    Activation, AdamW, AttentionPoolShape, AttentionShape, EmbeddingShape, GatedShape, LinearShape, Loss, Mask,
-    NormKind, NormShape, NormSlots, PoolShape, Pooling, Queries, RotaryShape, Segments, Span, Targets, Turn,
-    WeightShape,
+    Activation, AdamW, AttentionPoolShape, AttentionShape, Columns, ColumnsShape, EmbeddingShape, GatedShape,
+    LinearShape, Loss, Mask, NormKind, NormShape, NormSlots, PoolShape, Pooling, Queries, RotaryShape, Segments, Span,
+    Targets, Turn, WeightShape,
 };
 
 use std::fmt::Debug;
@@ -261,6 +261,9 @@ pub trait Backend: Clone + Send + Sync + 'static {
     );
     /// `y += x` for the first `len` values.
     fn add(&self, y: &mut Self::Buffer, x: &Self::Buffer, len: usize);
+    /// `y += factor · x` for some columns of `y` and as many of `x`, in every row: what is computed for a part of a row, such as
+    /// the values among queries, keys and values, and taken from one.
+    fn add_columns(&self, y: &mut Self::Buffer, x: &Self::Buffer, factor: f64, shape: ColumnsShape);
     /// The first `len` values of `x`, to `y` from the index beside it on.
     fn copy(&self, y: (&mut Self::Buffer, usize), x: &Self::Buffer, len: usize);
     /// Zeroes a share `rate` of the first `len` values and scales the others by `1 / (1 - rate)`. The mask depends on

@@ -208,6 +208,47 @@ impl AttentionShape<'_> {
     }
 }
 
+/// Columns of one matrix, and as many of another with as many rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ColumnsShape {
+    /// Number of rows.
+    pub rows: usize,
+    /// How many columns.
+    pub count: usize,
+    /// Those of the matrix that is added to.
+    pub to: Columns,
+    /// Those of the matrix that is added.
+    pub from: Columns,
+}
+
+/// Where columns lie in a matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Columns {
+    /// Width of a row.
+    pub of: usize,
+    /// The first of the columns.
+    pub first: usize,
+}
+
+impl Columns {
+    /// Whole rows of this width.
+    pub fn whole(of: usize) -> Self {
+        Self { of, first: 0 }
+    }
+}
+
+impl ColumnsShape {
+    /// Values that the matrix added to and the one added have.
+    ///
+    /// # Panics
+    /// When a row is too short for its columns.
+    pub fn values(&self) -> (usize, usize) {
+        let fits = |columns: Columns| columns.first + self.count <= columns.of;
+        assert!(fits(self.to) && fits(self.from), "the columns lie beyond a row in {self:?}");
+        (self.rows * self.to.of, self.rows * self.from.of)
+    }
+}
+
 /// Element-wise functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {

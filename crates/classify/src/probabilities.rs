@@ -16,6 +16,7 @@ pub struct Forward<B: Backend> {
     logits: Vec<B::Real>,
     token_budget: usize,
     from_block: usize,
+    groups: usize,
 }
 
 impl<B: Backend> Forward<B> {
@@ -41,7 +42,12 @@ impl<B: Backend> Forward<B> {
     fn planned(backend: &B, model: &Model<B>, token_budget: usize, capacity: Capacity) -> Self {
         let workspace = Workspace::for_inference(backend, &model.config, capacity);
         let from_block = capacity.from_block;
-        Self { workspace, batch: PackedBatch::default(), logits: Vec::new(), token_budget, from_block }
+        Self { workspace, batch: PackedBatch::default(), logits: Vec::new(), token_budget, from_block, groups: 0 }
+    }
+
+    /// In how many groups the last texts were computed.
+    pub fn groups(&self) -> usize {
+        self.groups
     }
 
     /// Makes room for the batch: a text of many windows may be longer than what was planned for.
@@ -91,7 +97,9 @@ pub(crate) fn logits<B: Backend>(
 ) -> Vec<f64> {
     let width = model.config.head.logits();
     let mut all = vec![0.0; texts.ids.len() * width];
-    for group in batches(texts, forward.token_budget) {
+    let groups = batches(texts, forward.token_budget);
+    forward.groups = groups.len();
+    for group in groups {
         texts.pack(&group, model.config.position_offset, &mut forward.batch);
         forward.make_room(backend, model);
         texts.give_states(backend, &group, &mut forward.workspace);

@@ -89,7 +89,11 @@ impl TextReader {
             let prepared = self.preparation.prepare(example);
             Reading { features: prepared.features, ..self.encode(&prepared.text, &limit) }
         };
-        examples.par_iter().map(read).collect()
+        match examples {
+            // A pool of threads would only be in the way.
+            [one] => vec![read(one)],
+            many => many.par_iter().map(read).collect(),
+        }
     }
 
     /// Reads texts that are prepared already.

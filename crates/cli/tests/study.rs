@@ -138,3 +138,26 @@ fn a_test_file_that_cannot_be_measured_is_refused_before_the_training() {
     fs::write(folder.path().join("mine/letter.txt"), "").unwrap();
     assert!(failed(folder.path(), &line("mine")).contains("not empty"));
 }
+
+#[test]
+fn where_a_column_gives_the_label_away_the_ladder_shows_what_the_text_alone_is_worth() {
+    let folder = tempfile::tempdir().unwrap();
+    let calls = |from: usize, rows: usize| -> String {
+        let row = |row: usize| {
+            let (topic, label) = [("refund", "negative"), ("opening", "neutral"), ("praise", "positive")][row % 3];
+            let (first, second) = (row * 7919 % 101, row * 104_729 % 97);
+            format!("\"Agent: Hello. Customer: my number is {first} or {second} of {row}\",{label},{topic}\n")
+        };
+        let rows: String = (from..from + rows).map(row).collect();
+        format!("text,label,topic\n{rows}")
+    };
+    fs::write(folder.path().join("train.csv"), calls(0, 60)).unwrap();
+    fs::write(folder.path().join("test.csv"), calls(60, 30)).unwrap();
+    fs::write(folder.path().join("ways.toml"), "[[candidate]]\nname = \"columns\"\n").unwrap();
+    done(folder.path(), &format!("{} --candidates ways.toml", line("study")));
+    let ladder = &report(folder.path(), "study")["ladder"];
+    let accuracy = |rung: &str| ladder[rung]["accuracy"].as_f64().unwrap_or_else(|| panic!("no {rung}: {ladder}"));
+    assert_eq!(accuracy("tf_idf"), 1.0);
+    assert!(accuracy("tf_idf_text") < 0.7 && accuracy("embeddings_text") < 0.7, "{ladder}");
+    assert_eq!(ladder["tf_idf_text"]["title"], "TF-IDF and logistic regression, on the text alone");
+}

@@ -118,6 +118,12 @@ impl Preparation {
         self.clone().fit(&names, rows)
     }
 
+    /// The same preparation without the words before the text; `None` where it writes none.
+    pub fn text_alone(&self) -> Option<Preparation> {
+        let writes_words = !self.features.is_empty() && self.features_as == FeatureUse::Prefix;
+        writes_words.then(|| Preparation { features: FeatureSet::default(), feature_template: None, ..self.clone() })
+    }
+
     /// Whether rows stay as they are.
     pub fn is_identity(&self) -> bool {
         self.chat.is_none()
@@ -343,7 +349,11 @@ mod tests {
         assert_eq!(preparation.prepare(&rows[1]).text, "customer words 1, tier unknown. Why?");
         preparation.feature_template = Some("{tier}:".to_owned());
         assert!(preparation.prepare(&rows[0]).text.starts_with("gold: Yes."));
+        let alone = preparation.text_alone().expect("there are words before the text");
+        assert_eq!((alone.prepare(&rows[1]).text.as_ref(), alone.columns().len()), ("Why?", 0));
+        assert_eq!(alone.text_alone(), None);
         preparation.features_as = FeatureUse::Joined;
+        assert_eq!(preparation.text_alone(), None);
         let prepared = preparation.prepare(&rows[0]);
         assert_eq!(preparation.to_string(), "the customer's turns; with customer_words, tier beside the text");
         assert_eq!((prepared.features.as_slice(), prepared.text.starts_with("Yes.")), (&[1.0, 1.0][..], true));

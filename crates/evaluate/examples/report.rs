@@ -6,7 +6,7 @@
 //! ```
 
 use finetone_evaluate::{
-    Curve, Evaluation, EvaluationOptions, NamedEvaluation, Predictions, Report, Section, Truth, WorstError,
+    Curve, Evaluation, EvaluationOptions, History, NamedEvaluation, Predictions, Report, Section, Truth, WorstError,
 };
 
 const TEXTS: [&str; 4] = [
@@ -37,18 +37,37 @@ fn predictions(labels: &[&str], rows: usize) -> Predictions {
     Predictions::new(labels, Truth::Single(truth), probabilities).expect("valid by construction")
 }
 
-fn curves() -> Vec<Curve> {
-    let steps = 1..=240_u64;
+/// Everything that a run logs; with `overfits`, the validation loss turns half way.
+fn history(labels: &[&str], overfits: bool) -> History {
     let wobble = |step: u64| f64::from((step * 7_919 % 101) as u32) / 800.0;
-    let curve = |name: &str, unit: &str, points| Curve { name: name.into(), unit: unit.into(), points };
-    let loss = steps.clone().map(|s| (s, 0.25 + (-(s as f64) / 60.0).exp() * 0.85 + wobble(s)));
-    let f1 = steps.clone().step_by(24).map(|s| (s, 0.84 - 0.5 * (-(s as f64) / 45.0).exp()));
-    let rate = steps.map(|s| (s, 5e-5 * (s as f64 / 15.0).min(1.0) * (1.0 - s as f64 / 250.0)));
-    vec![
-        curve("training loss", "nats per text", loss.collect()),
-        curve("validation f1_macro", "", f1.collect()),
-        curve("learning rate", "per step", rate.collect()),
-    ]
+    let steps = |f: &dyn Fn(f64, u64) -> f64| (1..=240).map(|s| (s, f(s as f64, s))).collect::<Vec<_>>();
+    let evaluations = |f: &dyn Fn(f64) -> f64| (1..=12).map(|e| (e * 20, f((e * 20) as f64))).collect::<Vec<_>>();
+    let rise = if overfits { 0.003 } else { 0.0 };
+    let mut curves = vec![
+        Curve::new("loss", steps(&|s, i| 0.05 + (-s / 60.0).exp() * 0.95 + wobble(i))),
+        Curve::new("mean_token_accuracy", steps(&|s, i| 0.92 - 0.5 * (-s / 50.0).exp() - wobble(i) / 4.0)),
+        Curve::new("entropy", steps(&|s, i| 0.1 + (-s / 70.0).exp() * 0.8 + wobble(i) / 2.0)),
+        Curve::new("grad_norm", steps(&|s, i| 2.0 + 3.0 * (-s / 40.0).exp() + 9.0 * wobble(i))),
+        Curve::new("learning_rate", steps(&|s, _| 5e-5 * (s / 15.0).min(1.0) * (1.0 - s / 250.0))),
+        Curve::new("epoch", steps(&|s, _| s / 80.0)),
+        Curve::new("num_tokens", steps(&|s, i| s * 1_200.0 + 900.0 * wobble(i))),
+        Curve::new("eval_loss", evaluations(&|s| 0.4 + 0.5 * (-s / 40.0).exp() + rise * (s - 120.0).max(0.0))),
+        Curve::new("eval_mean_token_accuracy", evaluations(&|s| 0.87 - 0.4 * (-s / 50.0).exp())),
+        Curve::new("eval_f1_macro", evaluations(&|s| 0.84 - 0.5 * (-s / 45.0).exp())),
+        Curve::new("eval_f1_weighted", evaluations(&|s| 0.86 - 0.5 * (-s / 45.0).exp())),
+        Curve::new("eval_ece", evaluations(&|s| 0.04 + 0.1 * (-s / 60.0).exp())),
+        Curve::new("eval_runtime", evaluations(&|s| 0.81 + 0.05 * (s / 9.0).sin())),
+        Curve::new("eval_samples_per_second", evaluations(&|s| 98.0 - 5.0 * (s / 9.0).sin())),
+        Curve::new("eval_steps_per_second", evaluations(&|s| 9.8 - 0.5 * (s / 9.0).sin())),
+    ];
+    for (class, label) in labels.iter().enumerate() {
+        let f1 = |s: f64| (0.9 - 0.25 * class as f64) * (1.0 - (-s / 45.0).exp());
+        curves.push(Curve::new(format!("eval_f1_{label}"), evaluations(&f1)));
+    }
+    let numbers = [("train_runtime", 61.4), ("train_samples_per_second", 117.3), ("train_steps_per_second", 3.91)];
+    let numbers = numbers.into_iter().chain([("train_loss", 0.3141), ("total_flos", 2.4e14)]);
+    let summary = numbers.map(|(key, value)| Curve::new(key, vec![(240, value)])).collect();
+    History::new(curves, summary, Some(200), 0.081)
 }
 
 fn main() -> Result<(), finetone_evaluate::EvaluateError> {
@@ -65,7 +84,7 @@ fn main() -> Result<(), finetone_evaluate::EvaluateError> {
         evaluations: vec![named("validation", 80)?, named("test", 640)?],
         notices: vec!["4 % of the texts were longer than 256 tokens and lost their middle".into()],
         worst_errors: WorstError::rank(&test, 6, |row| (row as u64 + 2, TEXTS[row / 3 % 4].into())),
-        curves: curves(),
+        history: Some(history(labels, !binary)),
         data: vec![Section::new("Data").fact("training texts", 2_400).fact("duplicates removed", 3)],
         run: vec![Section::new("Run").fact("model", "bert, 4 layers of 128").fact("seed", 1)],
         ..Report::default()

@@ -3,8 +3,9 @@
 //! Numbers go in, a report comes out: this crate knows no model and no data file. [`Predictions`] holds what a model said
 //! about texts whose labels are known; [`Evaluation`] measures it, every number with an interval; [`Metric`] is one of those
 //! numbers by its name, for choosing a checkpoint; a [`Comparison`] says which of two models is better and whether that is more
-//! than chance, a [`Spread`] what several seeds or folds say together; and a [`Report`] shows evaluations to a person as HTML,
-//! Markdown or JSON. [`Drift`], [`FallDetector`] and [`expected_accuracy`] judge a model on texts that came after its training.
+//! than chance, a [`Spread`] what several seeds or folds say together; a [`History`] says what the curves of a training
+//! show; and a [`Report`] shows evaluations to a person as HTML, Markdown or JSON. [`Drift`], [`FallDetector`] and
+//! [`expected_accuracy`] judge a model on texts that came after its training.
 //!
 //! ```
 //! use finetone_evaluate::{Evaluation, EvaluationOptions, Metric, Predictions, Truth};
@@ -29,6 +30,7 @@ mod error;
 mod evaluation;
 mod expected_accuracy;
 mod fall;
+mod history;
 mod interval;
 mod ladder;
 mod metric;
@@ -48,6 +50,7 @@ pub use error::EvaluateError;
 pub use evaluation::{Evaluation, EvaluationOptions};
 pub use expected_accuracy::expected_accuracy;
 pub use fall::{FALSE_ALARMS, Fall, FallDetector};
+pub use history::{Curve, Finding, History};
 pub use interval::{Estimate, IntervalMethod};
 pub use ladder::{Answers, Attempt, Ladder, Rung, Standing};
 pub use metric::{Average, ClassMetric, Metric};
@@ -57,7 +60,7 @@ pub use metrics::curves::BinaryCurves;
 pub use predictions::{MULTI_LABEL_THRESHOLD, Predictions, Truth, most_probable};
 pub use repeats::{CrossValidation, RepeatedMetric, Repeats};
 pub use report::{
-    Baseline, Cell, Chart, Curve, Disagreement, NamedComparison, NamedEvaluation, Page, PageSection, PageTable, Report,
+    Baseline, Cell, Chart, Disagreement, NamedComparison, NamedEvaluation, Page, PageSection, PageTable, Report,
     Section, Verdict, WorstError, p_in_words, verdict,
 };
 pub use spread::Spread;

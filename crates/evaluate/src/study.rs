@@ -95,6 +95,13 @@ pub struct Training {
     pub curves: Vec<Curve>,
 }
 
+impl Training {
+    /// The curve that is logged as `key`.
+    pub fn curve(&self, key: &str) -> Option<&Curve> {
+        self.curves.iter().find(|curve| curve.key == key)
+    }
+}
+
 /// Results of another study.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Published {

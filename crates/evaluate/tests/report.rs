@@ -1,8 +1,8 @@
 //! The report of a small fixed case, in its three forms.
 
 use finetone_evaluate::{
-    Cell, Chart, Comparison, Curve, Disagreement, Evaluation, EvaluationOptions, NamedComparison, NamedEvaluation,
-    Page, PageSection, PageTable, Predictions, Report, Section, Truth, WorstError, verdict,
+    Cell, Chart, Comparison, Curve, Disagreement, Evaluation, EvaluationOptions, History, NamedComparison,
+    NamedEvaluation, Page, PageSection, PageTable, Predictions, Report, Section, Truth, WorstError, verdict,
 };
 use serde_json::Value;
 
@@ -23,17 +23,15 @@ fn evaluated(name: &str, predictions: &Predictions) -> NamedEvaluation {
 
 fn report(labels: [&str; 2]) -> Report {
     let predictions = small(labels);
-    let curve = |name: &str, unit: &str| Curve {
-        name: name.into(),
-        unit: unit.into(),
-        points: vec![(10, 0.75), (20, 0.5), (30, f64::NAN)],
-    };
+    let curve = |key: &str| Curve::new(key, vec![(10, 0.75), (20, 0.5), (30, f64::NAN)]);
+    let curves = vec![curve("loss"), curve("learning_rate"), Curve::new("eval_loss", vec![(30, 0.625)])];
+    let summary = vec![Curve::new("train_runtime", vec![(30, 12.5)])];
     Report {
         title: "reviews".into(),
         evaluations: vec![evaluated("test", &predictions)],
         notices: vec!["3 texts were cut".into()],
         worst_errors: WorstError::rank(&predictions, 5, |row| (row as u64 + 2, TEXTS[row % 4].into())),
-        curves: vec![curve("training loss", "nats"), curve("learning rate", "")],
+        history: Some(History::new(curves, summary, Some(30), 0.0)),
         data: vec![Section::new("Data").fact("rows", 10)],
         run: vec![Section::new("Run").fact("seed", 7)],
         ..Report::default()
@@ -86,8 +84,9 @@ fn the_page_has_its_parts_and_loads_nothing() {
     for part in ["Right on 80 of 100 texts", "By class", "Confusion", "Worst errors", "Training", "Data"] {
         assert!(page.contains(part), "{part} is missing");
     }
-    // Reliability, ROC, precision-recall and two training curves.
+    // Reliability, ROC, precision-recall and two training curves; a single validation is a number.
     assert_eq!(page.matches("<svg").count(), 5);
+    assert!(page.contains("validation loss at step 30</th><td>0.625 nats</td>") && page.contains("12.5 seconds"));
     assert_eq!(page.matches("<td class=\"right\"").count(), 2);
     for load in ["http:", "https:", "src=", "href=", "url(", "@import", "<link", "<script", "NaN"] {
         assert!(!page.contains(load), "the page has {load}");
@@ -104,8 +103,11 @@ fn nothing_from_a_user_becomes_markup() {
     report.notices = vec![evil.into()];
     report.evaluations[0].name = evil.into();
     report.worst_errors[0].text = evil.repeat(2_000);
-    report.curves[0].name = evil.into();
-    report.curves[0].unit = evil.into();
+    let points = vec![(1, 0.5), (2, 0.0)];
+    let mut curves = vec![Curve::new("loss", points.clone()), Curve::new(format!("eval_f1_{evil}"), points.clone())];
+    curves[0].unit = evil.into();
+    curves.push(Curve::new(evil, points));
+    report.history = Some(History::new(curves, vec![Curve::new(evil, vec![(2, 1.0)])], None, 0.5));
     report.data = vec![Section::new(evil).fact(evil, evil)];
     let page = report.to_html().expect("renders");
     assert!(!page.contains("<script") && !page.contains("\"'&\""), "markup came through");

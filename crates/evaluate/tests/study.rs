@@ -23,7 +23,7 @@ fn predictions(right: usize) -> Predictions {
 
 fn training(name: &str) -> Training {
     let points = vec![(1, 0.75), (2, 0.5)];
-    let curve = |name: &str| Curve { name: name.into(), unit: String::new(), points: points.clone() };
+    let curve = |key: &str| Curve::new(key, points.clone());
     Training {
         name: name.into(),
         steps: 2,
@@ -32,7 +32,7 @@ fn training(name: &str) -> Training {
         tokens: 1_000,
         seconds: 2.0,
         tokens_per_second: 500.0,
-        curves: vec![curve("training loss"), curve("validation loss"), curve("validation accuracy")],
+        curves: vec![curve("loss"), curve("eval_loss"), curve("eval_mean_token_accuracy")],
     }
 }
 

@@ -4,6 +4,7 @@ use finetone_backend::{Activation, Mask, NormKind};
 use serde_json::{Map, Value};
 
 use crate::error::ModelError;
+use crate::lora::Lora;
 use crate::rotary::Rotary;
 
 /// A family of models: how its `config.json` is read and what its tensors are called.
@@ -215,6 +216,8 @@ pub struct ModelConfig {
     pub head: HeadConfig,
     /// What stands in its place in a language model.
     pub language: Option<LanguageHead>,
+    /// The linear layers that carry adapters.
+    pub lora: Option<Lora>,
     /// `config.json` as it was read, so that an export keeps every field.
     pub raw: Map<String, Value>,
 }

@@ -71,6 +71,14 @@ pub enum ModelError {
         /// Its `model_type`.
         model_type: &'static str,
     },
+    /// A layer that is asked to carry an adapter and is not there.
+    #[error("no layer of the model is called `{name}`")]
+    NoSuchLayer {
+        /// What was asked for.
+        name: String,
+        /// The layers that can carry one.
+        known: Vec<String>,
+    },
     /// A tensor of a type that is not floating-point.
     #[error("{}: tensor `{name}` is of type {dtype}, which is not read", path.display())]
     TensorType {
@@ -105,6 +113,7 @@ impl ModelError {
             Self::NoLanguageModel { .. } => {
                 Some("choose a causal model, such as GPT-2, Llama, Mistral or Qwen, or train a classifier".into())
             }
+            Self::NoSuchLayer { known, .. } => Some(format!("known layers: `{}`, or `all-linear`", known.join("`, `"))),
             Self::TensorType { .. } => {
                 Some("save the model in float32, float16 or bfloat16; quantised checkpoints are not read".into())
             }

@@ -7,13 +7,12 @@ use crate::params::Init;
 
 /// `len` values for the parameter number `stream` of a model with this seed.
 pub fn values(init: Init, len: usize, seed: u64, stream: u64) -> Vec<f64> {
+    let mut state = seed ^ stream.wrapping_add(1).wrapping_mul(0xD1B5_4A32_D192_ED03);
     match init {
         Init::Zeros => vec![0.0; len],
         Init::Ones => vec![1.0; len],
-        Init::Normal(deviation) => {
-            let mut state = seed ^ stream.wrapping_add(1).wrapping_mul(0xD1B5_4A32_D192_ED03);
-            (0..len).map(|_| deviation * normal(&mut state)).collect()
-        }
+        Init::Normal(deviation) => (0..len).map(|_| deviation * normal(&mut state)).collect(),
+        Init::Uniform(bound) => (0..len).map(|_| bound * (2.0 * uniform(&mut state) - 1.0)).collect(),
     }
 }
 
@@ -41,6 +40,15 @@ mod tests {
         let mean = v.iter().sum::<f64>() / v.len() as f64;
         let deviation = (v.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / v.len() as f64).sqrt();
         assert!(mean.abs() < 5e-4 && (deviation - 0.02).abs() < 5e-4, "mean {mean} deviation {deviation}");
+    }
+
+    #[test]
+    fn uniform_values_fill_their_range() {
+        let v = values(Init::Uniform(0.5), 50_000, 1, 0);
+        let mean = v.iter().sum::<f64>() / v.len() as f64;
+        let variance = v.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / v.len() as f64;
+        assert!(mean.abs() < 5e-3 && (variance - 1.0 / 12.0).abs() < 1e-3, "mean {mean} variance {variance}");
+        assert!(v.iter().all(|x| (-0.5..0.5).contains(x)));
     }
 
     #[test]

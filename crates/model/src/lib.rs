@@ -16,6 +16,7 @@ pub mod families;
 mod gradients;
 mod initialise;
 pub mod layers;
+mod lora;
 mod packed_batch;
 mod params;
 mod rotary;
@@ -27,6 +28,7 @@ pub use config::{
 };
 pub use error::ModelError;
 pub use gradients::{Gradients, Moments};
+pub use lora::{Lora, LoraSettings, LoraTarget};
 pub use packed_batch::PackedBatch;
 pub use params::{Init, ParamId, ParamSpec, ParamTable, Parameters, Part};
 pub use rotary::{Rotary, RotaryScaling};

@@ -13,6 +13,8 @@ pub struct ParamId(pub(crate) usize);
 pub enum Init {
     /// Normal with mean 0 and this deviation.
     Normal(f64),
+    /// Uniform from minus this to this.
+    Uniform(f64),
     /// Zeros.
     Zeros,
     /// Ones.
@@ -47,6 +49,8 @@ pub struct ParamSpec {
     pub part: Part,
     /// Whether it is a table of which a pass looks up some rows, so that the others have no gradient.
     pub looked_up: bool,
+    /// Whether it belongs to a low-rank adapter of another parameter.
+    pub adapter: bool,
     /// Whether it is trained.
     pub trainable: bool,
 }
@@ -70,6 +74,11 @@ impl ParamTable {
     /// Notes that only rows of a parameter that a pass looks up have gradients.
     pub(crate) fn set_looked_up(&mut self, id: ParamId) {
         self.specs[id.0].looked_up = true;
+    }
+
+    /// Notes that a parameter belongs to an adapter.
+    pub(crate) fn set_adapter(&mut self, id: ParamId) {
+        self.specs[id.0].adapter = true;
     }
 
     /// Decides which parameters are trained, and lays out the gradients anew.
@@ -116,6 +125,12 @@ impl ParamTable {
         self.specs.iter().map(|spec| spec.shape.len()).sum()
     }
 
+    /// Numbers in all parameters but the tables of embeddings, which are looked up and not multiplied.
+    pub fn numbers_without_embeddings(&self) -> usize {
+        let is_table = |spec: &ParamSpec| spec.part == Part::Embedding && spec.decay;
+        self.specs.iter().filter(|spec| !is_table(spec)).map(|spec| spec.shape.len()).sum()
+    }
+
     /// Numbers in the trained parameters: the length of the gradient buffer.
     pub fn gradient_len(&self) -> usize {
         self.gradient_len
@@ -149,6 +164,16 @@ impl<B: Backend> Parameters<B> {
     /// Fresh weights; the same seed gives the same values on every backend.
     pub fn initialise(backend: &B, table: &ParamTable, seed: u64) -> Self {
         Self::new(table.iter().map(|(id, spec)| Self::fresh(backend, id, spec, seed)).collect())
+    }
+
+    /// The weights of a table that has adapters, which are fresh, among the parameters of these weights.
+    pub(crate) fn with_adapters(self, backend: &B, table: &ParamTable, seed: u64) -> Self {
+        let mut old = self.weights.into_iter();
+        let weights = table.iter().map(|(id, spec)| match spec.adapter {
+            true => Self::fresh(backend, id, spec, seed),
+            false => old.next().expect("the tables differ by adapters alone"),
+        });
+        Self::new(weights.collect())
     }
 
     /// One fresh weight.

@@ -97,18 +97,18 @@ impl Transformer {
     pub fn declare(config: &ModelConfig) -> (Self, ParamTable) {
         let (mut table, mut sites) = (ParamTable::default(), 0);
         let embedding =
-            Embedding::declare(&mut declare(&mut table, &mut sites, Part::Embedding, "embeddings."), config);
+            Embedding::declare(&mut declare((&mut table, &mut sites), config, Part::Embedding, "embeddings."), config);
         let blocks = (0..config.num_hidden_layers)
             .map(|i| {
                 let prefix = format!("blocks.{i}.");
-                Block::declare(&mut declare(&mut table, &mut sites, Part::Block(i), &prefix), config, i)
+                Block::declare(&mut declare((&mut table, &mut sites), config, Part::Block(i), &prefix), config, i)
             })
             .collect();
         let final_norm = (config.placement == Placement::Pre).then(|| {
-            let mut at = declare(&mut table, &mut sites, Part::FinalNorm, "final_norm.");
+            let mut at = declare((&mut table, &mut sites), config, Part::FinalNorm, "final_norm.");
             Norm::declare(&mut at, config)
         });
-        let mut at = declare(&mut table, &mut sites, Part::Head, "head.");
+        let mut at = declare((&mut table, &mut sites), config, Part::Head, "head.");
         let head = Head::declare(&mut at, config, embedding.tokens());
         (Self { embedding, stack: Stack::new(blocks), final_norm, head }, table)
     }
@@ -199,6 +199,11 @@ impl Transformer {
     }
 }
 
-fn declare<'a>(table: &'a mut ParamTable, sites: &'a mut u32, part: Part, prefix: &str) -> Declare<'a> {
-    Declare { table, sites, part, prefix: prefix.to_owned() }
+fn declare<'a>(
+    (table, sites): (&'a mut ParamTable, &'a mut u32),
+    config: &'a ModelConfig,
+    part: Part,
+    prefix: &str,
+) -> Declare<'a> {
+    Declare { table, sites, lora: config.lora.as_ref(), part, prefix: prefix.to_owned() }
 }

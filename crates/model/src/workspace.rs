@@ -277,7 +277,8 @@ pub fn workspace_values(config: &ModelConfig, capacity: impl Into<Capacity>, tra
         Positions::Learned => 0,
         Positions::Rotary(_) => angle_rows(config, tokens) * config.head_dim,
     };
-    let sublayers = tokens * outer + angles;
+    let adapters = config.lora.as_ref().map_or(0, |lora| tokens * lora.scratch_width(training.is_some()));
+    let sublayers = tokens * outer + angles + adapters;
     entrance + blocks + sublayers + last + head + features + if training.is_some() { backward } else { 0 }
 }
 

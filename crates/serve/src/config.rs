@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::engine::EngineLimits;
 use crate::error::ServeError;
+use crate::tls::TlsFiles;
 
 /// The names that programs written for other servers ask for; each means the first base model, unless it is told what else.
 pub const WELL_KNOWN: [&str; 10] = [
@@ -40,6 +41,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// How long the end of a head, or the next piece of a body, is waited for.
     pub patience: Duration,
+    /// Connections at once; more are closed as soon as they are opened.
+    pub connections: usize,
     /// Requests of one key in a minute; none is no limit.
     pub requests_per_minute: Option<NonZeroU32>,
     /// What open models may use.
@@ -52,6 +55,7 @@ impl Default for Limits {
             file_bytes: 512 << 20,
             body_bytes: 4 << 20,
             patience: Duration::from_secs(30),
+            connections: 512,
             requests_per_minute: None,
             engine: EngineLimits::default(),
         }
@@ -69,6 +73,10 @@ pub struct ServeConfig {
     pub models: Vec<BaseModel>,
     /// Further names: `(alias, name of a base model)`.
     pub aliases: Vec<(String, String)>,
+    /// Names that lead here beside those of this machine, such as that of a proxy. Asked for only where nobody else can connect.
+    pub names: Vec<String>,
+    /// The certificate, where the server speaks TLS.
+    pub tls: Option<TlsFiles>,
     /// Whether requests without a key are answered although others than this machine can reach the address.
     pub without_keys: bool,
     /// What a request may ask for.

@@ -40,6 +40,14 @@ pub enum ServeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The certificate, or its key.
+    #[error("{}: {problem}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The address can be reached by others, and there is no key.
     #[error("{address} can be reached from other machines, and no key has been made")]
     NoKeys {
@@ -62,6 +70,10 @@ impl ServeError {
             Self::NoKeys { .. } => {
                 "make one by `finetone serve key create NAME --data DIR`; or say `--without-keys` where the network is \
                  yours alone"
+                    .into()
+            }
+            Self::Certificate { .. } => {
+                "give a certificate and its private key as PEM files, which begin with `-----BEGIN` (`--tls-cert`, `--tls-key`)"
                     .into()
             }
             Self::Store(_) => "if the file is damaged, restore the data folder from a copy".into(),

@@ -19,6 +19,7 @@ mod reply;
 mod routes;
 mod server;
 mod store;
+mod tls;
 mod upload;
 mod workshop;
 
@@ -28,4 +29,5 @@ pub use error::ServeError;
 pub use keys::{create_key, list_keys, revoke_key};
 pub use server::serve;
 pub use store::KeyRow;
+pub use tls::TlsFiles;
 pub use workshop::Workshop;

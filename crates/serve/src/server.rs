@@ -6,14 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum_server::Handle;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use hyper_util::rt::TokioTimer;
+use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::config::ServeConfig;
 use crate::data_folder::{DataFolder, database};
 use crate::engine::Engine;
 use crate::error::ServeError;
-use crate::http::Pace;
+use crate::http::{Doorkeeper, Pace};
 use crate::jobs::{Work, train_jobs, validate_jobs};
 use crate::metrics::Metrics;
 use crate::models::Models;
@@ -41,11 +43,15 @@ pub fn serve(
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|source| ServeError::Address { address, source })?;
     runtime.block_on(async {
+        let tls = match &config.tls {
+            Some(files) => Some(files.open().await?),
+            None => None,
+        };
         let app = Arc::new(open(config, workshop).await?);
         let listener = listen(address)?;
         let bound = listener.local_addr().map_err(|source| ServeError::Address { address, source })?;
         ready(bound);
-        answer(listener, app, stop).await.map_err(|source| ServeError::Address { address: bound, source })
+        answer(listener, app, tls, stop).await.map_err(|source| ServeError::Address { address: bound, source })
     })
 }
 
@@ -74,30 +80,30 @@ fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     Ok(listener)
 }
 
-async fn answer(listener: TcpListener, app: Arc<App>, stop: Arc<AtomicBool>) -> std::io::Result<()> {
-    let handle = Handle::new();
-    let router = http::around(routes::all(&app), Arc::clone(&app));
+async fn answer(
+    listener: TcpListener,
+    app: Arc<App>,
+    tls: Option<RustlsConfig>,
+    stop: Arc<AtomicBool>,
+) -> std::io::Result<()> {
+    let (handle, limits) = (Handle::new(), app.config.limits);
+    let router = http::around(routes::all(&app), Arc::clone(&app)).into_make_service();
     let workers = [tokio::spawn(validate_jobs(Arc::clone(&app))), tokio::spawn(train_jobs(Arc::clone(&app)))];
-    let mut server = axum_server::from_tcp(listener)?.handle(handle.clone());
+    let stopper = tokio::spawn(stop_when_asked(stop, Arc::clone(&app), handle.clone(), workers));
+    let door = Doorkeeper::new(handle.clone(), limits.connections);
+    let mut server = axum_server::from_tcp(listener)?.handle(handle);
     let builder = server.http_builder();
     // Without a timer a client that never ends its head would be waited for without end; so would one that begins none, if
     // there were two versions to tell apart.
     *builder = builder.clone().http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(app.config.limits.patience);
-    let stopped = Arc::clone(&app);
-    let stopper = async move {
-        while !stop.load(Ordering::SeqCst) {
-            tokio::time::sleep(GLANCE).await;
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.patience);
+    let served = match tls {
+        Some(tls) => {
+            let door = RustlsAcceptor::new(tls).handshake_timeout(limits.patience).acceptor(door);
+            server.acceptor(door).serve(router).await
         }
-        stopped.work.close();
-        handle.graceful_shutdown(Some(LAST_ANSWERS));
-        // A training that is not over is saved after its current step.
-        for worker in workers {
-            let _ = worker.await;
-        }
+        None => server.acceptor(door).serve(router).await,
     };
-    let stopper = tokio::spawn(stopper);
-    let served = server.serve(router.into_make_service()).await;
     // Serving ends when it is stopped, or by an error that nothing can be saved from.
     if served.is_ok() {
         let _ = stopper.await;
@@ -105,4 +111,21 @@ async fn answer(listener: TcpListener, app: Arc<App>, stop: Arc<AtomicBool>) -> 
     app.engine.shut_down().await;
     app.store.close().await;
     served
+}
+
+/// Waits until the server shall stop, and stops it: nothing new is answered, a training is saved after its current step.
+async fn stop_when_asked(
+    stop: Arc<AtomicBool>,
+    app: Arc<App>,
+    handle: Handle<SocketAddr>,
+    workers: [JoinHandle<()>; 2],
+) {
+    while !stop.load(Ordering::SeqCst) {
+        tokio::time::sleep(GLANCE).await;
+    }
+    app.work.close();
+    handle.graceful_shutdown(Some(LAST_ANSWERS));
+    for worker in workers {
+        let _ = worker.await;
+    }
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use axum::extract::Multipart;
 use axum::extract::multipart::{Field, MultipartError};
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderMap, StatusCode};
 use serde::de::IgnoredAny;
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
@@ -34,6 +35,15 @@ struct Parts {
     purpose: Option<String>,
     anchor: Option<String>,
     seconds: Option<String>,
+}
+
+/// Refuses an upload that says itself that it is too long, before anything of it is written.
+///
+/// # Errors
+/// 413.
+pub fn check_length(headers: &HeaderMap, most: usize) -> Result<(), ApiError> {
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > most as u64) { Err(too_large()) } else { Ok(()) }
 }
 
 /// Reads an upload, and keeps the file and its row.

@@ -49,10 +49,11 @@ pub enum TrainEvent {
         epoch: f64,
         /// Mean training loss of the batch.
         loss: f64,
-        /// Share of the batch's texts whose class the model thought likeliest, before the step; none where a text may have
-        /// several classes.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        accuracy: Option<f64>,
+        /// Share of what the batch asks for that the model thought likeliest, before the step: of its labels for a
+        /// classifier (of all yes/no answers where a text may have several), of its tokens for a language model.
+        mean_token_accuracy: f64,
+        /// Mean entropy of the probabilities that the model gave to these answers, in nats.
+        entropy: f64,
         /// Norm of the gradient before clipping.
         grad_norm: f64,
         /// Rate of the backbone in this step.
@@ -68,7 +69,8 @@ pub enum TrainEvent {
         step: u64,
         /// Epochs seen so far.
         epoch: f64,
-        /// Metrics by name, such as `eval_loss` and `eval_f1_macro`.
+        /// Metrics by name, such as `eval_loss` and `eval_f1_macro`, and how long measuring took: `eval_runtime` in seconds,
+        /// `eval_samples_per_second` and, for groups of texts that are computed together, `eval_steps_per_second`.
         metrics: BTreeMap<String, f64>,
         /// Name of the metric that chooses the best checkpoint, such as `f1_macro`.
         metric: String,
@@ -76,8 +78,6 @@ pub enum TrainEvent {
         value: f64,
         /// Whether it is the best so far.
         best: bool,
-        /// Seconds it took.
-        seconds: f64,
     },
     /// A checkpoint is safe on disk.
     Checkpoint {
@@ -128,6 +128,9 @@ pub enum TrainEvent {
         train_steps_per_second: f64,
         /// Mean loss of all steps.
         train_loss: f64,
+        /// Floating-point operations of all steps as transformers counts them: 6 for each token and each parameter that is
+        /// no embedding.
+        total_flos: f64,
         /// Final metrics on the test texts (or the validation texts where there is no test), by name.
         metrics: BTreeMap<String, f64>,
         /// Which texts those are: `test` or `validation`.

@@ -20,7 +20,7 @@ use crate::events::{Listener, TrainEvent};
 use crate::material::{Rows, Texts};
 use crate::measure;
 use crate::objective::Objective;
-use crate::report::{CurveRecorder, run_sections};
+use crate::report::{CurveRecorder, Recorded, run_sections};
 use crate::run::{Outcome, Surroundings};
 use crate::run_config::RunConfig;
 use crate::schedule::Plan;
@@ -79,6 +79,8 @@ pub(crate) struct Fitted {
     /// Of the texts, so that the numbers are not taken for those of others.
     pub fingerprint: u64,
     pub curves: Vec<Curve>,
+    /// The numbers of the whole training.
+    pub summary: Vec<Curve>,
     pub notices: Vec<String>,
     /// Facts about model and training for the report.
     pub facts: Vec<Section>,
@@ -198,7 +200,7 @@ pub(crate) fn fit<B: Backend>(
     }
     recorder.on(&finished_event(&trainer, &measured, from.0, (seconds, epochs.rows())));
     let tokens_per_second = (trainer.progress.num_tokens - from.1) as f64 / seconds;
-    let fitted = Fitted::new(&trainer, sets, (seconds, tokens_per_second), recorder.curves());
+    let fitted = Fitted::new(&trainer, sets, (seconds, tokens_per_second), recorder.recorded());
     let truncated = rows.train.truncated + rows.test.truncated;
     Ok(Outcome::Finished(Fit { fitted: Fitted { truncated, fingerprint: texts.fingerprint(), ..fitted }, measured }))
 }
@@ -264,7 +266,7 @@ impl Fitted {
         trainer: &Trainer<'_, B>,
         sets: Vec<(String, Vec<f32>)>,
         (seconds, tokens_per_second): (f64, f64),
-        (curves, notices): (Vec<Curve>, Vec<String>),
+        Recorded { curves, summary, notices }: Recorded,
     ) -> Self {
         Self {
             seed: trainer.config.seed,
@@ -278,6 +280,7 @@ impl Fitted {
             truncated: 0,
             fingerprint: 0,
             curves,
+            summary,
             notices,
             facts: run_sections(trainer.config, trainer),
         }
@@ -343,6 +346,7 @@ fn finished_event<B: Backend>(
         train_samples_per_second: taken * per_step / seconds,
         train_steps_per_second: taken / seconds,
         train_loss: trainer.progress.loss_sum / step.max(1) as f64,
+        total_flos: 6.0 * trainer.progress.num_tokens as f64 * trainer.model.table.numbers_without_embeddings() as f64,
         metrics: measure::final_metrics(&measured.all[0].evaluation),
         measured_on: measured.name.clone(),
     }

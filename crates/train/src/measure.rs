@@ -34,7 +34,8 @@ fn truth(targets: &[Target], multi_label: bool) -> Truth {
     }
 }
 
-/// The metrics of an evaluation during training, by the names that users of other trainers know.
+/// The metrics of an evaluation during training, by the names that users of other trainers know. As in the steps, the token
+/// that a classifier answers with is its label; where a text may have several, each yes and no is one.
 pub fn summary(predictions: &Predictions) -> Result<BTreeMap<String, f64>, TrainError> {
     let mut all = BTreeMap::new();
     for name in ["loss", "accuracy", "f1_macro", "f1_weighted", "ece"] {
@@ -45,7 +46,28 @@ pub fn summary(predictions: &Predictions) -> Result<BTreeMap<String, f64>, Train
         let metric: Metric = format!("f1.{label}").parse()?;
         all.insert(format!("eval_f1_{label}"), metric.compute(predictions)?);
     }
+    all.insert("eval_mean_token_accuracy".into(), share_of_labels(predictions));
     Ok(all)
+}
+
+/// Share of the labels that are judged right: of the texts' classes, or of all yes/no answers.
+fn share_of_labels(predictions: &Predictions) -> f64 {
+    let (rows, classes) = (predictions.rows(), predictions.classes());
+    let right = |row: usize| match predictions.is_multi_label() {
+        false => usize::from(predictions.predicted(row) == predictions.true_classes(row)),
+        true => (0..classes).filter(|&c| predictions.predicts(row, c) == predictions.truth().contains(row, c)).count(),
+    };
+    let labels = if predictions.is_multi_label() { rows * classes } else { rows };
+    (0..rows).map(right).sum::<usize>() as f64 / labels as f64
+}
+
+/// How fast `rows` texts were measured, in groups that are computed together.
+pub fn speed(seconds: f64, rows: usize, groups: usize) -> [(String, f64); 3] {
+    [
+        ("eval_runtime".into(), seconds),
+        ("eval_samples_per_second".into(), rows as f64 / seconds),
+        ("eval_steps_per_second".into(), groups as f64 / seconds),
+    ]
 }
 
 /// The final numbers by name, without their intervals.

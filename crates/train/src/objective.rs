@@ -56,20 +56,18 @@ impl Objective {
         }
     }
 
-    /// Of the texts that [`Self::of`] was last given, how many have their likeliest class by these logits, row-major `[T, C]`;
-    /// none where a text may have several.
-    pub fn right<R: Real>(&self, logits: &[R]) -> Option<usize> {
-        let greatest = |row: &[R]| (0..row.len()).max_by(|&a, &b| row[a].to_f64().total_cmp(&row[b].to_f64()));
+    /// How these logits, row-major `[T, W]`, judge the texts that [`Self::of`] was last given.
+    pub fn judge<R: Real>(&self, logits: &[R]) -> Judgement {
         match self.output {
             Output::Softmax => {
                 let rows = logits.chunks_exact(self.loss.classes).zip(&self.classes);
-                Some(rows.filter(|(row, class)| greatest(row) == Some(**class as usize)).count())
+                rows.map(|(row, &class)| Judgement::of_class(row, class as usize)).sum()
             }
-            Output::OneLogit => {
-                let rows = logits.iter().zip(&self.binary);
-                Some(rows.filter(|(logit, class)| ((**logit).to_f64() > 0.0) == (**class > 0.5)).count())
-            }
-            Output::MultiLabel => None,
+            Output::OneLogit | Output::MultiLabel => logits
+                .iter()
+                .zip(&self.binary)
+                .map(|(&logit, &yes)| Judgement::of_yes(Real::to_f64(logit), yes > 0.5))
+                .sum(),
         }
     }
 
@@ -96,6 +94,48 @@ impl Objective {
                 (&self.loss, Targets::Binary(&self.binary))
             }
         }
+    }
+}
+
+/// How a model judges some labels: each text's class, or each yes and no where a text may have several.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Judgement {
+    /// Labels judged.
+    pub labels: usize,
+    /// How many of them the model thinks likeliest.
+    pub right: usize,
+    /// Sum of the entropies of the probabilities it gives them, in nats.
+    pub entropy: f64,
+}
+
+impl Judgement {
+    fn of_class<R: Real>(logits: &[R], class: usize) -> Self {
+        let greatest = (0..logits.len()).max_by(|&a, &b| Real::to_f64(logits[a]).total_cmp(&Real::to_f64(logits[b])));
+        let top = greatest.map_or(0.0, |likeliest| Real::to_f64(logits[likeliest]));
+        let shifted = || logits.iter().map(|&logit| Real::to_f64(logit) - top);
+        let sum: f64 = shifted().map(f64::exp).sum();
+        // With p = exp(x) / s, the entropy is log s less the mean of x.
+        let entropy = sum.ln() - shifted().map(|x| x * x.exp()).sum::<f64>() / sum;
+        Self { labels: 1, right: usize::from(greatest == Some(class)), entropy }
+    }
+
+    fn of_yes(logit: f64, yes: bool) -> Self {
+        Self { right: usize::from((logit > 0.0) == yes), ..Self::of_class(&[0.0, logit], 0) }
+    }
+}
+
+impl std::ops::Add for Judgement {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        let Self { labels, right, entropy } = more;
+        Self { labels: self.labels + labels, right: self.right + right, entropy: self.entropy + entropy }
+    }
+}
+
+impl std::iter::Sum for Judgement {
+    fn sum<I: Iterator<Item = Self>>(judgements: I) -> Self {
+        judgements.fold(Self::default(), std::ops::Add::add)
     }
 }
 
@@ -209,5 +249,28 @@ mod tests {
         let mut multi = Objective::new(&RunConfig::default(), Output::MultiLabel, &labels(), &[]).unwrap();
         assert_eq!(multi.weight(many.iter()), 6.0);
         assert_eq!(multi.of(many.iter(), 6.0).1, Targets::Binary(&[1.0, 0.0, 1.0, 0.0, 0.0, 0.0]));
+    }
+
+    #[test]
+    fn each_output_is_judged_by_its_labels_and_the_entropy_of_its_probabilities() {
+        let judged = |output, targets: &[Target], logits: &[f64]| {
+            let mut objective = Objective::new(&RunConfig::default(), output, &labels(), &[]).unwrap();
+            objective.of(targets.iter(), 1.0);
+            objective.judge(logits)
+        };
+        let near = |judgement: Judgement, labels, right, entropy: f64| {
+            assert_eq!((judgement.labels, judgement.right), (labels, right));
+            assert!((judgement.entropy - entropy).abs() < 1e-12, "{judgement:?}, expected {entropy}");
+        };
+        // Probabilities 1/3 each, then 1/2, 1/4, 1/4.
+        let classes = [Target::Class(2), Target::Class(0)];
+        let logits = [5.0, 5.0, 5.0, 800.0 + 2.0_f64.ln(), 800.0, 800.0];
+        near(judged(Output::Softmax, &classes, &logits), 2, 2, 3.0_f64.ln() + 1.5 * 2.0_f64.ln());
+        // One half, then 3/4 for what is wrong.
+        let sure = 0.75 * (4.0_f64 / 3.0).ln() + 0.25 * 4.0_f64.ln();
+        let binary = [Target::Class(0), Target::Class(0)];
+        near(judged(Output::OneLogit, &binary, &[0.0, 3.0_f64.ln()]), 2, 1, 2.0_f64.ln() + sure);
+        let many = [Target::Classes(vec![1])];
+        near(judged(Output::MultiLabel, &many, &[-3.0_f64.ln(), 3.0_f64.ln(), 1000.0]), 3, 2, 2.0 * sure);
     }
 }

@@ -1,11 +1,10 @@
 //! What a run's report says besides its numbers: the data, the settings, the curves.
 
-use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::path::Path;
 
 use finetone_backend::Backend;
-use finetone_evaluate::{Curve, Report, Section};
+use finetone_evaluate::{Curve, History, Report, Section};
 use serde_json::Value;
 
 use crate::events::{Listener, TrainEvent};
@@ -19,82 +18,93 @@ use crate::trainer::Trainer;
 /// Keeps the points of the curves while events pass on to the listener behind it.
 pub struct CurveRecorder<'a> {
     next: &'a mut dyn Listener,
-    curves: BTreeMap<&'static str, Vec<(u64, f64)>>,
-    notices: Vec<String>,
+    recorded: Recorded,
 }
 
-/// Name of the event's value, name in the report, unit.
-const CURVES: [(&str, &str, &str); 6] = [
-    ("loss", "training loss", "nats per text"),
-    ("eval_loss", "validation loss", "nats per text"),
-    ("eval_f1_macro", "validation macro F1", ""),
-    ("eval_accuracy", "validation accuracy", ""),
-    ("learning_rate", "learning rate", ""),
-    ("grad_norm", "gradient norm", ""),
-];
+/// What a training left of its events.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Recorded {
+    /// Every number of the steps and the evaluations.
+    pub curves: Vec<Curve>,
+    /// Every number of the end.
+    pub summary: Vec<Curve>,
+    /// What was worth knowing.
+    pub notices: Vec<String>,
+}
+
+/// What stands in an event beside its numbers, or is a number without being measured.
+const NO_CURVES: [&str; 3] = ["event", "step", "best_step"];
 
 impl<'a> CurveRecorder<'a> {
     /// A recorder that first takes up the points of an earlier part of the run from its `events.jsonl`.
     pub fn open(run: &Path, next: &'a mut dyn Listener) -> Self {
-        let mut recorder = Self { next, curves: BTreeMap::new(), notices: Vec::new() };
+        let mut recorder = Self { next, recorded: Recorded::default() };
         if let Ok(file) = std::fs::File::open(run.join("events.jsonl")) {
             let lines = std::io::BufReader::new(file).lines().map_while(Result::ok);
-            lines.filter_map(|line| serde_json::from_str(&line).ok()).for_each(|event| recorder.record(&event));
+            lines.filter_map(|line| serde_json::from_str(&line).ok()).for_each(|event| recorder.recorded.add(&event));
         }
         recorder
     }
 
+    /// What was recorded.
+    pub fn recorded(self) -> Recorded {
+        self.recorded
+    }
+}
+
+impl Recorded {
     /// Takes what an event has for the curves. Its JSON form serves for events of now and of an earlier process alike.
-    fn record(&mut self, event: &Value) {
+    fn add(&mut self, event: &Value) {
         if let Some(message) = event["message"].as_str()
             && !self.notices.iter().any(|known| known == message)
         {
             self.notices.push(message.to_owned());
         }
-        let values = match event["event"].as_str() {
-            Some("step") => event,
-            Some("evaluated") => &event["metrics"],
+        let (curves, values) = match event["event"].as_str() {
+            Some("step") => (&mut self.curves, event),
+            Some("evaluated") => (&mut self.curves, &event["metrics"]),
+            Some("finished") => (&mut self.summary, event),
             _ => return,
         };
-        let Some(step) = event["step"].as_u64() else { return };
-        for (key, _, _) in CURVES {
-            if let Some(value) = values[key].as_f64() {
-                let points = self.curves.entry(key).or_default();
-                // A resumed run takes some steps again.
-                while points.last().is_some_and(|(earlier, _)| *earlier >= step) {
-                    points.pop();
-                }
-                points.push((step, value));
+        let (Some(step), Some(values)) = (event["step"].as_u64(), values.as_object()) else { return };
+        for (key, value) in values.iter().filter(|(key, _)| !NO_CURVES.contains(&key.as_str())) {
+            if let Some(value) = value.as_f64() {
+                add_point(curves, key, (step, value));
             }
         }
     }
+}
 
-    /// What was recorded, as the report draws it, and the notices.
-    pub fn curves(self) -> (Vec<Curve>, Vec<String>) {
-        let curves = CURVES.iter().filter_map(|(key, name, unit)| {
-            let points = self.curves.get(key)?.clone();
-            Some(Curve { name: (*name).to_owned(), unit: (*unit).to_owned(), points })
-        });
-        (curves.collect(), self.notices)
+fn add_point(curves: &mut Vec<Curve>, key: &str, point: (u64, f64)) {
+    let place = curves.iter().position(|curve| curve.key == key).unwrap_or_else(|| {
+        curves.push(Curve::new(key, Vec::new()));
+        curves.len() - 1
+    });
+    let points = &mut curves[place].points;
+    // A resumed run takes some steps again.
+    while points.last().is_some_and(|(earlier, _)| *earlier >= point.0) {
+        points.pop();
     }
+    points.push(point);
 }
 
 impl Listener for CurveRecorder<'_> {
     fn on(&mut self, event: &TrainEvent) {
-        self.record(&serde_json::to_value(event).unwrap_or_default());
+        self.recorded.add(&serde_json::to_value(event).unwrap_or_default());
         self.next.on(event);
     }
 }
 
 /// The report of a finished run.
 pub fn build(config: &RunConfig, texts: &Texts, fitted: Fitted, measured: Measured) -> Report {
+    let cut = fitted.truncated as f64 / (texts.train.len() + texts.test.len()).max(1) as f64;
     Report {
         title: format!("{} on {}", model_name(&config.model), measure::file_name(&config.train)),
         worst_errors: measure::worst_errors(&measured.predictions, texts.set(&measured.name)),
         evaluations: measured.all,
         data: data_sections(config, texts, fitted.truncated),
         notices: fitted.notices,
-        curves: fitted.curves,
+        history: Some(History::new(fitted.curves, fitted.summary, fitted.best.map(|best| best.step), cut)),
         run: fitted.facts,
         ..Report::default()
     }
@@ -167,7 +177,17 @@ mod tests {
 
     fn step(step: u64, loss: f64) -> TrainEvent {
         let (epoch, grad_norm, learning_rate, num_tokens, tokens_per_second) = (0.5, 1.5, 1e-5, 10, 2.0);
-        TrainEvent::Step { step, epoch, loss, accuracy: None, grad_norm, learning_rate, num_tokens, tokens_per_second }
+        TrainEvent::Step {
+            step,
+            epoch,
+            loss,
+            mean_token_accuracy: 0.5,
+            entropy: 0.25,
+            grad_norm,
+            learning_rate,
+            num_tokens,
+            tokens_per_second,
+        }
     }
 
     #[test]
@@ -181,8 +201,24 @@ mod tests {
         recorder.on(&step(4, 0.125));
         recorder.on(&TrainEvent::Notice { message: "once".into() });
         recorder.on(&TrainEvent::Notice { message: "once".into() });
-        let (curves, notices) = recorder.curves();
-        let losses = curves.iter().find(|curve| curve.name == "training loss").unwrap();
+        recorder.on(&TrainEvent::Finished {
+            step: 4,
+            best_step: 3,
+            train_runtime: 2.5,
+            train_samples_per_second: 1.0,
+            train_steps_per_second: 1.0,
+            train_loss: 0.5,
+            total_flos: 600.0,
+            metrics: [("accuracy".to_owned(), 1.0)].into(),
+            measured_on: "test".into(),
+        });
+        let Recorded { curves, summary, notices } = recorder.recorded();
+        let losses = curves.iter().find(|curve| curve.key == "loss").unwrap();
+        assert_eq!(losses.name, "training loss");
+        let numbers: Vec<&str> = summary.iter().map(|curve| curve.key.as_str()).collect();
+        let expected =
+            ["train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss", "total_flos"];
+        assert_eq!(numbers, expected);
         assert_eq!(losses.points, [(1, 1.0), (2, 0.5), (3, 1.0 / 3.0), (4, 0.125)]);
         assert_eq!(notices, ["once"]);
     }

@@ -21,7 +21,7 @@ use crate::events::{Listener, TrainEvent};
 use crate::groups::rate_and_decay;
 use crate::material::Rows;
 use crate::measure;
-use crate::objective::Objective;
+use crate::objective::{Judgement, Objective};
 use crate::run_config::RunConfig;
 use crate::schedule::Plan;
 use crate::store::{Best, Progress, Store, save_model};
@@ -69,7 +69,7 @@ pub struct Trainer<'a, B: Backend> {
 /// What one step showed.
 struct StepReport {
     loss: f64,
-    accuracy: Option<f64>,
+    judged: Judgement,
     grad_norm: f64,
     tokens: usize,
 }
@@ -172,7 +172,8 @@ impl<'a, B: Backend> Trainer<'a, B> {
             step: self.progress.step,
             epoch: self.plan.epoch(self.progress.step),
             loss: report.loss,
-            accuracy: report.accuracy,
+            mean_token_accuracy: report.judged.right as f64 / report.judged.labels as f64,
+            entropy: report.judged.entropy / report.judged.labels as f64,
             grad_norm: report.grad_norm,
             learning_rate,
             num_tokens: self.progress.num_tokens,
@@ -184,11 +185,11 @@ impl<'a, B: Backend> Trainer<'a, B> {
     /// One optimiser step over the texts `batch`.
     fn step(&mut self, train: &Rows, batch: &[usize], rate: f64) -> Result<StepReport, TrainError> {
         let weight = self.objective.weight(batch.iter().map(|&i| &train.targets[i]));
-        let (mut loss, mut right, mut tokens) = (0.0, Some(0), 0);
+        let (mut loss, mut judged, mut tokens) = (0.0, Judgement::default(), 0);
         for group in micro_batches(batch, &train.lengths, self.config.token_budget) {
-            let (of_group, right_of_group) = self.accumulate(train, &group, weight);
+            let (of_group, judged_of_group) = self.accumulate(train, &group, weight);
             loss += of_group / weight;
-            right = right.zip(right_of_group).map(|(before, more)| before + more);
+            judged = judged + judged_of_group;
             tokens += self.batch.tokens();
         }
         let grad_norm = self.gradients.norm(self.backend);
@@ -201,12 +202,11 @@ impl<'a, B: Backend> Trainer<'a, B> {
             }
         }
         self.update(rate, grad_norm);
-        let accuracy = right.map(|right| right as f64 / batch.len() as f64);
-        Ok(StepReport { loss, accuracy, grad_norm, tokens })
+        Ok(StepReport { loss, judged, grad_norm, tokens })
     }
 
-    /// Forward and backward over one group; returns the sum of its losses, and how many of its texts were judged right.
-    fn accumulate(&mut self, train: &Rows, group: &[usize], weight: f64) -> (f64, Option<usize>) {
+    /// Forward and backward over one group; returns the sum of its losses, and how its labels were judged.
+    fn accumulate(&mut self, train: &Rows, group: &[usize], weight: f64) -> (f64, Judgement) {
         let texts = train.encoded();
         texts.pack(group, self.model.config.position_offset, &mut self.batch);
         texts.give_states(self.backend, group, &mut self.workspace);
@@ -220,9 +220,9 @@ impl<'a, B: Backend> Trainer<'a, B> {
         transformer.loss(&pass, &mut self.workspace, losses, targets, loss);
         let logits = &mut self.logits[..group.len() * self.model.config.head.logits()];
         self.backend.read(logits, self.workspace.logits(), 0..logits.len());
-        let right = self.objective.right(logits);
+        let judged = self.objective.judge(logits);
         transformer.backward(&pass, &mut self.gradients, &mut self.workspace);
-        (losses.iter().map(|v| v.to_f64()).sum(), right)
+        (losses.iter().map(|v| v.to_f64()).sum(), judged)
     }
 
     /// Clips and moves every trained parameter.
@@ -281,7 +281,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         let kind = (head.labels.as_slice(), head.output == Output::MultiLabel);
         let predictions = measure::predictions(kind, &validation.targets, self.probabilities(validation, forward))?;
         let value = self.metric.compute(&predictions)?;
-        let metrics = measure::summary(&predictions)?;
+        let mut metrics = measure::summary(&predictions)?;
         let (step, loss) = (self.progress.step, metrics["eval_loss"]);
         // Where the metric cannot tell two evaluations apart, as before a rare class is first predicted, the loss does.
         let best = self
@@ -295,6 +295,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         } else {
             self.progress.evaluations_since_best += 1;
         }
+        metrics.extend(measure::speed(start.elapsed().as_secs_f64(), validation.len(), forward.groups()));
         listener.on(&TrainEvent::Evaluated {
             step,
             epoch: self.plan.epoch(step),
@@ -302,7 +303,6 @@ impl<'a, B: Backend> Trainer<'a, B> {
             metric: self.metric.to_string(),
             value,
             best,
-            seconds: start.elapsed().as_secs_f64(),
         });
         Ok(())
     }

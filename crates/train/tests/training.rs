@@ -96,11 +96,51 @@ fn a_step_tells_which_share_of_its_batch_was_right() {
     let config = config(folder.path(), 32, &settings);
     let mut recorder = Recorder::default();
     run(&cpu(1), &config, &folder.path().join("run"), &mut recorder).unwrap();
-    let accuracy = |event: &TrainEvent| if let TrainEvent::Step { accuracy, .. } = event { *accuracy } else { None };
+    let accuracy = |event: &TrainEvent| match event {
+        TrainEvent::Step { mean_token_accuracy, .. } => Some(*mean_token_accuracy),
+        _ => None,
+    };
     let shares: Vec<f64> = recorder.events.iter().filter_map(accuracy).collect();
     assert_eq!(shares.len(), 40);
     assert!(shares[0] < 0.9 && shares[39] > 0.95, "{shares:?}");
     assert!(shares.iter().all(|share| (share * 32.0).fract() == 0.0));
+}
+
+#[test]
+fn every_number_of_a_run_has_its_known_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), 90, &["epochs=1", "token_budget=100"]);
+    let mut recorder = Recorder::default();
+    run(&cpu(1), &config, &folder.path().join("run"), &mut recorder).unwrap();
+    let of = |name: &str| {
+        let events = recorder.events.iter().map(|event| serde_json::to_value(event).unwrap());
+        events.filter(|event| event["event"] == name).last().unwrap()
+    };
+    let (step, evaluated, finished) = (of("step"), of("evaluated"), of("finished"));
+    for key in ["loss", "grad_norm", "learning_rate", "epoch", "mean_token_accuracy", "num_tokens", "entropy"] {
+        assert!(step[key].is_number(), "{key}: {step}");
+    }
+    assert!((0.0..=2.0_f64.ln() + 1e-9).contains(&step["entropy"].as_f64().unwrap()), "{step}");
+    let metrics = &evaluated["metrics"];
+    for key in "loss runtime samples_per_second steps_per_second mean_token_accuracy accuracy f1_macro f1_weighted \
+                f1_good f1_bad ece"
+        .split(' ')
+    {
+        assert!(metrics[format!("eval_{key}")].is_number(), "{key}: {metrics}");
+    }
+    let [seconds, rows, groups] = ["runtime", "samples_per_second", "steps_per_second"]
+        .map(|key| metrics[format!("eval_{key}")].as_f64().unwrap());
+    assert_eq!((rows * seconds).round(), 8.0, "of 90 rows 9 are the test, and of the rest a tenth is the validation");
+    assert!((2.0..=8.0).contains(&(groups * seconds).round()), "a hundred tokens hold a few texts of them at a time");
+    assert_eq!(metrics["eval_mean_token_accuracy"], metrics["eval_accuracy"], "each text has one label");
+    // Two blocks, the norm of the embeddings, the pooler, the classifier; no table of embeddings.
+    let block = 4 * (32 * 32 + 32) + (64 * 32 + 64) + (32 * 64 + 32) + 4 * 32;
+    let numbers = 2 * block + 2 * 32 + (32 * 32 + 32) + (2 * 32 + 2);
+    let tokens = step["num_tokens"].as_f64().unwrap();
+    assert_eq!(finished["total_flos"].as_f64().unwrap(), 6.0 * tokens * f64::from(numbers));
+    for key in ["train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss"] {
+        assert!(finished[key].is_number(), "{key}: {finished}");
+    }
 }
 
 #[test]

@@ -13,7 +13,6 @@ mod machine;
 mod prepare;
 mod print;
 mod process;
-mod quiet;
 mod results;
 mod runner;
 mod sections;
@@ -24,6 +23,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
+use super::quiet;
 use machine::Machine;
 use prepare::Prepared;
 

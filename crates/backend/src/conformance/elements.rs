@@ -1,6 +1,6 @@
 use super::desk::{Case, Desk, Numbers, Outcome, assert_same_bits, check_case};
 use super::{SIZES, Tolerance};
-use crate::{Activation, Backend, Dropout, GatedShape, RotaryShape, Segments, Turn};
+use crate::{Activation, Backend, Columns, ColumnsShape, Dropout, GatedShape, RotaryShape, Segments, Turn};
 
 const ACTIVATIONS: [Activation; 5] =
     [Activation::GeluErf, Activation::GeluTanh, Activation::Relu, Activation::Tanh, Activation::Silu];
@@ -55,6 +55,18 @@ pub fn rotary<B: Backend>(backend: &B, tolerance: &Tolerance) {
 /// `add`.
 pub fn add<B: Backend>(backend: &B, tolerance: &Tolerance) {
     lengths().for_each(|len| check_case(&Add(len), backend, tolerance));
+}
+
+/// `add_columns`, of whole rows and of parts, to the start of a row and behind it.
+pub fn add_columns<B: Backend>(backend: &B, tolerance: &Tolerance) {
+    for (i, count) in SIZES.into_iter().chain([20_011]).enumerate() {
+        for (to, from) in [((0, 0), (0, 0)), ((3, 2), (0, 0)), ((0, 4), (5, 1)), ((17, 0), (2, 2))] {
+            let columns = |(before, behind)| Columns { of: before + count + behind, first: before };
+            let rows = [1, 3, 300][i % 3];
+            let shape = ColumnsShape { rows, count, to: columns(to), from: columns(from) };
+            check_case(&AddColumns(shape), backend, tolerance);
+        }
+    }
 }
 
 /// `copy`, to the start and behind it.
@@ -181,6 +193,18 @@ impl Case for Add {
         let (mut y, x) = (desk.changed(&numbers.values(self.0)), desk.input(&numbers.values(self.0)));
         desk.backend.add(&mut y, &x, self.0);
         vec![desk.outcome("y", &y, self.0)]
+    }
+}
+
+#[derive(Debug)]
+struct AddColumns(ColumnsShape);
+
+impl Case for AddColumns {
+    fn run<B: Backend>(&self, desk: &Desk<'_, B>, numbers: &mut Numbers) -> Vec<Outcome> {
+        let (to, from) = self.0.values();
+        let (mut y, x) = (desk.changed(&numbers.values(to)), desk.input(&numbers.values(from)));
+        desk.backend.add_columns(&mut y, &x, -1.25, self.0);
+        vec![desk.outcome("y", &y, to)]
     }
 }
 

@@ -21,7 +21,8 @@ mod pool;
 
 pub use attention::{attention_backward, attention_forward, attention_packing, attention_queries};
 pub use elements::{
-    activation_backward, activation_forward, add, copy, dropout, dropout_fused, gated_backward, gated_forward, rotary,
+    activation_backward, activation_forward, add, add_columns, copy, dropout, dropout_fused, gated_backward,
+    gated_forward, rotary,
 };
 pub use embedding::{embedding_backward, embedding_forward};
 pub use linear::{
@@ -78,6 +79,7 @@ fn operations<B: Backend>() -> Vec<Check<B>> {
     vec![
         memory,
         add,
+        add_columns,
         copy,
         dropout,
         dropout_fused,

@@ -3,7 +3,7 @@
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, SQRT_2};
 
 use super::{part, part_mut};
-use crate::{Activation, Dropout, GatedShape, Real};
+use crate::{Activation, ColumnsShape, Dropout, GatedShape, Real};
 
 pub(super) fn forward<T: Real>(y: &mut [T], x: &[T], activation: Activation, len: usize) {
     let y = part_mut("y", y, len, &activation);
@@ -105,6 +105,15 @@ pub(super) fn gated_backward<T: Real>(dx: &mut [T], y: &mut [T], x: &[T], activa
 pub(super) fn add<T: Real>(y: &mut [T], x: &[T], len: usize) {
     let x = part("x", x, len, &"`add`");
     super::add_scaled(part_mut("y", y, len, &"`add`"), T::one(), x);
+}
+
+pub(super) fn add_columns<T: Real>(y: &mut [T], x: &[T], factor: f64, shape: ColumnsShape) {
+    let (to, from) = shape.values();
+    let rows = part_mut("y", y, to, &shape).chunks_exact_mut(shape.to.of);
+    for (y, x) in rows.zip(part("x", x, from, &shape).chunks_exact(shape.from.of)) {
+        let (y, x) = (&mut y[shape.to.first..][..shape.count], &x[shape.from.first..][..shape.count]);
+        super::add_scaled(y, T::from_f64(factor), x);
+    }
 }
 
 pub(super) fn copy<T: Real>((y, at): (&mut [T], usize), x: &[T], len: usize) {

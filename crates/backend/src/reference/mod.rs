@@ -23,8 +23,9 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use crate::{
-    Activation, AdamW, AttentionPoolShape, AttentionShape, Backend, DeviceError, Dropout, EmbeddingShape, GatedShape,
-    LinearShape, Loss, NormShape, NormSlots, PoolShape, Pooling, Real, RotaryShape, Span, Targets, WeightShape,
+    Activation, AdamW, AttentionPoolShape, AttentionShape, Backend, ColumnsShape, DeviceError, Dropout, EmbeddingShape,
+    GatedShape, LinearShape, Loss, NormShape, NormSlots, PoolShape, Pooling, Real, RotaryShape, Span, Targets,
+    WeightShape,
 };
 
 /// The backend of plain loops, in the arithmetic of `T`.
@@ -262,6 +263,10 @@ impl<T: Real> Backend for Reference<T> {
 
     fn add(&self, y: &mut Vec<T>, x: &Vec<T>, len: usize) {
         activation::add(y, x, len);
+    }
+
+    fn add_columns(&self, y: &mut Vec<T>, x: &Vec<T>, factor: f64, shape: ColumnsShape) {
+        activation::add_columns(y, x, factor, shape);
     }
 
     fn copy(&self, y: (&mut Vec<T>, usize), x: &Vec<T>, len: usize) {

@@ -161,7 +161,9 @@ fn tell_places(observed: &Observed, written: Option<(&PathBuf, usize)>) -> Resul
     let show = |path: &Path| path.display().to_string();
     let mut places = vec![("report:", show(&observed.page))];
     if let Some((out, rows)) = written {
-        places.push(("to label:", format!("{} ({rows} rows)", show(out))));
+        let written = format!("{} ({rows} rows)", show(out));
+        places
+            .push(("to label:", if rows > 0 { written } else { "nothing: every row has a label already".to_owned() }));
     }
     Ok(write!(anstream::stdout(), "\n{}", tables::facts(places))?)
 }

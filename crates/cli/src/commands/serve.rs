@@ -1,20 +1,21 @@
 //! `finetone serve`.
 
 mod key;
+mod limits;
 mod workshop;
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Subcommand;
-use finetone_serve::{BaseModel, Limits, ServeConfig, serve};
+use finetone_serve::{BaseModel, ServeConfig, TlsFiles, serve};
 
 use crate::device::DeviceArgs;
 use crate::failure::Failure;
 use crate::interrupt;
+use limits::LimitArgs;
 use workshop::CpuWorkshop;
 
 /// The end of the help.
@@ -27,11 +28,14 @@ is started again.
 
 Requests from this machine need no key until one is made; an address that others can reach always asks for one.
 
+Whoever listens on this machine alone answers requests to `localhost` and to names given by `--allow-host`: a page of another \
+site that has its name lead here learns nothing.
+
 Examples:
   finetone serve --model minilm=models/minilm
   finetone serve --port 8080 --data /srv/finetone --model bert=bert-base-uncased --alias gpt-4o-mini=bert
   finetone serve key create laptop --data /srv/finetone
-  finetone serve --host 0.0.0.0 --data /srv/finetone --model minilm=models/minilm";
+  finetone serve --host 0.0.0.0 --data /srv/finetone --model minilm=models/minilm --tls-cert cert.pem --tls-key key.pem";
 
 /// Where everything is kept unless said.
 const USUAL_FOLDER: &str = "finetone-data";
@@ -78,11 +82,19 @@ struct ServerArgs {
     /// Ask for no keys, wherever the server listens
     #[arg(long)]
     without_keys: bool,
-    /// Requests of one key in a minute [default: no limit]
-    #[arg(long, value_name = "N")]
-    requests_per_minute: Option<NonZeroU32>,
+    /// The certificate to speak TLS with, as a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key, as a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// A name by which requests may call this server beside those of this machine, such as that of a proxy; may be repeated
+    #[arg(long = "allow-host", value_name = "NAME")]
+    names: Vec<String>,
     #[command(flatten)]
     device: DeviceArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 /// Serves, or does something about keys.
@@ -94,17 +106,21 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn run_server(args: &ServerArgs) -> Result<(), Failure> {
+    let (certificate, key) = (args.tls_cert.clone(), args.tls_key.clone());
     let config = ServeConfig {
         address: SocketAddr::new(args.host, args.port),
         data: args.data.clone(),
         models: models(&args.models)?,
         aliases: args.aliases.iter().map(|alias| pair(alias, "ALIAS=NAME")).collect::<Result<_, _>>()?,
+        names: args.names.clone(),
+        tls: certificate.zip(key).map(|(certificate, key)| TlsFiles { certificate, key }),
         without_keys: args.without_keys,
-        limits: Limits { requests_per_minute: args.requests_per_minute, ..Limits::default() },
+        limits: args.limits.limits(),
     };
-    let workshop = Arc::new(CpuWorkshop::open(args.device)?);
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let workshop = Arc::new(CpuWorkshop::open(args.device, config.limits.engine.batch_tokens)?);
     let stop = interrupt::watch("saving the running job and stopping")?;
-    serve(config, workshop, stop, tell)?;
+    serve(config, workshop, stop, |address| tell(scheme, address))?;
     Ok(())
 }
 
@@ -139,6 +155,6 @@ fn pair(text: &str, form: &str) -> Result<(String, String), Failure> {
 }
 
 /// Says where the server is, once it is there. Whoever started it may have closed the output, which is no reason to stop.
-fn tell(address: SocketAddr) {
-    let _ = writeln!(anstream::stdout(), "serving at http://{address}/v1 (Ctrl-C stops)");
+fn tell(scheme: &str, address: SocketAddr) {
+    let _ = writeln!(anstream::stdout(), "serving at {scheme}://{address}/v1 (Ctrl-C stops)");
 }

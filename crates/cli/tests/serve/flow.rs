@@ -43,7 +43,17 @@ fn a_job_with_a_validation_file_learns_and_says_how_good_its_model_is() {
     let checkpoints = server.get(&format!("/fine_tuning/jobs/{id}/checkpoints"));
     let names: Vec<_> =
         checkpoints["data"].as_array().unwrap().iter().map(|c| &c["fine_tuned_model_checkpoint"]).collect();
-    assert!(names.len() >= 3 && names.contains(&&job["fine_tuned_model"]), "{names:?}");
+    assert_eq!(names[0], &job["fine_tuned_model"], "the last checkpoint is the model: {names:?}");
+    let numbers: Vec<_> = checkpoints["data"].as_array().unwrap().iter().map(|c| c["step_number"].as_i64()).collect();
+    assert!(numbers.is_sorted_by(|a, b| a > b), "{numbers:?}");
+    for name in names {
+        let asked = json!({"model": name, "messages": [{"role": "user", "content": "it was lovely"}]});
+        let answer = server.post("/chat/completions", &asked);
+        assert!(answer["choices"][0]["message"]["content"].is_string(), "{answer}");
+    }
+    let tally = events.iter().find_map(|event| event["data"].get("tally")).expect("the job asks its model");
+    assert_eq!(tally["messages"].as_array().unwrap().len(), 5);
+    assert_eq!((&tally["file"], tally["base_fault"].is_string()), (&json!("validation_file"), true), "{tally}");
     let table = server.bytes(&format!("/files/{}/content?format=csv", job["result_files"][0].as_str().unwrap()));
     assert_eq!(String::from_utf8(table).unwrap().lines().count(), 181);
 }

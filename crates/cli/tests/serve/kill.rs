@@ -16,7 +16,7 @@ const JOBS: usize = 3;
 fn half_an_upload(server: &Server) -> TcpStream {
     let address = server.base.trim_start_matches("http://").trim_end_matches("/v1");
     let mut stream = TcpStream::connect(address).unwrap();
-    let head = "POST /v1/files HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\
+    let head = "POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\
                 Content-Type: multipart/form-data; boundary=line\r\n\r\n--line\r\n\
                 Content-Disposition: form-data; name=\"file\"; filename=\"half.jsonl\"\r\n\r\n{\"messages\": [";
     stream.write_all(head.as_bytes()).unwrap();

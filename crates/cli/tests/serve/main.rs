@@ -10,5 +10,10 @@ mod browser;
 mod clients;
 mod command;
 mod flow;
+mod fuzz;
+#[cfg(target_os = "linux")]
+mod heavy;
 mod kill;
+mod load;
 mod process;
+mod tls;

@@ -23,7 +23,7 @@ pub struct Server {
 }
 
 /// A very small BERT to start from scratch.
-fn micro(folder: &Path) -> PathBuf {
+pub fn micro(folder: &Path) -> PathBuf {
     let path = folder.join("micro.json");
     let text = r#"{"model_type": "bert", "vocab_size": 300, "hidden_size": 32, "num_hidden_layers": 1,
         "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64}"#;
@@ -32,11 +32,16 @@ fn micro(folder: &Path) -> PathBuf {
 }
 
 impl Server {
-    /// Starts the server of `folder/data` and waits until it says where it is.
+    /// Starts the server of `folder/data` with a very small model to begin with, and waits until it says where it is.
     pub fn start(folder: &Path) -> Self {
+        let model = format!("micro={}", micro(folder).display());
+        Self::with(folder, &["--model", &model])
+    }
+
+    /// Starts it with these arguments.
+    pub fn with(folder: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(BINARY);
-        command.current_dir(folder).args(["serve", "--port", "0", "--data", "data", "--threads", "1"]);
-        command.arg("--model").arg(format!("micro={}", micro(folder).display()));
+        command.current_dir(folder).args(["serve", "--port", "0", "--data", "data", "--threads", "1"]).args(arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -45,6 +50,11 @@ impl Server {
         let agent =
             Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().new_agent();
         Self { child, base, agent }
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Kills it on the spot.
@@ -68,6 +78,12 @@ impl Server {
 
     pub fn bytes(&self, path: &str) -> Vec<u8> {
         self.agent.get(format!("{}{path}", self.base)).call().unwrap().body_mut().read_to_vec().unwrap()
+    }
+
+    /// A page for people.
+    pub fn page(&self, path: &str) -> String {
+        let url = self.base.trim_end_matches("/v1").to_owned() + path;
+        self.agent.get(url).call().unwrap().body_mut().read_to_string().unwrap()
     }
 
     pub fn post(&self, path: &str, body: &Value) -> Value {

@@ -13,6 +13,7 @@ use kuva::render::theme::Theme;
 const INK: &str = "var(--muted)";
 const GRID: &str = "var(--line)";
 const ACCENT: &str = "var(--accent)";
+const WARNING: &str = "var(--warn)";
 const WIDTH: f64 = 380.0;
 const HEIGHT: f64 = 280.0;
 /// A chart of this width shows no more points than this.
@@ -51,6 +52,8 @@ pub(super) enum Look {
     Marked,
     /// Something to compare with.
     Dashed,
+    /// Something to beware of.
+    Dotted,
     /// Data that others are shown before.
     Faint,
 }
@@ -58,7 +61,7 @@ pub(super) enum Look {
 /// The chart as an `<svg>` element, or nothing if there is no point to draw.
 pub(super) fn line_chart(axes: &Axes, lines: Vec<Line>) -> Option<String> {
     let lines: Vec<Line> = lines.into_iter().map(drawable).filter(|l| !l.points.is_empty()).collect();
-    if lines.iter().all(|line| line.look == Look::Dashed) {
+    if lines.iter().all(|line| matches!(line.look, Look::Dashed | Look::Dotted)) {
         return None;
     }
     let steps = lines.iter().flat_map(|line| &line.points).map(|point| point.0).fold(0.0, f64::max);
@@ -110,6 +113,9 @@ fn plots(line: Line) -> Vec<Plot> {
     if line.look == Look::Dashed {
         let path = path.with_color(INK).with_stroke_width(1.2).with_dashed();
         return vec![Plot::Line(path)];
+    }
+    if line.look == Look::Dotted {
+        return vec![Plot::Line(path.with_color(WARNING).with_stroke_width(1.6).with_dotted())];
     }
     if line.look == Look::Faint {
         return vec![Plot::Line(path.with_color(INK).with_stroke_width(0.8))];

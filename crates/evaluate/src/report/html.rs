@@ -9,8 +9,8 @@ use askama::Template;
 
 use super::chart::{Axes, Line, Look, line_chart};
 use super::{
-    Curve, Disagreement, NamedComparison, NamedEvaluation, Report, Section, Verdict, comparison, confusion, ladder,
-    repeats, words,
+    Disagreement, NamedComparison, NamedEvaluation, Report, Section, Verdict, comparison, confusion, ladder, repeats,
+    training, words,
 };
 use crate::{BinaryCurves, ClassMetric, Estimate, EvaluateError, ReliabilityBin};
 
@@ -33,7 +33,7 @@ struct Page<'a> {
     ladder: Option<ladder::View<'a>>,
     evaluations: Vec<EvaluationView<'a>>,
     repeats: Vec<repeats::Section>,
-    curves: Vec<Figure>,
+    training: Option<training::View<'a>>,
     errors: Vec<ErrorView<'a>>,
     sections: Vec<&'a Section>,
 }
@@ -137,7 +137,7 @@ pub(super) fn page(report: &Report) -> Result<String, EvaluateError> {
         ladder: report.ladder.as_ref().map(ladder::view),
         evaluations,
         repeats: repeats::sections(report),
-        curves: report.curves.iter().filter_map(curve).collect(),
+        training: report.history.as_ref().map(training::view),
         errors: report.worst_errors.iter().map(error).collect(),
         sections: report.data.iter().chain(&report.run).collect(),
     };
@@ -272,25 +272,6 @@ fn binary(curves: &BinaryCurves, label: &str) -> [Option<Figure>; 2] {
 
 fn diagonal() -> Line {
     Line::new(vec![(0.0, 0.0), (1.0, 1.0)], Look::Dashed)
-}
-
-fn curve(curve: &Curve) -> Option<Figure> {
-    let points: Vec<(f64, f64)> = curve.points.iter().map(|&(step, y)| (step as f64, y)).collect();
-    let look = if points.len() <= 30 { Look::Marked } else { Look::Solid };
-    let last = curve.points.iter().rev().find(|point| point.1.is_finite())?;
-    let description = format!("{} over training steps", curve.name);
-    // The axis names the unit; names come from programs and are short, but a drawing must hold no markup.
-    let unit = if curve.unit.is_empty() { &curve.name } else { &curve.unit };
-    let axes = Axes { description: &description, x: "step", y: unit, unit_square: false };
-    Some(Figure {
-        title: curve.name.clone(),
-        svg: line_chart(&axes, vec![Line::new(points, look)])?,
-        meaning: format!("{} at step {}", shortest(last.1), last.0),
-    })
-}
-
-fn shortest(value: f64) -> String {
-    if value != 0.0 && value.abs() < 1e-3 { format!("{value:.2e}") } else { format!("{value:.4}") }
 }
 
 fn error(error: &super::WorstError) -> ErrorView<'_> {

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use super::{
     Disagreement, NamedComparison, NamedEvaluation, Report, Section, WorstError, comparison, confusion, ladder,
-    repeats, words,
+    repeats, training, words,
 };
-use crate::ClassMetric;
+use crate::{ClassMetric, History};
 
 /// Longer texts are cut.
 const TEXT_CHARACTERS: usize = 300;
@@ -34,10 +34,23 @@ pub(super) fn page(report: &Report) -> String {
         repeated(&mut page, &section);
     }
     worst_errors(&mut page, &report.worst_errors);
+    if let Some(history) = &report.history {
+        trained(&mut page, history);
+    }
     for section in report.data.iter().chain(&report.run) {
         facts(&mut page, section);
     }
     page
+}
+
+fn trained(page: &mut String, history: &History) {
+    add(page, "## Training");
+    for finding in &history.findings {
+        add(page, &format!("**{}** {}", finding.title(), escaped(&finding.sentence())));
+    }
+    let row = |number: training::Number| vec![escaped(&number.name), escaped(&number.value), escaped(&number.key)];
+    let rows: Vec<Vec<String>> = training::numbers(history).into_iter().map(row).collect();
+    table(page, &["Number", "Value", "Logged as"], &rows);
 }
 
 fn comparison(page: &mut String, named: &NamedComparison) {

@@ -11,12 +11,15 @@ mod ladder;
 mod markdown;
 mod page;
 mod repeats;
+mod training;
 mod verdict;
 mod words;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Average, CrossValidation, EvaluateError, Evaluation, Ladder, Metric, Predictions, Repeats, Truth};
+use crate::{
+    Average, CrossValidation, EvaluateError, Evaluation, History, Ladder, Metric, Predictions, Repeats, Truth,
+};
 
 pub use comparison::{Disagreement, NamedComparison};
 pub(crate) use html::study_page;
@@ -24,6 +27,7 @@ pub use page::{Cell, Chart, Page, PageSection, PageTable};
 pub(crate) use verdict::of_100;
 pub use verdict::{Verdict, verdict};
 pub use words::p_in_words;
+pub(crate) use words::percent;
 
 /// Everything that the report shows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -49,7 +53,8 @@ pub struct Report {
     /// The wrong predictions that cost most, worst first, on the texts that the verdict is about.
     pub worst_errors: Vec<WorstError>,
     /// What went on during training.
-    pub curves: Vec<Curve>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
     /// Facts about the data.
     pub data: Vec<Section>,
     /// Facts about the run: model, settings, time.
@@ -118,17 +123,6 @@ impl Baseline {
             f1_macro: Metric::F1(Average::Macro).compute(&constant)?,
         })
     }
-}
-
-/// A number that was recorded again and again during training.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Curve {
-    /// What it is, such as `training loss`.
-    pub name: String,
-    /// Its unit, such as `nats per text`; empty for a share or a score.
-    pub unit: String,
-    /// Step and value, steps ascending.
-    pub points: Vec<(u64, f64)>,
 }
 
 /// Facts that belong together.

@@ -63,7 +63,7 @@ pub(super) fn seconds(value: f64) -> String {
 }
 
 /// A share in whole percent.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
 }
 

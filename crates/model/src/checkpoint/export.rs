@@ -1,7 +1,7 @@
 //! A model to a Hugging Face folder.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use finetone_backend::Backend;
 use safetensors::tensor::TensorView;
@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 use super::{rules_of, their_shapes, transpose};
 use crate::config::{HeadConfig, HeadPooling, ModelConfig, Output};
 use crate::error::ModelError;
-use crate::families::Layout;
-use crate::params::{ParamId, ParamTable};
+use crate::families::{Layout, Rule};
+use crate::params::{ParamId, ParamSpec, ParamTable};
 use crate::transformer::Model;
 
 /// A tensor as Hugging Face names and shapes it.
@@ -35,31 +35,43 @@ pub fn to_hugging_face(
     let mut tensors = Vec::new();
     for rule in rules_of(config, table, true) {
         let id = table.find(&rule.ours).expect("every rule names a parameter of the table");
-        let spec = table.spec(id);
-        let all = values(id);
-        let mut rest = &all[..];
-        for (name, shape) in their_shapes(&rule, spec.shape, !spec.decay) {
-            let (part, after) = rest.split_at(shape.iter().product());
-            rest = after;
-            let values = match rule.layout {
-                Layout::Same => part.to_vec(),
-                Layout::Transposed => transpose(part, shape[1], shape[0]),
-            };
-            tensors.push(NamedTensor { name: name.to_owned(), shape, values });
-        }
+        tensors.extend(in_their_layout(&rule, table.spec(id), &values(id)));
     }
     tensors
 }
 
-/// Writes `config.json` and `model.safetensors` into an existing folder. The caller makes it atomic.
+/// The tensors of one rule.
+pub(super) fn in_their_layout(rule: &Rule, spec: &ParamSpec, values: &[f32]) -> Vec<NamedTensor> {
+    let mut rest = values;
+    let tensors = their_shapes(rule, spec.shape, !spec.decay).map(|(name, shape)| {
+        let (part, after) = rest.split_at(shape.iter().product());
+        rest = after;
+        let values = match rule.layout {
+            Layout::Same => part.to_vec(),
+            Layout::Transposed => transpose(part, shape[1], shape[0]),
+        };
+        NamedTensor { name: name.to_owned(), shape, values }
+    });
+    tensors.collect()
+}
+
+/// Writes `config.json` and `model.safetensors`, with adapters merged into the weights, into an existing folder. The caller makes
+/// it atomic.
 ///
 /// # Errors
 /// A file that cannot be written.
 pub fn save<B: Backend>(backend: &B, model: &Model<B>, folder: &Path) -> Result<(), ModelError> {
-    let path = folder.join("config.json");
-    let text = serde_json::to_string_pretty(&exported_config(&model.config)).expect("a JSON value can be written");
-    std::fs::write(&path, text + "\n").map_err(ModelError::io(&path))?;
-    let tensors = to_hugging_face(&model.config, &model.table, |id| model.parameters.values(backend, &model.table, id));
+    write_json(&exported_config(&model.config), &folder.join("config.json"))?;
+    let tensors = to_hugging_face(&model.config, &model.table, |id| model.merged_values(backend, id));
+    write_tensors(&tensors, folder.join("model.safetensors"))
+}
+
+pub(super) fn write_json(fields: &Map<String, Value>, path: &Path) -> Result<(), ModelError> {
+    let text = serde_json::to_string_pretty(fields).expect("a JSON value can be written");
+    std::fs::write(path, text + "\n").map_err(ModelError::io(path))
+}
+
+pub(super) fn write_tensors(tensors: &[NamedTensor], path: PathBuf) -> Result<(), ModelError> {
     let views = tensors.iter().map(|t| {
         let bytes = bytemuck::cast_slice(&t.values);
         let view = TensorView::new(Dtype::F32, t.shape.clone(), bytes).expect("shape and values of a weight agree");
@@ -67,7 +79,6 @@ pub fn save<B: Backend>(backend: &B, model: &Model<B>, folder: &Path) -> Result<
     });
     // Transformers refuses a file that does not say which library's layout it has.
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    let path = folder.join("model.safetensors");
     safetensors::serialize_to_file(views, Some(metadata), &path).map_err(|error| match error {
         SafeTensorError::IoError(source) => ModelError::Io { path, source },
         other => ModelError::Safetensors { path, problem: other.to_string() },

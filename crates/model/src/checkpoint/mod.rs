@@ -4,10 +4,13 @@
 //! [`Parameters`] by the rules of the family; an export runs the same rules backwards, so what was
 //! imported is exported bit for bit.
 
+mod adapter;
+mod adapter_settings;
 mod export;
 mod growth;
 mod tensors;
 
+pub use adapter::{AdapterFolder, BaseModel, save_adapter};
 pub use export::{NamedTensor, exported_config, save, to_hugging_face};
 pub use tensors::Tensors;
 

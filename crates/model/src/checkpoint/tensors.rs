@@ -38,6 +38,19 @@ impl Tensors {
         } else {
             return Err(no_weights(folder));
         };
+        Self::of_files(folder, paths)
+    }
+
+    /// Opens one file.
+    ///
+    /// # Errors
+    /// No such file, a header that lies.
+    pub fn open_file(path: PathBuf) -> Result<Self, ModelError> {
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Self::of_files(&folder, vec![path])
+    }
+
+    fn of_files(folder: &Path, paths: Vec<PathBuf>) -> Result<Self, ModelError> {
         let files = paths.into_iter().map(Shard::open).collect::<Result<Vec<_>, _>>()?;
         let mut index = HashMap::new();
         for (number, file) in files.iter().enumerate() {

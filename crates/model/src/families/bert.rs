@@ -13,6 +13,7 @@ pub const SPEC: FamilySpec = FamilySpec {
     layers: "num_hidden_layers",
     architecture: "BertForSequenceClassification",
     language_architecture: None,
+    lora_targets: &["query", "value"],
     config,
     rules: |config| (encoder_rules(config), head_rules()),
     scratch,
@@ -79,6 +80,7 @@ pub fn encoder_config(
         scaled_residual_init: false,
         head: fields.head(standard_head)?,
         language: None,
+        lora: None,
         raw: fields.raw(),
     })
 }

@@ -13,6 +13,7 @@ pub const SPEC: FamilySpec = FamilySpec {
     layers: "n_layers",
     architecture: "DistilBertForSequenceClassification",
     language_architecture: None,
+    lora_targets: &["q_lin", "v_lin"],
     config,
     rules: |config| (backbone_rules(config), head_rules()),
     scratch,
@@ -61,6 +62,7 @@ fn config(fields: &mut Fields<'_>) -> Result<ModelConfig, ModelError> {
         scaled_residual_init: false,
         head: fields.head(standard_head)?,
         language: None,
+        lora: None,
         raw: fields.raw(),
     })
 }

@@ -14,6 +14,7 @@ pub const SPEC: FamilySpec = FamilySpec {
     layers: "n_layer",
     architecture: "GPT2ForSequenceClassification",
     language_architecture: Some("GPT2LMHeadModel"),
+    lora_targets: &["c_attn"],
     config,
     rules: |config| (backbone_rules(config), vec![Rule::same("head.classifier.weight", "score.weight")]),
     scratch,
@@ -57,6 +58,7 @@ fn config(fields: &mut Fields<'_>) -> Result<ModelConfig, ModelError> {
         scaled_residual_init: true,
         head: fields.head(HeadConfig::of_last_token(output, labels))?,
         language: None,
+        lora: None,
         raw: fields.raw(),
     })
 }

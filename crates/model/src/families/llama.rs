@@ -14,6 +14,7 @@ pub const SPEC: FamilySpec = FamilySpec {
     layers: "num_hidden_layers",
     architecture: "LlamaForSequenceClassification",
     language_architecture: Some("LlamaForCausalLM"),
+    lora_targets: &["q_proj", "v_proj"],
     config,
     rules,
     scratch: |sizes| decoder_scratch("llama", sizes),
@@ -63,6 +64,7 @@ pub fn decoder_config(
         scaled_residual_init: false,
         head: fields.head(HeadConfig::of_last_token(output, labels))?,
         language: None,
+        lora: None,
         raw: fields.raw(),
     })
 }

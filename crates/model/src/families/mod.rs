@@ -94,6 +94,8 @@ pub struct FamilySpec {
     pub architecture: &'static str,
     /// The class that it opens a language model with; `None` for families that read in both directions.
     pub language_architecture: Option<&'static str>,
+    /// Their names of the layers that carry adapters where none are asked for: those of PEFT.
+    pub lora_targets: &'static [&'static str],
     /// `config.json` to our configuration.
     pub config: fn(&mut Fields<'_>) -> Result<ModelConfig, ModelError>,
     /// The rules of the backbone (without the prefix) and of the head.

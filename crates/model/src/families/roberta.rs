@@ -14,6 +14,7 @@ pub const SPEC: FamilySpec = FamilySpec {
     layers: "num_hidden_layers",
     architecture: "RobertaForSequenceClassification",
     language_architecture: None,
+    lora_targets: &["query", "value"],
     config,
     rules: |config| (bert::encoder_rules(config), head_rules()),
     scratch,

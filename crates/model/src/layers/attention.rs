@@ -6,7 +6,7 @@
 
 use finetone_backend::{AttentionShape, Backend, Mask, Queries};
 
-use super::{Declare, Dropout, Heads, HeadsSaved, Linear, SublayerScratch};
+use super::{AdaptedLinear, Declare, Dropout, Heads, HeadsSaved, SublayerScratch};
 use crate::config::ModelConfig;
 use crate::gradients::Gradients;
 use crate::params::Init;
@@ -16,9 +16,9 @@ use crate::workspace::Plan;
 /// Self-attention of H heads of size E.
 #[derive(Debug, Clone)]
 pub struct Attention {
-    qkv: Linear,
+    qkv: AdaptedLinear,
     prepare: Heads,
-    output: Linear,
+    output: AdaptedLinear,
     probabilities: Dropout,
     dropout: Dropout,
     heads: usize,
@@ -60,9 +60,10 @@ impl Attention {
         let (d, attended, biases) = (config.hidden_size, config.query_width(), config.biases);
         let init = Init::Normal(config.initializer_range);
         Self {
-            qkv: at.within("qkv", |at| Linear::declare(at, (d, config.qkv_width()), biases.qkv, init)),
+            qkv: at.within("qkv", |at| AdaptedLinear::declare(at, (d, config.qkv_width()), biases.qkv, init)),
             prepare: Heads::declare(at, config),
-            output: at.within("output", |at| Linear::declare(at, (attended, d), biases.output, residual_init(config))),
+            output: at
+                .within("output", |at| AdaptedLinear::declare(at, (attended, d), biases.output, residual_init(config))),
             probabilities: Dropout::declare(at, config.dropout.attention),
             dropout: Dropout::declare(at, config.dropout.residual),
             heads: config.num_attention_heads,
@@ -104,7 +105,7 @@ impl Attention {
         let (kept, past) = (self.block % qkv.len(), pass.batch.past);
         let qkv = &mut qkv[kept];
         let fresh = if past > 0 { &mut scratch.fresh } else { &mut *qkv };
-        self.qkv.forward(pass, fresh, x, n);
+        self.qkv.forward(pass, fresh, &mut scratch.adapters, x, n);
         self.prepare.forward(pass, fresh, prepared, &scratch.angles);
         if past > 0 {
             let width = (self.heads + 2 * self.kv_heads) * self.head_size;
@@ -112,7 +113,7 @@ impl Attention {
         }
         let dropout = self.probabilities.key(pass);
         pass.backend.attention_forward(attended, log_sums, qkv, dropout, self.shape(pass));
-        self.output.forward(pass, y, &saved.attended, rows);
+        self.output.forward(pass, y, &mut scratch.adapters, &saved.attended, rows);
         self.dropout.apply_and_add(pass, y, residual, rows * self.width);
     }
 
@@ -127,14 +128,14 @@ impl Attention {
         (saved, x): (&AttentionSaved<B>, &B::Buffer),
     ) {
         let (n, rows) = (pass.batch.tokens(), pass.rows());
-        let SublayerScratch { branch, inner: dqkv, outer: dattended, .. } = scratch;
-        let dy = self.dropout.backward(pass, branch, dy, rows * self.width);
-        self.output.backward(pass, dattended, grads, dy, &saved.attended, rows);
+        let SublayerScratch { branch, inner: dqkv, outer, adapters, angles, .. } = scratch;
+        let dy = self.dropout.masked(pass, branch, dy, rows * self.width);
+        self.output.backward(pass, outer, grads, adapters, (dy, &saved.attended), rows);
         let dropout = self.probabilities.key(pass);
         let kept = (&saved.attended, &saved.log_sums);
-        pass.backend.attention_backward(dqkv, dattended, kept, &saved.qkv[0], dropout, self.shape(pass));
-        let dqkv = self.prepare.backward(pass, grads, scratch, &saved.prepared);
-        self.qkv.backward(pass, dx, grads, dqkv, x, n);
+        pass.backend.attention_backward(dqkv, outer, kept, &saved.qkv[0], dropout, self.shape(pass));
+        let dqkv = self.prepare.backward(pass, grads, (dqkv, outer), (&saved.prepared, angles));
+        self.qkv.backward(pass, dx, grads, adapters, (dqkv, x), n);
     }
 }
 

@@ -37,16 +37,17 @@ impl Dropout {
         pass.backend.dropout_add(y, x, self.key(pass), len);
     }
 
-    /// The gradient behind the dropout: `dy` itself where nothing is dropped, otherwise a masked copy in `branch`.
-    pub fn backward<'b, B: Backend>(
+    /// What is left of `x`, values or the gradient behind the dropout: `x` itself where nothing is dropped, otherwise a masked
+    /// copy in `masked`.
+    pub fn masked<'b, B: Backend>(
         &self,
         pass: &Pass<'_, B>,
-        branch: &'b mut B::Buffer,
-        dy: &'b B::Buffer,
+        masked: &'b mut B::Buffer,
+        x: &'b B::Buffer,
         len: usize,
     ) -> &'b B::Buffer {
-        let Some(key) = self.key(pass) else { return dy };
-        pass.backend.dropout_copy(branch, dy, key, len);
-        branch
+        let Some(key) = self.key(pass) else { return x };
+        pass.backend.dropout_copy(masked, x, key, len);
+        masked
     }
 }

@@ -6,7 +6,7 @@
 
 use finetone_backend::{Backend, RotaryShape, Segments, Turn};
 
-use super::{Declare, Norm, SublayerScratch};
+use super::{Declare, Norm};
 use crate::config::{ModelConfig, Positions};
 use crate::gradients::Gradients;
 use crate::transformer::Pass;
@@ -86,16 +86,15 @@ impl Heads {
         self.turn(pass, qkv, angles, Turn::Forward);
     }
 
-    /// The gradient of what the linear layer gave, from that of the changed heads in `scratch.inner`.
+    /// The gradient of what the linear layer gave, from that of the changed heads in `dqkv`; `draw` is scratch.
     pub fn backward<'s, B: Backend>(
         &self,
         pass: &Pass<'_, B>,
         grads: &mut Gradients<B>,
-        scratch: &'s mut SublayerScratch<B>,
-        saved: &HeadsSaved<B>,
+        (dqkv, draw): (&'s mut B::Buffer, &'s mut B::Buffer),
+        (saved, angles): (&HeadsSaved<B>, &B::Buffer),
     ) -> &'s B::Buffer {
         let n = pass.batch.tokens();
-        let SublayerScratch { inner: dqkv, outer: draw, angles, .. } = scratch;
         self.turn(pass, dqkv, angles, Turn::Backward);
         let (Some(norms), Some(NormedHeads { qkv: raw, stats })) = (&self.norms, &saved.normed) else { return dqkv };
         pass.backend.copy((&mut *draw, 0), dqkv, n * self.width);

@@ -31,7 +31,8 @@ impl Linear {
         Self { weight, bias: None, inputs, outputs }
     }
 
-    fn shape(&self, rows: usize) -> LinearShape {
+    /// The shape of the product with this many rows.
+    pub(crate) fn shape(&self, rows: usize) -> LinearShape {
         LinearShape { rows, inputs: self.inputs, outputs: self.outputs }
     }
 

@@ -4,7 +4,7 @@
 use finetone_backend::{Activation, Backend, GatedShape};
 
 use super::attention::residual_init;
-use super::{Declare, Dropout, Linear, SublayerScratch};
+use super::{AdaptedLinear, Declare, Dropout, SublayerScratch};
 use crate::config::ModelConfig;
 use crate::gradients::Gradients;
 use crate::params::Init;
@@ -14,8 +14,8 @@ use crate::workspace::Plan;
 /// The feed-forward sublayer, D → F → D, or D → 2 F → F → D.
 #[derive(Debug, Clone)]
 pub struct Mlp {
-    up: Linear,
-    down: Linear,
+    up: AdaptedLinear,
+    down: AdaptedLinear,
     dropout: Dropout,
     activation: Activation,
     gated: bool,
@@ -42,8 +42,8 @@ impl Mlp {
         let (d, f, bias) = (config.hidden_size, config.intermediate_size, config.biases.mlp);
         let init = Init::Normal(config.initializer_range);
         Self {
-            up: at.within("up", |at| Linear::declare(at, (d, config.inner_width()), bias, init)),
-            down: at.within("down", |at| Linear::declare(at, (f, d), bias, residual_init(config))),
+            up: at.within("up", |at| AdaptedLinear::declare(at, (d, config.inner_width()), bias, init)),
+            down: at.within("down", |at| AdaptedLinear::declare(at, (f, d), bias, residual_init(config))),
             dropout: Dropout::declare(at, config.dropout.residual),
             activation: config.activation,
             gated: config.gated,
@@ -66,14 +66,15 @@ impl Mlp {
         (x, residual): (&B::Buffer, &B::Buffer),
     ) {
         let n = pass.rows();
-        let activated = &mut scratch.outer;
+        let SublayerScratch { outer: activated, adapters, .. } = scratch;
         if self.gated {
-            self.up.forward(pass, &mut saved.inner, x, n);
+            self.up.forward(pass, &mut saved.inner, adapters, x, n);
             pass.backend.gated_forward(activated, &saved.inner, self.activation, self.gate(n));
         } else {
-            self.up.forward_activated(pass, (activated, &mut saved.inner), x, (self.activation, saved.keep), n);
+            let written = (&mut *activated, &mut saved.inner);
+            self.up.forward_activated(pass, written, adapters, x, (self.activation, saved.keep), n);
         }
-        self.down.forward(pass, y, activated, n);
+        self.down.forward(pass, y, adapters, activated, n);
         self.dropout.apply_and_add(pass, y, residual, n * self.width);
     }
 
@@ -88,15 +89,16 @@ impl Mlp {
         (saved, x): (&MlpSaved<B>, &B::Buffer),
     ) {
         let n = pass.rows();
-        let SublayerScratch { branch, inner: dinner, outer: activated, .. } = scratch;
-        let dy = self.dropout.backward(pass, branch, dy, n * self.width);
+        let SublayerScratch { branch, inner: dinner, outer: activated, adapters, .. } = scratch;
+        let dy = self.dropout.masked(pass, branch, dy, n * self.width);
         if self.gated {
-            self.down.backward_input(pass, activated, dy, n);
+            self.down.backward_input(pass, activated, adapters, dy, n);
             pass.backend.gated_backward(dinner, activated, &saved.inner, self.activation, self.gate(n));
-            self.down.accumulate(pass, grads, dy, activated, n);
+            self.down.accumulate(pass, grads, adapters, (dy, activated), n);
         } else {
-            self.down.backward_activated(pass, (dinner, activated), grads, dy, (&saved.inner, self.activation), n);
+            let before = (&saved.inner, self.activation);
+            self.down.backward_activated(pass, (dinner, activated), (grads, adapters), dy, before, n);
         }
-        self.up.backward(pass, dx, grads, dinner, x, n);
+        self.up.backward(pass, dx, grads, adapters, (dinner, x), n);
     }
 }

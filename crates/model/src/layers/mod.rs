@@ -4,6 +4,7 @@
 //! backward. `dx` is the gradient of `x`; backward is forward reversed; activation gradients overwrite, parameter
 //! gradients accumulate, and a sum of two gradients is an explicit `add`.
 
+mod adapter;
 mod attention;
 mod block;
 mod dropout;
@@ -15,6 +16,7 @@ mod mlp;
 mod norm;
 mod stack;
 
+pub use adapter::{AdaptedLinear, AdapterScratch};
 pub use attention::{Attention, AttentionSaved};
 pub use block::{Block, BlockSaved, BlockScratch};
 pub use dropout::Dropout;
@@ -29,6 +31,7 @@ pub use stack::{Stack, StackSaved};
 use finetone_backend::{Backend, Real, WeightShape};
 
 use crate::config::{ModelConfig, Positions};
+use crate::lora::Lora;
 use crate::params::{Init, ParamId, ParamSpec, ParamTable, Part};
 use crate::workspace::{Plan, angle_rows};
 
@@ -36,6 +39,7 @@ use crate::workspace::{Plan, angle_rows};
 pub(crate) struct Declare<'a> {
     pub table: &'a mut ParamTable,
     pub sites: &'a mut u32,
+    pub lora: Option<&'a Lora>,
     pub part: Part,
     pub prefix: String,
 }
@@ -58,12 +62,21 @@ impl Declare<'_> {
 
     fn declare(&mut self, name: &str, shape: WeightShape, init: Init, decay: bool) -> ParamId {
         let name = format!("{}{name}", self.prefix);
-        self.table.declare(ParamSpec { name, shape, decay, init, part: self.part, looked_up: false, trainable: true })
+        self.table.declare(ParamSpec {
+            name,
+            shape,
+            decay,
+            init,
+            part: self.part,
+            looked_up: false,
+            adapter: false,
+            trainable: true,
+        })
     }
 
     fn within<T>(&mut self, name: &str, build: impl FnOnce(&mut Declare<'_>) -> T) -> T {
         let prefix = format!("{}{name}.", self.prefix);
-        build(&mut Declare { table: self.table, sites: self.sites, part: self.part, prefix })
+        build(&mut Declare { table: self.table, sites: self.sites, lora: self.lora, part: self.part, prefix })
     }
 
     fn site(&mut self) -> u32 {
@@ -83,6 +96,8 @@ pub struct SublayerScratch<B: Backend> {
     outer: B::Buffer,
     /// `[N, (H + 2 K) E]`, where passes continue a sequence: queries, keys and values of the tokens that are new.
     fresh: B::Buffer,
+    /// What the adapters of linear layers need.
+    adapters: AdapterScratch<B>,
     /// `[P, E]`, the angles of rotary positions ([`crate::Rotary::table`]); empty where positions are learned.
     angles: B::Buffer,
 }
@@ -96,6 +111,7 @@ impl<B: Backend> SublayerScratch<B> {
             inner: plan.gradient(n * inner),
             outer: plan.zeros(n * outer),
             fresh: plan.zeros(if plan.continued { n * plan.config.qkv_width() } else { 0 }),
+            adapters: AdapterScratch::new(plan),
             angles: angles(plan),
         }
     }

@@ -1,6 +1,7 @@
 //! Every family against PyTorch: hidden states, logits, loss, all gradients and ten steps of AdamW on tiny random
 //! checkpoints, whose answers `cargo xtask golden` made in f64 with transformers.
 
+mod adapters;
 mod case;
 mod folders;
 mod run;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use finetone_backend::{AdamW, Backend, Real};
 use finetone_model::checkpoint::{HeadImport, ModelFolder, NamedTensor, to_hugging_face};
-use finetone_model::{DropoutKey, Gradients, Memory, Model, ModelConfig, Moments, PackedBatch, Workspace};
+use finetone_model::{DropoutKey, Gradients, Memory, Model, ModelConfig, Moments, PackedBatch, ParamId, Workspace};
 
 use crate::case::{Case, folder};
 
@@ -31,7 +31,10 @@ impl<'a, B: Backend> Run<'a, B> {
     }
 
     pub fn with_memory(backend: &'a B, case: &'a Case, memory: Memory) -> Self {
-        let model = load(backend, case.name);
+        Self::of(backend, case, load(backend, case.name), memory)
+    }
+
+    pub fn of(backend: &'a B, case: &'a Case, model: Model<B>, memory: Memory) -> Self {
         let batch = pack(&model, case, 0..case.sequences.len());
         let workspace = Workspace::for_training(backend, &model.config, size(&batch), memory);
         let gradients = Gradients::new(backend, &model.table);
@@ -71,7 +74,7 @@ impl<'a, B: Backend> Run<'a, B> {
     pub fn step(&mut self) {
         self.steps += 1;
         let Self { backend, model, gradients, moments, steps, .. } = self;
-        for (id, spec) in model.table.iter() {
+        for (id, spec) in model.table.iter().filter(|(_, spec)| spec.trainable) {
             let update = AdamW {
                 rate: RATE,
                 beta1: 0.9,
@@ -89,10 +92,14 @@ impl<'a, B: Backend> Run<'a, B> {
     pub fn gradients(&self) -> Vec<NamedTensor> {
         let table = &self.model.table;
         to_hugging_face(&self.model.config, table, |id| {
-            let span = table.span(id).expect("every parameter is trained");
-            let values = read(self.backend, &self.gradients.buffer, span.start + span.len);
-            values[span.start..].iter().map(|&value| value as f32).collect()
+            self.gradient(id).expect("every parameter is trained").into_iter().map(|value| value as f32).collect()
         })
+    }
+
+    /// The gradient of one parameter; none where it is frozen.
+    pub fn gradient(&self, id: ParamId) -> Option<Vec<f64>> {
+        let span = self.model.table.span(id)?;
+        Some(read(self.backend, &self.gradients.buffer, span.start + span.len).split_off(span.start))
     }
 
     /// The weights under Hugging Face's names.

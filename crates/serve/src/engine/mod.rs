@@ -45,6 +45,9 @@ impl Default for EngineLimits {
     }
 }
 
+/// Bytes of texts that are read in no time worth mentioning.
+const SHORT: usize = 1024;
+
 /// The open models.
 pub struct Engine {
     workshop: Arc<dyn Workshop>,
@@ -202,17 +205,21 @@ impl OpenModel {
         &self.reader
     }
 
-    /// Reads texts as the model does, on a thread that may take its time. Of those that are too long `keep` says what is kept,
-    /// where it is not what the model was trained on.
+    /// Reads texts as the model does: a few words at once, more on a thread that may take its time. Of those that are too long
+    /// `keep` says what is kept, where it is not what the model was trained on.
     ///
     /// # Errors
     /// None but that of a bug.
     pub async fn read(&self, texts: Vec<String>, keep: Option<Keep>) -> Result<Vec<Reading>, EngineError> {
-        let reader = self.reader.clone();
+        let (reader, bytes) = (self.reader.clone(), texts.iter().map(String::len).sum::<usize>());
         let read = move || {
             let examples: Vec<Example> = texts.iter().map(|text| Example::from_text(text)).collect();
             reader.read(&examples, keep)
         };
+        // To hand a text to another thread and back takes longer than to read a short one.
+        if bytes <= SHORT {
+            return Ok(read());
+        }
         spawn_blocking(read).await.map_err(|_| EngineError::Stopped)
     }
 

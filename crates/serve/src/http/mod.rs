@@ -2,10 +2,12 @@
 
 mod admission;
 mod body;
+mod connections;
 mod counted;
 mod drain;
 mod envelope;
 mod head;
+mod host;
 mod origin;
 
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::map_request_body::MapRequestBodyLayer;
@@ -24,6 +26,7 @@ use crate::error::ApiError;
 
 pub use admission::{Pace, admit};
 pub use body::{Fields, JsonBody, Parameters, decimal, integer, invalid_type};
+pub use connections::Doorkeeper;
 pub use counted::counted;
 
 /// Puts around `routes` what all of them need.
@@ -31,7 +34,9 @@ pub fn around(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
     routes
         .fallback(envelope::unknown_route)
         .layer(DefaultBodyLimit::max(app.config.limits.body_bytes))
+        .layer(from_fn(body::refuse_compressed))
         .layer(from_fn(origin::refuse_other_sites))
+        .layer(from_fn_with_state(app.clone(), host::refuse_other_names))
         .layer(from_fn(drain::drain))
         .layer((RequestBodyTimeoutLayer::new(app.config.limits.patience), MapRequestBodyLayer::new(Body::new)))
         .layer(CatchPanicLayer::custom(panicked))

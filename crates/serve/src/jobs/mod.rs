@@ -8,11 +8,13 @@ mod material;
 mod recorder;
 pub mod request;
 mod results;
+mod tally;
 mod training;
 mod validation;
 mod work;
 
 pub use results::run_folder;
+pub use tally::Tally;
 pub use training::{remove_folder, train_jobs};
 pub use validation::validate_jobs;
 pub use work::Work;

@@ -28,7 +28,7 @@ pub struct Recorder {
 /// What a step measured of itself.
 struct Measured {
     loss: f64,
-    accuracy: Option<f64>,
+    accuracy: f64,
     grad_norm: f64,
     learning_rate: f64,
     tokens_per_second: f64,
@@ -73,10 +73,7 @@ impl Recorder {
     /// The numbers that clients know, and some more that the pages draw.
     fn numbers(&mut self, step: u64, measured: &Measured) -> Value {
         let mut data = json!({"step": step, "train_loss": measured.loss, "total_steps": self.steps});
-        if let Some(accuracy) = measured.accuracy {
-            // An answer is one token of a model that answers with a class.
-            data["train_mean_token_accuracy"] = accuracy.into();
-        }
+        data["train_mean_token_accuracy"] = measured.accuracy.into();
         data["grad_norm"] = measured.grad_norm.into();
         data["learning_rate"] = measured.learning_rate.into();
         data["tokens_per_second"] = measured.tokens_per_second.into();
@@ -118,13 +115,25 @@ impl Listener for Recorder {
                 self.keep(self.store.add_event_once(&self.job.id, &event));
             }
             &TrainEvent::Step {
-                step, loss, accuracy, num_tokens, grad_norm, learning_rate, tokens_per_second, ..
+                step,
+                loss,
+                mean_token_accuracy: accuracy,
+                num_tokens,
+                grad_norm,
+                learning_rate,
+                tokens_per_second,
+                ..
             } => {
                 self.step(step, &Measured { loss, accuracy, grad_norm, learning_rate, tokens_per_second }, num_tokens);
             }
             TrainEvent::Evaluated { step, metrics, .. } => self.evaluated(*step, metrics),
-            TrainEvent::Finished { best_step, metrics, measured_on, .. } => {
+            TrainEvent::Finished { step, best_step, metrics, measured_on, .. } => {
                 self.keep(self.store.keep_final_step(&self.job.id, *best_step));
+                if best_step < step {
+                    let message =
+                        format!("The model is that of step {best_step}, which did best on the validation examples");
+                    self.keep(self.store.add_event_once(&self.job.id, &NewEvent::info(message)));
+                }
                 let event = NewEvent::info(measured(metrics, measured_on)).data(json!(metrics));
                 self.keep(self.store.add_event_once(&self.job.id, &event));
             }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::fault::JobFault;
 use super::request;
+use super::tally::Tally;
 use crate::app::App;
 use crate::ids;
 use crate::routes::RESULTS;
@@ -46,12 +47,19 @@ pub async fn collect(app: &App, job: &JobRow) -> Result<(), JobFault> {
     let steps = app.store.steps(&job.id).await.map_err(|error| internal(&error))?;
     let file = write_numbers(app, &steps).map_err(|error| internal(&error))?;
     let kept = kept(app, job).map_err(|error| internal(&error))?;
-    let results = results(job, file, &kept, &steps);
+    let mut results = results(job, file, &kept, &steps);
+    // A model that cannot be asked is a model all the same.
+    if let Ok(tally) = Tally::take(app, job, &run_folder(app, &job.id).join("model")).await {
+        results.events.insert(0, tally.event());
+    }
     app.store.succeed(&job.id, &results).await.map_err(|error| internal(&error))?;
     Ok(())
 }
 
-/// The final model and those of the last epochs, by their steps.
+/// The final model and those of the epochs before it, by their steps.
+///
+/// Clients count on the last checkpoint to be the final model. Where a validation file chose that, it may be of an earlier epoch
+/// than the last: the models of later ones, which did worse, are removed.
 fn kept(app: &App, job: &JobRow) -> std::io::Result<Vec<Kept>> {
     let run = run(&job.id);
     let last = job.final_step.unwrap_or_default();
@@ -63,8 +71,11 @@ fn kept(app: &App, job: &JobRow) -> std::io::Result<Vec<Kept>> {
     };
     for name in epochs.iter().filter_map(|entry| entry.file_name().into_string().ok()) {
         let Some(step) = name.strip_prefix("step-").and_then(|step| step.parse().ok()) else { continue };
-        if step != last {
-            kept.push(Kept { step, folder: format!("{run}/epochs/{name}"), is_final: false });
+        let folder = format!("{run}/epochs/{name}");
+        if step < last {
+            kept.push(Kept { step, folder, is_final: false });
+        } else if step > last {
+            std::fs::remove_dir_all(app.folder.join(&folder))?;
         }
     }
     kept.sort_by_key(|kept| kept.step);

@@ -47,7 +47,12 @@ fn shown(file: &FileRow) -> Value {
     })
 }
 
-async fn create(State(app): State<Arc<App>>, multipart: Multipart) -> Result<Json<Value>, ApiError> {
+async fn create(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    multipart: Multipart,
+) -> Result<Json<Value>, ApiError> {
+    upload::check_length(&headers, app.config.limits.file_bytes + FORM_BYTES)?;
     Ok(Json(shown(&upload::receive(&app, multipart).await?)))
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -11,7 +12,7 @@ use rust_embed::Embed;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::jobs::run_folder;
+use crate::jobs::{Tally, run_folder};
 
 /// Nothing comes from elsewhere, and nothing that stands in a page itself is run.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -75,12 +76,17 @@ async fn report(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result
     let model = app.store.model(&name).await?.ok_or_else(|| ApiError::no_model(&name))?;
     let page = tokio::fs::read_to_string(run_folder(&app, &model.job).join("report.html")).await;
     let page = page.map_err(|_| ApiError::not_found(format!("The model '{name}' has no report")))?;
+    let page = without_paths(&app, &model.job, &page);
+    let page = match Tally::of(&app, &model.job).await {
+        Some(tally) => with_tally(&page, &tally)?,
+        None => page,
+    };
     let headers = [
         (header::CONTENT_SECURITY_POLICY, REPORT_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
     ];
-    Ok((headers, Html(without_paths(&app, &model.job, &page))).into_response())
+    Ok((headers, Html(page)).into_response())
 }
 
 /// A report with the names that clients know instead of paths of this machine.
@@ -88,4 +94,23 @@ fn without_paths(app: &App, job: &str, page: &str) -> String {
     let page = page.replace(&format!("{}/", app.folder.job(job).display()), "");
     let bases = app.models.bases().iter().filter(|base| base.source.is_absolute());
     bases.fold(page, |page, base| page.replace(&base.source.display().to_string(), &base.name))
+}
+
+/// What both models answered, as a part of a report.
+#[derive(Template)]
+#[template(path = "tally.html")]
+struct TallySection<'a> {
+    tally: &'a Tally,
+    noun: String,
+}
+
+/// A report with the tally at its end.
+fn with_tally(page: &str, tally: &Tally) -> Result<String, ApiError> {
+    let section = TallySection { tally, noun: tally.file.replace('_', " ") };
+    let section = section.render().map_err(|error| ApiError::internal(&error))?;
+    // The reports end with it; texts in them are escaped.
+    Ok(match page.rsplit_once("</main>") {
+        Some((before, after)) => format!("{before}{section}</main>{after}"),
+        None => page.to_owned(),
+    })
 }

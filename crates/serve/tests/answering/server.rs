@@ -120,6 +120,8 @@ impl Server {
             data: place("data"),
             models: models.map(|(name, source)| BaseModel { name: name.into(), source }).into(),
             aliases: vec![("gpt-3.5-turbo".into(), "plain".into())],
+            names: Vec::new(),
+            tls: None,
             without_keys: false,
             limits: Limits::default(),
         };

@@ -50,7 +50,8 @@ impl Bench {
                 step,
                 epoch: step as f64 / per_epoch as f64,
                 loss: 1.0 / step as f64,
-                accuracy: Some(0.5),
+                mean_token_accuracy: 0.5,
+                entropy: 0.6,
                 grad_norm: 1.0,
                 learning_rate: 1e-3,
                 num_tokens: 10 * step,
@@ -91,6 +92,7 @@ impl Workshop for Bench {
             train_samples_per_second: 1.0,
             train_steps_per_second: 1.0,
             train_loss: 0.5,
+            total_flos: 6e3,
             metrics: [("accuracy".to_owned(), 0.75), ("f1_macro".to_owned(), 0.5)].into(),
             measured_on: "training".into(),
         });

@@ -79,6 +79,8 @@ pub fn settings(folder: &Path) -> ServeConfig {
         data: folder.join("data"),
         models: vec![base("small"), base("other")],
         aliases: vec![("gpt-4o-mini".into(), "other".into())],
+        names: vec!["mood.example".into()],
+        tls: None,
         without_keys: false,
         limits: finetone_serve::Limits { file_bytes: 200_000, ..finetone_serve::Limits::default() },
     }

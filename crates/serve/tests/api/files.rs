@@ -34,9 +34,10 @@ fn an_upload_is_the_same_in_any_order_of_its_parts() {
 fn a_body_in_chunks_is_read_as_well() {
     let server = Server::start();
     let body = super::client::form(&[Part::File("a.jsonl", chat(10).as_bytes()), Part::Text("purpose", "fine-tune")]);
-    let mut request = b"POST /v1/files HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\
+    let mut request =
+        b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\
         Content-Type: multipart/form-data; boundary=line\r\n\r\n"
-        .to_vec();
+            .to_vec();
     for piece in body.chunks(37) {
         request.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
         request.extend_from_slice(piece);

@@ -1,6 +1,6 @@
 //! Requests that nobody honest sends.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -33,7 +33,7 @@ fn every_error_has_the_same_form() {
 #[test]
 fn the_routes_are_at_the_root_as_well() {
     let server = Server::start();
-    let answer = server.raw(b"GET /models HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let answer = server.raw(b"GET /models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
@@ -54,7 +54,7 @@ fn an_upload_that_is_cut_off_leaves_nothing() {
     let server = Server::start();
     let body = form(&[Part::File("a.jsonl", &vec![b'x'; 100_000]), Part::Text("purpose", "fine-tune")]);
     let head = format!(
-        "POST /v1/files HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\nContent-Type: multipart/form-data; boundary=line\r\n\r\n",
+        "POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\nContent-Type: multipart/form-data; boundary=line\r\n\r\n",
         body.len()
     );
     let mut stream = TcpStream::connect(server.address).unwrap();
@@ -73,8 +73,8 @@ fn a_client_that_dawdles_is_left() {
     let folder = Arc::new(tempfile::tempdir().unwrap());
     let server = Server::with(folder, |config| config.limits.patience = Duration::from_millis(200));
     // Reading ends because the server closes the connection: the client itself would wait for a minute.
-    assert!(!server.raw(b"GET /v1/models HTTP/1.1\r\nHost: a\r\n").contains("200"));
-    let head = "POST /v1/files HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\
+    assert!(!server.raw(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n").contains("200"));
+    let head = "POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\
                 Content-Type: multipart/form-data; boundary=line\r\n\r\n--line\r\n";
     let answer = server.raw(head.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("could not read the form"), "{answer}");
@@ -83,7 +83,7 @@ fn a_client_that_dawdles_is_left() {
 #[test]
 fn compressed_bodies_are_not_unpacked() {
     let server = Server::start();
-    let head = "POST /v1/fine_tuning/jobs HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Encoding: gzip\r\n\
+    let head = "POST /v1/fine_tuning/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Encoding: gzip\r\n\
                 Content-Length: 4\r\n\r\nabcd";
     let answer = server.raw(head.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 415") && answer.contains("compressed bodies are not read"), "{answer}");
@@ -104,8 +104,8 @@ fn no_name_or_id_reaches_the_file_system() {
     }
     for id in ["..%2F..%2Fsecret", "%2e%2e%2fsecret", "..", "file-%00", "lock"] {
         for path in [format!("/files/{id}"), format!("/files/{id}/content"), format!("/models/{id}")] {
-            let answer =
-                server.raw(format!("GET /v1{path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes());
+            let answer = server
+                .raw(format!("GET /v1{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes());
             assert!(answer.starts_with("HTTP/1.1 404") && !answer.contains("nobody may"), "{path}: {answer}");
         }
     }
@@ -182,4 +182,60 @@ fn uploads_of_an_earlier_process_go() {
     assert_eq!(std::fs::read_dir(data.join("uploads")).unwrap().count(), 0);
     let files: Value = server.get("/files").json(200);
     assert_eq!(files["data"][0]["id"], id.as_str());
+}
+
+/// The first line of the answer to a request that calls the server by a name.
+fn called(server: &Server, name: &str) -> String {
+    let head = format!("GET /v1/models HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n");
+    server.raw(head.as_bytes()).lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_name_that_was_made_to_lead_here_gets_no_answer() {
+    let server = Server::start();
+    let port = server.address.port();
+    for name in ["localhost", "127.0.0.1", "[::1]", "mood.example"] {
+        assert!(called(&server, &format!("{name}:{port}")).contains(" 200 "), "{name}");
+    }
+    for name in ["evil.example", "localhost.evil.example", "192.0.2.1", "evil@127.0.0.1@x", "", "a b"] {
+        let line = called(&server, &format!("{name}:{port}"));
+        assert!(line.contains(" 421 ") || line.contains(" 400 "), "{name}: {line}");
+    }
+    // The pages themselves and what needs no key are not read either.
+    let head = "GET /ui/ HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    assert!(server.raw(head.as_bytes()).starts_with("HTTP/1.1 421"));
+}
+
+#[test]
+fn so_many_connections_are_open_and_no_more() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let server = Server::with(folder, |config| config.limits.connections = 3);
+    let open = |_| {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).map(|()| (stream, first)).ok()
+    };
+    let held: Vec<_> = (0..3).filter_map(open).collect();
+    assert!(held.len() == 3 && held.iter().all(|(_, said)| said == b"HTTP/1.1 200"));
+    assert!(open(4).is_none(), "a fourth connection is closed");
+    drop(held);
+    eventually("room for another", || open(5));
+}
+
+#[test]
+fn what_is_announced_as_too_large_is_not_written_at_all() {
+    let server = Server::start();
+    // Ten bytes more than a file may have, and what a form has beside it; not one of them comes.
+    let head = "POST /v1/files HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 629145600\r\n\
+                Content-Type: multipart/form-data; boundary=line\r\n\r\n";
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    let body = vec![b'x'; 1 << 20];
+    (0..600).for_each(|_| stream.write_all(&body).unwrap());
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("larger than the server takes"), "{answer}");
+    let uploads = server.folder.path().join("data/uploads");
+    assert_eq!(std::fs::read_dir(uploads).unwrap().count(), 0);
 }

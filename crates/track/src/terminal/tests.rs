@@ -43,14 +43,14 @@ fn events() -> Vec<TrainEvent> {
         metric: "f1_macro".into(),
         value: 0.75,
         best: true,
-        seconds: 0.1,
     };
     let notice = TrainEvent::Notice { message: "3 texts are cut at 512 tokens".into() };
     let step = |step, loss| TrainEvent::Step {
         step,
         epoch: 0.75 * step as f64,
         loss,
-        accuracy: Some(0.5),
+        mean_token_accuracy: 0.5,
+        entropy: 0.6,
         grad_norm: 1.0,
         learning_rate: 5e-5,
         num_tokens: 100,

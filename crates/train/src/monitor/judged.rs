@@ -60,11 +60,9 @@ impl Judged {
 
     /// Share of the texts for which each class is predicted.
     pub fn shares(&self, labels: &[String]) -> BTreeMap<String, f64> {
-        let mut shares: BTreeMap<String, f64> = labels.iter().map(|label| (label.clone(), 0.0)).collect();
-        for class in self.predicted() {
-            *shares.entry(labels[class].clone()).or_default() += 1.0 / self.examples.len() as f64;
-        }
-        shares
+        let predicted = self.predicted();
+        let share = |class| predicted.iter().filter(|said| **said == class).count() as f64 / predicted.len() as f64;
+        labels.iter().enumerate().map(|(class, label)| (label.clone(), share(class))).collect()
     }
 
     /// Whether each text that has a label is answered rightly, in their order.

@@ -1,11 +1,14 @@
 //! The baselines of a study: made from the training texts, asked about the test texts at the end.
+//!
+//! They read what the fine-tuned model reads. Where that has other columns as words before the text, those that learn from
+//! words learn from the text alone as well, so that it is plain how much of the answer stood in the columns.
 
 use std::time::Instant;
 
 use finetone_backend::Backend;
 use finetone_classify::baselines::{Baseline, Fit, Lesson, Pretrained};
 use finetone_classify::{Classifier, TOKEN_BUDGET};
-use finetone_data::{Example, Target};
+use finetone_data::{Example, Preparation};
 use finetone_evaluate::{Predictions, Rung, Standing};
 
 use super::StudyConfig;
@@ -18,13 +21,65 @@ use crate::run::Surroundings;
 use crate::run_config::RunConfig;
 
 /// Baselines that have learnt.
-pub(super) struct Baselines(Vec<(Baseline, Result<Learnt, String>)>);
+pub(super) struct Baselines(Vec<(Way, Result<Learnt, String>)>);
+
+/// A baseline, and what it reads.
+#[derive(Clone, Copy)]
+struct Way {
+    baseline: Baseline,
+    key: &'static str,
+    reads: Reads,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Reads {
+    /// What the fine-tuned model reads.
+    Same,
+    /// The text without the words before it.
+    TextAlone,
+}
 
 /// One that applies.
 struct Learnt {
     classifier: Box<dyn Classifier>,
     detail: String,
     seconds: f64,
+}
+
+impl Way {
+    /// Those that learn from words, on the text alone.
+    const TEXT_ALONE: [Self; 2] = [
+        Self { baseline: Baseline::TfIdf, key: "tf_idf_text", reads: Reads::TextAlone },
+        Self { baseline: Baseline::Embeddings, key: "embeddings_text", reads: Reads::TextAlone },
+    ];
+
+    fn same(baseline: Baseline) -> Self {
+        Self { baseline, key: baseline.key(), reads: Reads::Same }
+    }
+
+    fn title(self) -> String {
+        let alone = if self.reads == Reads::TextAlone { ", on the text alone" } else { "" };
+        format!("{}{alone}", self.baseline.title())
+    }
+
+    fn learn<B: Backend>(
+        self,
+        lesson: &Lesson<'_>,
+        pretrained: Option<&Pretrained<'_, B>>,
+        surroundings: &mut Surroundings<'_>,
+    ) -> Result<Result<Learnt, String>, TrainError> {
+        let start = Instant::now();
+        let learnt = match self.baseline.fit(lesson, pretrained)? {
+            Fit::Fitted { classifier, detail } => {
+                Ok(Learnt { classifier, detail, seconds: start.elapsed().as_secs_f64() })
+            }
+            Fit::NotApplicable(reason) => Err(reason),
+        };
+        let what = learnt.as_ref().map_or_else(Clone::clone, |learnt| learnt.detail.clone());
+        let message = format!("baseline: {} ({what})", self.title());
+        surroundings.listener.on(&TrainEvent::Notice { message });
+        Ok(learnt)
+    }
 }
 
 impl Baselines {
@@ -39,47 +94,35 @@ impl Baselines {
         texts: &Texts,
         surroundings: &mut Surroundings<'_>,
     ) -> Result<Self, TrainError> {
-        let examples: Vec<Example> = texts.train.iter().chain(&texts.validation).cloned().collect();
-        let targets: Vec<Target> = examples.iter().filter_map(|example| example.target.clone()).collect();
-        let prepared = texts.preparation.prepare_all(&examples);
-        let texts_alone: Vec<&str> = prepared.iter().map(|row| &*row.text).collect();
-        let lesson = Lesson {
-            preparation: &texts.preparation,
-            texts: &texts_alone,
-            targets: &targets,
-            labels: texts.labels.names(),
-            multi_label: texts.multi_label,
-            seed: config.seed,
-        };
-        let Some(folder) = pretrained_folder(config, surroundings)? else {
-            return Self::learn::<B>(&lesson, None, surroundings);
-        };
+        let folder = pretrained_folder(config, surroundings)?;
         let limit = |tokenizer: &_, most| {
             text_limit(config, tokenizer, most).expect("the same limit fitted when this model was trained")
         };
-        let pretrained = Pretrained { backend, folder: &folder, limit: &limit, token_budget: TOKEN_BUDGET };
-        Self::learn(&lesson, Some(&pretrained), surroundings)
-    }
-
-    fn learn<B: Backend>(
-        lesson: &Lesson<'_>,
-        pretrained: Option<&Pretrained<'_, B>>,
-        surroundings: &mut Surroundings<'_>,
-    ) -> Result<Self, TrainError> {
-        let learn = |baseline: Baseline| {
-            let start = Instant::now();
-            let learnt = match baseline.fit(lesson, pretrained)? {
-                Fit::Fitted { classifier, detail } => {
-                    Ok(Learnt { classifier, detail, seconds: start.elapsed().as_secs_f64() })
-                }
-                Fit::NotApplicable(reason) => Err(reason),
+        let pretrained =
+            folder.as_deref().map(|folder| Pretrained { backend, folder, limit: &limit, token_budget: TOKEN_BUDGET });
+        let examples: Vec<Example> = texts.train.iter().chain(&texts.validation).cloned().collect();
+        let text_alone = texts.preparation.text_alone();
+        let mut all = Vec::new();
+        let mut learn = |preparation: &Preparation, ways: &[Way]| {
+            let prepared = preparation.prepare_all(&examples);
+            let lesson = Lesson {
+                preparation,
+                texts: &prepared.iter().map(|row| &*row.text).collect::<Vec<_>>(),
+                targets: &examples.iter().filter_map(|example| example.target.clone()).collect::<Vec<_>>(),
+                labels: texts.labels.names(),
+                multi_label: texts.multi_label,
+                seed: config.seed,
             };
-            let what = learnt.as_ref().map_or_else(Clone::clone, |learnt| learnt.detail.clone());
-            let message = format!("baseline: {} ({what})", baseline.title());
-            surroundings.listener.on(&TrainEvent::Notice { message });
-            Ok((baseline, learnt))
+            for &way in ways {
+                all.push((way, way.learn(&lesson, pretrained.as_ref(), surroundings)?));
+            }
+            Ok::<_, TrainError>(())
         };
-        Ok(Self(Baseline::ALL.into_iter().map(learn).collect::<Result<_, TrainError>>()?))
+        learn(&texts.preparation, &Baseline::ALL.map(Way::same))?;
+        if let Some(text_alone) = text_alone {
+            learn(&text_alone, &Way::TEXT_ALONE)?;
+        }
+        Ok(Self(all))
     }
 
     /// What each says about the test texts; nothing where it does not apply.
@@ -87,8 +130,8 @@ impl Baselines {
     /// # Errors
     /// A test file that cannot be read any more, a device that failed.
     pub fn judge(self, config: &StudyConfig) -> Result<Vec<(Rung, Option<Predictions>)>, TrainError> {
-        let judge = |(baseline, learnt): (Baseline, Result<Learnt, String>)| {
-            let rung = |result| Rung { key: baseline.key(), title: baseline.title().to_owned(), result };
+        let judge = |(way, learnt): (Way, Result<Learnt, String>)| {
+            let rung = |result| Rung { key: way.key, title: way.title(), result };
             let Learnt { mut classifier, detail, seconds } = match learnt {
                 Ok(learnt) => learnt,
                 Err(reason) => return Ok((rung(Err(reason)), None)),

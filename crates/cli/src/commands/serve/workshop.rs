@@ -5,7 +5,7 @@ use std::path::Path;
 use finetone_backend_cpu::Cpu;
 use finetone_classify::hub::HubConfig;
 use finetone_classify::source::{ModelSource, ResolvedModel, SourceError};
-use finetone_classify::{ClassifyError, Served, TOKEN_BUDGET, Use};
+use finetone_classify::{ClassifyError, Compute, Reading, Served, Use};
 use finetone_serve::Workshop;
 use finetone_track::JsonLines;
 use finetone_train::events::{Listener, Listeners};
@@ -22,14 +22,16 @@ pub struct CpuWorkshop {
     precision: TrainingPrecision,
     training: Cpu,
     answers: Cpu,
+    /// Tokens that are computed together for answers.
+    batch_tokens: usize,
 }
 
 impl CpuWorkshop {
     /// Starts the threads, as many as `device` says.
-    pub fn open(device: DeviceArgs) -> Result<Self, Failure> {
+    pub fn open(device: DeviceArgs, batch_tokens: usize) -> Result<Self, Failure> {
         let precision = decide(TrainingPrecision::Auto)?;
         let open = || device.open(of_run(precision));
-        Ok(Self { precision, training: open()?, answers: open()? })
+        Ok(Self { precision, training: open()?, answers: open()?, batch_tokens })
     }
 
     /// A run that goes on must have begun in the precision of this machine.
@@ -40,6 +42,18 @@ impl CpuWorkshop {
         let (begun, here) = (begun.name(), self.precision.name());
         let problem = format!("the training was begun in `{begun}`; this machine computes in `{here}`");
         Err(TrainError::Setting { problem, hint: "create the job again".into() })
+    }
+}
+
+/// A model that computes on the threads of its processor alone: a thread of another's would wait for them at every product.
+struct OnItsThreads {
+    cpu: Cpu,
+    compute: Box<dyn Compute>,
+}
+
+impl Compute for OnItsThreads {
+    fn compute(&mut self, readings: &[Reading]) -> Result<Vec<Vec<f64>>, ClassifyError> {
+        self.cpu.install(|| self.compute.compute(readings))
     }
 }
 
@@ -80,7 +94,11 @@ impl Workshop for CpuWorkshop {
     fn open(&self, source: &Path, wanted: Use) -> Result<Served, ClassifyError> {
         let text = source.to_string_lossy();
         match ModelSource::resolve(&text, &HubConfig::from_env(), &mut Download::default())? {
-            ResolvedModel::Folder { folder, .. } => Served::open(self.answers.clone(), &folder, wanted, TOKEN_BUDGET),
+            ResolvedModel::Folder { folder, .. } => {
+                let served = Served::open(self.answers.clone(), &folder, wanted, self.batch_tokens)?;
+                let compute = Box::new(OnItsThreads { cpu: self.answers.clone(), compute: served.compute });
+                Ok(Served { compute, ..served })
+            }
             ResolvedModel::Scratch(_) | ResolvedModel::Config(_) => {
                 Err(SourceError::Untrained { text: text.into_owned() }.into())
             }

@@ -56,7 +56,7 @@ assert created.split("created: ")[1] == job.fine_tuned_model
 
 # 4. Its checkpoints, the result file, and the models.
 checkpoints = list(client.fine_tuning.jobs.checkpoints.list(job.id, limit=1))
-assert job.fine_tuned_model in [checkpoint.fine_tuned_model_checkpoint for checkpoint in checkpoints]
+assert checkpoints[0].fine_tuned_model_checkpoint == job.fine_tuned_model, checkpoints
 assert all(checkpoint.metrics.full_valid_loss is not None for checkpoint in checkpoints)
 table = base64.b64decode(client.files.content(job.result_files[0]).read()).decode()
 rows = list(csv.DictReader(io.StringIO(table)))

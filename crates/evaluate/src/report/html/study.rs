@@ -213,13 +213,13 @@ fn training(one: &Training) -> [String; 6] {
 
 /// Losses and accuracy over the steps: the seed that is kept, and the others behind it.
 fn curves(variant: &Variant) -> Vec<Figure> {
-    let wanted = ["training loss", "validation loss", "validation accuracy"];
-    wanted.into_iter().filter_map(|name| curve(variant, name)).collect()
+    ["loss", "eval_loss", "eval_mean_token_accuracy"].into_iter().filter_map(|key| curve(variant, key)).collect()
 }
 
-fn curve(variant: &Variant, name: &str) -> Option<Figure> {
+fn curve(variant: &Variant, key: &str) -> Option<Figure> {
+    let name = &variant.training[variant.kept].curve(key)?.name;
     let of = |one: &Training| {
-        let curve = one.curves.iter().find(|curve| curve.name == name)?;
+        let curve = one.curve(key)?;
         Some(curve.points.iter().map(|&(step, value)| (step as f64, value)).collect::<Vec<_>>())
     };
     let others = variant.training.iter().enumerate().filter(|(number, _)| *number != variant.kept);
@@ -232,9 +232,9 @@ fn curve(variant: &Variant, name: &str) -> Option<Figure> {
     let look = if kept.len() <= MARKED { Look::Marked } else { Look::Solid };
     lines.push(Line::new(kept, look));
     let description = format!("{name} of the {} model over training steps", variant.name);
-    let y = if name.ends_with("loss") { "nats per text" } else { "share that is right" };
+    let y = if key.ends_with("loss") { "nats per text" } else { "share that is right" };
     let axes = Axes { description: &description, x: "step", y, unit_square: false };
-    Some(Figure { title: name.to_owned(), svg: line_chart(&axes, lines)?, meaning })
+    Some(Figure { title: name.clone(), svg: line_chart(&axes, lines)?, meaning })
 }
 
 /// A length of time as people read it.

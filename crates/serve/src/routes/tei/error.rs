@@ -45,9 +45,10 @@ impl From<EngineError> for TeiError {
             EngineError::TooMany { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "Validation"),
             EngineError::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "Unhealthy"),
             other => {
-                // What happened inside is told on standard error, as it is for the other routes.
-                drop(ApiError::internal(&other));
-                return Self::backend("the model gave no answer");
+                // As for the other routes: what happened inside is told on standard error alone.
+                let error = ApiError::from(other);
+                let told = error.status().is_client_error();
+                return Self::backend(if told { error.message() } else { "the model gave no answer" });
             }
         };
         Self { status, kind, message: error.to_string() }
