@@ -130,7 +130,7 @@ fn rows_worth_labelling_are_filled_in_and_learnt_from_with_the_old_ones() {
     let folder = folder.path();
     fs::write(folder.join("others.csv"), others(60)).unwrap();
     let page = done(folder, "monitor run others.csv --to-label todo.csv --rows 12");
-    assert!(page.contains("to label: todo.csv (12 rows)"), "{page}");
+    assert!(page.contains("to label:  todo.csv (12 rows)"), "{page}");
     let todo = fs::read_to_string(folder.join("todo.csv")).unwrap();
     assert!(
         todo.starts_with("text,label\n")

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use finetone_classify::{Embedder, TOKEN_BUDGET};
-use finetone_evaluate::DriftFinding;
+use finetone_evaluate::{DriftFinding, p_in_words};
 use finetone_train::{MonitorOptions, Observed, Watch, monitor};
 use serde_json::json;
 
@@ -142,11 +142,11 @@ fn page(observed: &Observed) -> String {
     record.remarks().iter().for_each(|remark| page += &format!("{remark}\n"));
     let row = |found: &DriftFinding| {
         let clear = if found.is_clear() { "yes" } else { "no" };
-        let numbers = [found.effect, found.p_adjusted].map(tables::number);
-        [found.kind.name().to_owned()].into_iter().chain(numbers).chain([clear.to_owned()]).collect()
+        let chance = p_in_words(found.p_adjusted);
+        vec![found.kind.name().to_owned(), tables::number(found.effect), chance, clear.to_owned()]
     };
     let findings = record.drift.findings().iter().map(row);
-    page += &format!("\n{}", tables::plain(&["drift", "effect", "p", "more than chance"], findings));
+    page += &format!("\n{}", tables::plain(&["drift", "effect", "chance", "more than chance"], findings));
     if let Some(named) = &observed.evaluation {
         page += &format!("\n{}\n{}", tables::metrics(named), tables::classes(&named.evaluation));
     }
