@@ -32,6 +32,8 @@ pub struct RunConfig {
     pub test: Option<PathBuf>,
     /// The file that chooses the best checkpoint; without it, `validation_fraction` of the training rows is held out.
     pub validation: Option<PathBuf>,
+    /// A run whose rows are learnt from and measured on as well, each for what it was there.
+    pub from: Option<PathBuf>,
     /// Share of the rows held out for the test when no test file is given.
     pub test_fraction: f64,
     /// Share of the training rows held out for validation when no file is given; 0 trains on all and keeps the last weights.
@@ -210,6 +212,7 @@ impl Default for RunConfig {
             train: PathBuf::new(),
             test: None,
             validation: None,
+            from: None,
             test_fraction: 0.1,
             validation_fraction: 0.1,
             split: SplitRule::default(),
