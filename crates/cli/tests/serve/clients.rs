@@ -105,17 +105,6 @@ fn the_newest_python_client_with_strict_types() {
 
 #[test]
 fn the_newest_python_client_of_a_model_that_writes() {
-    let (Some(python), Some(clients)) = (python::interpreter(), python::openai_clients()) else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let story = letters::model(&folder.path().join("story"), "llama-language", |_| {});
-    let server = Server::start_with(folder.path(), &[("story", &story)]);
-    let mut command = Command::new(python);
-    command.arg("-B").env("PYTHONPATH", clients.join("python-3.52.0"));
-    accepted(&server, folder.path(), command, "writing.py");
-}
-
-#[test]
-fn the_newest_python_client_of_a_model_that_writes() {
     let Some(command) = python_with("3.52.0") else { return };
     let folder = tempfile::tempdir().unwrap();
     let story = letters::model(&folder.path().join("story"), "llama-language", |_| {});

@@ -24,7 +24,7 @@ enum Source {
 
 impl Answers {
     /// Answers that were drawn from a judgement: their tokens by turns, then their ends.
-    pub fn known(judgement: &Judgement, replies: Vec<Reply>) -> Self {
+    pub(super) fn known(judgement: &Judgement, replies: Vec<Reply>) -> Self {
         let longest = replies.iter().map(|reply| reply.pieces.len()).max().unwrap_or(0);
         let part = |index, pieces, finish| Part { index, pieces, finish };
         let mut parts = VecDeque::new();
