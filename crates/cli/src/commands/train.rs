@@ -40,6 +40,7 @@ Examples:
   finetone train reviews.csv --folds 5            cross-validation: every row judged unseen
   finetone train reviews.csv --seeds 3            how much of a result is luck
   finetone train reviews.csv --ladder             what training bought over simpler ways
+  finetone train chat.jsonl --model llama-tiny    a language model learns to answer chats
   finetone train --resume runs/reviews-1";
 
 /// What was typed.
