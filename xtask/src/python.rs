@@ -17,8 +17,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::clients;
 
-/// Prepares the environment, with the model whose weights are real, the clients of the server, what moves a browser and what makes
-/// up requests, and prints the variables that tests read.
+/// Prepares the environment, with the model whose weights are real, the clients of the server, what moves a browser, what
+/// makes up requests and what shows the numbers of runs, and prints the variables that tests read.
 pub fn setup(root: &Path) -> Result<ExitCode> {
     let environment = Environment::under(root);
     let python = environment.prepare(root)?;
@@ -26,6 +26,7 @@ pub fn setup(root: &Path) -> Result<ExitCode> {
     let clients = clients::install(&python, environment.folder.with_file_name("openai-clients"))?;
     environment.install(root, &BROWSER)?;
     environment.install(root, &FUZZ)?;
+    environment.install(root, &TRACKING)?;
     println!("export FINETONE_PYTHON={}", quoted(&python)?);
     match chromium() {
         Some(browser) => println!("export FINETONE_CHROMIUM={}", quoted(&browser)?),
@@ -62,6 +63,9 @@ const BROWSER: Requirements = Requirements {
 /// What makes up requests to the server.
 const FUZZ: Requirements =
     Requirements { file: "crates/cli/tests/serve/fuzz/requirements.txt", name: "fuzz.txt", with_dependencies: true };
+/// What shows the numbers of runs.
+const TRACKING: Requirements =
+    Requirements { file: "crates/cli/tests/tracking/requirements.txt", name: "tracking.txt", with_dependencies: true };
 /// What the programs need that `cargo xtask bench peers` compares with.
 const PEERS: Requirements = Requirements { file: "requirements.txt", name: "peers.txt", with_dependencies: true };
 

@@ -5,6 +5,7 @@
 //! are what they have to beat. [`source`] finds the folder that a user means by
 //! `--model`, and [`hub`] downloads it if need be.
 
+mod adapter;
 pub mod baselines;
 mod chat_model;
 mod chat_note;

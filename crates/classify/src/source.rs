@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use finetone_model::Family;
+use finetone_data::tokenizer::TokenizerError;
+use finetone_model::checkpoint::{AdapterFolder, BaseModel};
 use finetone_model::families::Sizes;
+use finetone_model::{Family, ModelError};
 
+use crate::adapter;
 use crate::hub::{self, HubConfig, HubError, HubProgress, ModelId};
 
 /// The sizes of a model that is trained from scratch under a built-in name.
@@ -79,6 +82,8 @@ pub enum FolderKind {
     Run,
     /// The cache of the Hub.
     Hub(ModelId),
+    /// An adapter in this folder, merged into its base.
+    Adapter(PathBuf),
 }
 
 /// A model that was found.
@@ -134,6 +139,30 @@ pub enum SourceError {
         /// Whether it belongs to a run.
         run: bool,
     },
+    /// An adapter whose base is not there, or is no model to be merged into.
+    #[error("`{}` is an adapter of `{base}`: {problem}", .folder.display())]
+    AdapterBase {
+        /// The folder of the adapter.
+        folder: PathBuf,
+        /// Its base, as its file names it.
+        base: String,
+        /// What is wrong with that.
+        problem: String,
+    },
+    /// An adapter, or a base, that cannot be read or merged.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The tokenizer of an adapter or of its base.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// A file of a merged model that cannot be read or written.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The text is neither a path, nor a built-in name, nor a name on the Hub.
     #[error("`{text}` is neither a folder nor a built-in model nor the name of a model on the Hub")]
     Unknown {
@@ -177,12 +206,25 @@ impl SourceError {
                 "copy `model.safetensors`, or `model.safetensors.index.json` and its files, into the folder".to_owned()
             }
             Self::Untrained { text } => format!("train it first: `finetone train FILE --model {text}`"),
+            Self::AdapterBase { .. } => "an adapter holds what was changed alone: put its base into that place, or write its \
+                                         folder or Hugging Face id into `base_model_name_or_path` of `adapter_config.json`"
+                .to_owned(),
+            Self::Model(error) => return error.hint(),
+            Self::Tokenizer(error) => return error.hint(),
+            Self::Io { .. } => "merged models are kept in the cache (`HF_HUB_CACHE`): see that it can be written to".to_owned(),
             Self::Unknown { .. } => format!("built-in models: {}", names()),
             Self::Hub(error @ HubError::NotFound { .. }) => {
                 format!("{}; there is no folder of this name either; built-in models: {}", error.hint()?, names())
             }
             Self::Hub(error) => return error.hint(),
         })
+    }
+}
+
+impl SourceError {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
     }
 }
 
@@ -215,8 +257,8 @@ fn names() -> String {
 pub struct ModelSource;
 
 impl ModelSource {
-    /// Finds a model: a Hugging Face folder, a run folder (its `model`), a built-in name, a `.json` file with a configuration
-    /// to start from scratch, or a name on the Hub, in this order.
+    /// Finds a model: a folder with an adapter of PEFT, which is merged into its base, a Hugging Face folder, a run folder (its
+    /// `model`), a built-in name, a `.json` file with a configuration to start from scratch, or a name on the Hub, in this order.
     ///
     /// A model on the Hub is downloaded unless it is complete in the cache. A name like `runs/first` whose first part is a
     /// folder here is a path even where nothing is there; with `@main` it is a name on the Hub.
@@ -229,8 +271,21 @@ impl ModelSource {
         config: &HubConfig,
         progress: &mut dyn HubProgress,
     ) -> Result<ResolvedModel, SourceError> {
+        match Self::find(spec, config, progress)? {
+            ResolvedModel::Folder { folder, .. } if is_adapter(&folder) => {
+                let adapter = AdapterFolder::open(&folder)?;
+                let base = base_of(&folder, &adapter.base(), config, progress)?;
+                let merged = adapter::merged(&adapter, &folder, &base, config)?;
+                usable(merged, FolderKind::Adapter(folder))
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// Finds a model, or an adapter as it lies there.
+    fn find(spec: &str, config: &HubConfig, progress: &mut dyn HubProgress) -> Result<ResolvedModel, SourceError> {
         let path = Path::new(spec);
-        if path.join("config.json").is_file() {
+        if path.join("config.json").is_file() || is_adapter(path) {
             return usable(path.to_path_buf(), FolderKind::Local);
         }
         if path.join("run.toml").is_file() && path.join("model").is_dir() {
@@ -257,12 +312,48 @@ impl ModelSource {
     }
 }
 
-/// A folder with a configuration, if it has weights that can be read.
+/// The folder of an adapter's base: where its file says, counted from the adapter or from here, or on the Hub.
+fn base_of(
+    folder: &Path,
+    base: &BaseModel,
+    config: &HubConfig,
+    progress: &mut dyn HubProgress,
+) -> Result<PathBuf, SourceError> {
+    let wrong =
+        |problem: String| SourceError::AdapterBase { folder: folder.to_owned(), base: base.name.clone(), problem };
+    let near = folder.join(&base.name);
+    let spec = match &base.revision {
+        _ if near.is_dir() => near.to_string_lossy().into_owned(),
+        Some(revision) => format!("{}@{revision}", base.name),
+        None => base.name.clone(),
+    };
+    match ModelSource::find(&spec, config, progress) {
+        Ok(ResolvedModel::Folder { folder, .. }) if is_adapter(&folder) => {
+            Err(wrong("that is an adapter itself".into()))
+        }
+        Ok(ResolvedModel::Folder { folder, .. }) => Ok(folder),
+        Ok(_) => Err(wrong("that starts untrained".into())),
+        Err(error) => Err(wrong(error.to_string())),
+    }
+}
+
+/// The files that hold weights, or the list of their files.
+const WEIGHTS: [&str; 2] = ["model.safetensors", "model.safetensors.index.json"];
+
+/// Whether a folder has an adapter and no weights, with which it would be a whole model that somebody left an adapter with.
+fn is_adapter(folder: &Path) -> bool {
+    folder.join(AdapterFolder::CONFIG).is_file() && !WEIGHTS.iter().any(|file| folder.join(file).is_file())
+}
+
+/// A folder with a configuration, if it has weights that can be read, or an adapter.
 fn usable(folder: PathBuf, kind: FolderKind) -> Result<ResolvedModel, SourceError> {
+    if is_adapter(&folder) {
+        return Ok(ResolvedModel::Folder { folder, kind });
+    }
     if !folder.join("config.json").is_file() {
         return Err(SourceError::NoConfig { folder });
     }
-    if ["model.safetensors", "model.safetensors.index.json"].iter().any(|file| folder.join(file).is_file()) {
+    if WEIGHTS.iter().any(|file| folder.join(file).is_file()) {
         return Ok(ResolvedModel::Folder { folder, kind });
     }
     let entries = fs::read_dir(&folder).into_iter().flatten().flatten();

@@ -5,7 +5,7 @@ mod hub_server;
 use std::fs;
 use std::path::Path;
 
-use finetone_classify::hub::{HubConfig, HubError, ModelId};
+use finetone_classify::hub::{HubConfig, HubError, ModelId, cached, fetch};
 use finetone_classify::source::{BUILT_IN, FolderKind, ModelSource, ResolvedModel, SourceError};
 use hub_server::{HubServer, Site};
 use tempfile::TempDir;
@@ -79,6 +79,38 @@ fn a_name_on_the_hub_is_downloaded() {
     let error = ModelSource::resolve("tinny", &config, &mut ()).unwrap_err();
     assert_eq!(error.to_string(), "the Hub has no model `tinny`");
     assert!(error.hint().unwrap().contains("built-in models: `tiny`"));
+}
+
+#[test]
+fn an_adapter_on_the_hub_is_downloaded_and_asks_for_its_base() {
+    let settings = br#"{"peft_type": "LORA", "r": 2, "lora_alpha": 4, "base_model_name_or_path": "some/base"}"#;
+    let site = Site::new("some/adapter")
+        .file("adapter_config.json", settings)
+        .large_file("adapter_model.safetensors", b"weights");
+    let server = HubServer::start(site);
+    let cache = tempfile::tempdir().unwrap();
+    let config = HubConfig { endpoint: server.endpoint(), offline: false, ..offline(&cache) };
+    let id = ModelId::parse("some/adapter").unwrap();
+    let folder = fetch(&id, &config, &mut ()).unwrap();
+    assert_eq!(fs::read(folder.join("adapter_model.safetensors")).unwrap(), b"weights");
+    assert_eq!(cached(&id, &config), Some(folder));
+    let error = ModelSource::resolve("some/adapter", &config, &mut ()).unwrap_err();
+    assert!(error.to_string().ends_with("is an adapter of `some/base`: the Hub has no model `some/base`"), "{error}");
+}
+
+#[test]
+fn an_adapter_of_itself_or_of_another_adapter_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    for base in [".", "../nothing", "tiny"] {
+        let settings =
+            format!(r#"{{"peft_type": "LORA", "r": 2, "lora_alpha": 4, "base_model_name_or_path": "{base}"}}"#);
+        fs::write(place.path().join("adapter_config.json"), settings).unwrap();
+        let error = resolve_path(place.path()).unwrap_err();
+        assert!(matches!(&error, SourceError::AdapterBase { base: named, .. } if named == base), "{error}");
+        assert!(error.hint().unwrap().contains("base_model_name_or_path"));
+    }
+    fs::write(place.path().join("adapter_config.json"), "{").unwrap();
+    assert!(resolve_path(place.path()).unwrap_err().to_string().contains("not a JSON object"));
 }
 
 #[test]

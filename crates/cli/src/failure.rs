@@ -13,6 +13,7 @@ use finetone_data::DataError;
 use finetone_evaluate::EvaluateError;
 use finetone_model::ModelError;
 use finetone_serve::ServeError;
+use finetone_track::TrackError;
 use finetone_train::TrainError;
 
 const ERROR: Style = AnsiColor::Red.on_default().effects(Effects::BOLD);
@@ -50,6 +51,11 @@ impl Failure {
     /// The user stopped the command.
     pub fn interrupted(message: impl Into<String>, hint: impl Into<Option<String>>) -> Self {
         Self::Error { message: message.into(), hint: hint.into(), code: 130 }
+    }
+
+    /// A gate that the user set is not passed.
+    pub fn gate(message: impl Into<String>) -> Self {
+        Self::Error { message: message.into(), hint: None, code: 3 }
     }
 
     /// A file or folder of ours that could not be read or written.
@@ -129,5 +135,6 @@ from_errors_with_hints!(
     ModelError,
     EvaluateError,
     CpuError,
-    ServeError
+    ServeError,
+    TrackError
 );

@@ -1,4 +1,10 @@
-//! What can be wrong with a request.
+//! What can be wrong with a request, and with a model folder.
+
+use std::path::PathBuf;
+
+use finetone_data::chat::template::TemplateError;
+use finetone_data::tokenizer::TokenizerError;
+use finetone_model::ModelError;
 
 /// A model that cannot write, or a request that it cannot answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -62,5 +68,56 @@ impl GenerateError {
                 "end every answer with the token that ends a turn, and name none twice".into()
             }
         })
+    }
+}
+
+/// A folder that is no language model that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// The configuration or the weights.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The tokenizer's files.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The template, or messages that it refuses.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// Answers that the model cannot give.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    /// The settings of generation.
+    #[error("{}: {problem}", path.display())]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The tokenizer knows more tokens than the model has rows for.
+    #[error("{}: the tokenizer has {tokens} tokens, the model's embedding {rows} rows", folder.display())]
+    VocabularyMismatch {
+        /// The model folder.
+        folder: PathBuf,
+        /// Tokens of the tokenizer.
+        tokens: usize,
+        /// Rows of the embedding.
+        rows: usize,
+    },
+}
+
+impl FolderError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Model(error) => error.hint(),
+            Self::Tokenizer(error) => error.hint(),
+            Self::Template(error) => error.hint(),
+            Self::Generate(error) => error.hint(),
+            Self::Settings { .. } => Some("download the folder again, or remove the file".into()),
+            Self::VocabularyMismatch { .. } => {
+                Some("the tokenizer files and the weights belong to different models: copy both from one place".into())
+            }
+        }
     }
 }

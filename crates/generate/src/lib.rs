@@ -6,18 +6,25 @@
 //! of [`Choices`], and [`Generator::weigh`] says how probable each of these is. Tokens are numbers here: what they mean is the
 //! tokenizer's to say, and [`Stops`] says where a text that was made of them ends.
 //!
+//! A folder that is opened as [`Served`] is such a model behind a `dyn`, with the [`PromptReader`] that makes tokens of chats and
+//! texts; its requests are written step by step, so that several can take turns.
+//!
 //! The logits of a sequence have the same bits whether it was read at once or token by token.
 
 mod choices;
 mod error;
 mod generator;
+mod reader;
 mod sampling;
+mod served;
 mod stops;
 mod write;
 
 pub use choices::{Choices, Next};
-pub use error::GenerateError;
+pub use error::{FolderError, GenerateError};
 pub use generator::Generator;
-pub use sampling::Sampling;
+pub use reader::PromptReader;
+pub use sampling::{Penalties, Sampling};
+pub use served::{Language, Served, Writing, is_language_model};
 pub use stops::Stops;
-pub use write::{Finish, Request, Token, Written};
+pub use write::{Event, Finish, Request, Token, Written};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use finetone_backend::{Backend, Real, Reference};
 use finetone_backend_cpu::{Cpu, CpuOptions, Precision};
-use finetone_generate::{Choices, Finish, GenerateError, Generator, Request, Sampling, Written};
+use finetone_generate::{Choices, Finish, GenerateError, Generator, Penalties, Request, Sampling, Written};
 use finetone_model::Model;
 use finetone_model::checkpoint::{HeadImport, ModelFolder};
 use safetensors::SafeTensors;
@@ -62,11 +62,20 @@ impl Case {
     }
 }
 
-fn request(prompt: &[u32], most: usize) -> Request<'_> {
-    Request { prompt, most, sampling: Sampling::GREEDY, texts: 1, ends: &[], choices: None, alternatives: 0 }
+fn request(prompt: &[u32], most: usize) -> Request {
+    Request {
+        prompt: prompt.to_vec(),
+        most,
+        sampling: Sampling::GREEDY,
+        penalties: Penalties::default(),
+        texts: 1,
+        ends: Vec::new(),
+        choices: None,
+        alternatives: 0,
+    }
 }
 
-fn written<B: Backend>(generator: &mut Generator<'_, B>, request: &Request<'_>) -> Vec<Written> {
+fn written<B: Backend>(generator: &mut Generator<'_, B>, request: &Request) -> Vec<Written> {
     generator.write(request, |_, _| ControlFlow::Continue(())).unwrap()
 }
 
@@ -132,7 +141,7 @@ fn draws_repeat_with_their_seed_and_texts_of_one_request_differ() {
     let first = written(&mut generator, &drawn);
     assert_eq!(written(&mut generator, &drawn), first);
     assert!(first[0] != first[1] && first[1] != first[2]);
-    let other = Request { sampling: Sampling { seed: 4, ..sampling }, ..drawn };
+    let other = Request { sampling: Sampling { seed: 4, ..sampling }, ..drawn.clone() };
     assert_ne!(written(&mut generator, &other), first);
     // The prompt is read once: the first text of three is the text of a request for one.
     assert_eq!(written(&mut generator, &Request { texts: 1, ..drawn }), first[..1]);
@@ -149,7 +158,7 @@ fn a_text_ends_at_its_end_where_the_listener_says_so_and_where_there_is_no_more_
     assert_eq!((all[0].tokens.len(), all[0].finish), (6, Finish::Length));
     let end = all[0].tokens[3].id;
     let until = ids(&all[0]).iter().position(|&id| id == end).unwrap();
-    let ended = written(&mut generator, &Request { ends: &[end], ..whole });
+    let ended = written(&mut generator, &Request { ends: vec![end], ..whole.clone() });
     assert_eq!((&ended[0].tokens[..], ended[0].finish), (&all[0].tokens[..until], Finish::Stop));
     let mut heard = 0;
     let halted = generator.write(&whole, |_, _| {
@@ -187,7 +196,8 @@ fn answers_of_a_closed_set_have_their_true_probabilities_and_nothing_else_is_wri
             assert!((weight - product / total).abs() < 1e-9, "{name}: {weights:?} for {products:?}");
         }
         let sampling = Sampling { temperature: 1.0, top_p: 1.0, seed: 1 };
-        let drawn = Request { sampling, texts: 40, choices: Some(&choices), alternatives: 2, ..request(prompt, 3) };
+        let drawn =
+            Request { sampling, texts: 40, choices: Some(choices.clone()), alternatives: 2, ..request(prompt, 3) };
         let texts = written(&mut generator, &drawn);
         assert!(texts.iter().all(|text| text.finish == Finish::Stop && answers.contains(&ids(text))), "{name}");
         for text in &texts {
@@ -208,11 +218,13 @@ fn what_cannot_be_answered_is_an_error_with_a_hint() {
     assert_eq!(generator.read(&[1; 9]).unwrap_err(), GenerateError::TooLong { tokens: 9, context: 8 });
     assert_eq!(generator.read(&[1, 52]).unwrap_err(), GenerateError::UnknownToken { id: 52, vocabulary: 52 });
     let choices = Choices::new(vec![vec![1; 5]]).unwrap();
-    let long = Request { choices: Some(&choices), ..request(&[1; 5], 5) };
+    let long = Request { choices: Some(choices), ..request(&[1; 5], 5) };
     assert_eq!(
         generator.write(&long, |_, _| ControlFlow::Continue(())).unwrap_err().hint().unwrap(),
         "shorten the prompt or ask for fewer tokens"
     );
+    let too_long = generator.write(&request(&[1; 9], 5), |_, _| ControlFlow::Continue(()));
+    assert_eq!(too_long.unwrap_err(), GenerateError::TooLong { tokens: 9, context: 8 });
     let unknown = Choices::new(vec![vec![52]]).unwrap();
     assert!(matches!(generator.weigh(&[1], &unknown).unwrap_err(), GenerateError::UnknownToken { id: 52, .. }));
     let folder = ModelFolder::open(&folder("gpt2")).unwrap();

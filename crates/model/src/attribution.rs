@@ -6,7 +6,7 @@
 //!
 //! `x` is what the embedding makes of a text's tokens (with positions, types and norm, where the family has them), `b` what it
 //! makes of a text that says nothing, and `f` a weighted sum of the logits. The numbers of all tokens add up to `f(x) − f(b)`
-//! but for the coarseness of the steps; `K` is doubled until they do within [`TOLERANCE`], so far as [`MOST_STEPS`] allows.
+//! but for the coarseness of the steps; `K` is doubled until they do within [`ATTRIBUTION_TOLERANCE`], so far as [`MOST_STEPS`] allows.
 
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ use crate::transformer::{Model, Pass};
 use crate::workspace::Workspace;
 
 /// How far the sum may be from the difference it explains, as a share of it.
-pub const TOLERANCE: f64 = 0.01;
+pub const ATTRIBUTION_TOLERANCE: f64 = 0.01;
 
 /// A difference below this is no smaller to the tolerance.
 const LEAST_DIFFERENCE: f64 = 0.1;
@@ -80,7 +80,7 @@ pub fn attribute<B: Backend>(
     loop {
         let tokens = path.integrate(backend, steps);
         let found = Attribution { tokens, text: ends[1], baseline: ends[0], steps };
-        if found.gap() <= TOLERANCE || steps == MOST_STEPS {
+        if found.gap() <= ATTRIBUTION_TOLERANCE || steps == MOST_STEPS {
             return found;
         }
         steps *= 2;

@@ -262,6 +262,13 @@ impl ModelConfig {
         self.max_position_embeddings - self.position_offset
     }
 
+    /// Whether the folder holds a language model, as its `architectures` say.
+    pub fn is_language_model(&self) -> bool {
+        let mut named = self.raw.get("architectures").and_then(Value::as_array).into_iter().flatten();
+        let class = self.family.spec().language_architecture;
+        class.is_some_and(|class| named.any(|name| name == class))
+    }
+
     /// Makes it a language model: each token asked for has a logit for each token that may follow, instead of each sequence
     /// one for each class.
     ///

@@ -24,7 +24,7 @@ mod rotary;
 mod transformer;
 mod workspace;
 
-pub use attribution::{Attribution, attribute};
+pub use attribution::{ATTRIBUTION_TOLERANCE, Attribution, attribute};
 pub use config::{
     Biases, Family, HeadConfig, HeadPooling, LanguageHead, ModelConfig, Output, Placement, Positions, Window,
 };

@@ -321,6 +321,7 @@ mod tests {
     use super::*;
     use crate::config::Family;
     use crate::families::{Sizes, from_scratch};
+    use crate::lora::LoraSettings;
 
     fn sizes(layers: usize) -> Sizes {
         let (vocab_size, hidden_size, heads, intermediate_size) = (11, 8, 2, 20);
@@ -333,6 +334,10 @@ mod tests {
         for family in Family::ALL {
             for (layers, from_block) in [(1, 0), (2, 0), (5, 0), (5, 1), (5, 4), (5, 5)] {
                 let mut config = from_scratch(family, &sizes(layers)).unwrap();
+                if layers == 5 && from_block != 1 {
+                    let settings = LoraSettings { rank: 3, alpha: 1.0, rank_stabilised: false, dropout: 0.0 };
+                    config.set_lora(settings, &["all-linear".to_owned()]).unwrap();
+                }
                 let capacity = Capacity { tokens: 20, sequences: 7, from_block };
                 for pooling in [config.head.pooling, HeadPooling::Attention { last: 3 }] {
                     config.set_pooling(pooling);

@@ -8,7 +8,7 @@ use std::path::Path;
 use finetone_backend::{AdamW, Backend, Loss, Targets};
 use finetone_backend_cpu::{Cpu, CpuOptions};
 use finetone_model::checkpoint::{HeadImport, ModelFolder};
-use finetone_model::{DropoutKey, Gradients, Memory, Model, Moments, PackedBatch, Workspace};
+use finetone_model::{DropoutKey, Gradients, LoraSettings, Memory, Model, Moments, PackedBatch, Workspace};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -28,10 +28,16 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(cpu: &'a Cpu, name: &str) -> Self {
+    fn new(cpu: &'a Cpu, (name, has_adapters): (&str, bool)) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name);
         let folder = ModelFolder::open(&folder).unwrap();
-        let (model, _) = folder.load(cpu, folder.config().clone(), HeadImport::Required).unwrap();
+        let (mut model, _) = folder.load(cpu, folder.config().clone(), HeadImport::Required).unwrap();
+        if has_adapters {
+            let (mut config, rank_stabilised) = (model.config.clone(), false);
+            let settings = LoraSettings { rank: 2, alpha: 4.0, rank_stabilised, dropout: 0.1 };
+            config.set_lora(settings, &["all-linear".to_owned()]).unwrap();
+            model = model.adapted(cpu, config, 1);
+        }
         let sequences: Vec<Vec<u32>> = [5_u32, 1, 14, 9].into_iter().map(|length| (1..=length).collect()).collect();
         let batch = PackedBatch::pack(sequences.iter().map(Vec::as_slice), model.config.position_offset);
         let classes = model.config.head.logits();
@@ -73,8 +79,9 @@ const FOREIGN: usize = 3;
 fn a_step_allocates_nothing_after_warm_up() {
     let pools = [1, 2].map(|threads| Cpu::new(CpuOptions { threads: Some(threads), ..CpuOptions::default() }).unwrap());
     for cpu in &pools {
-        for name in ["bert", "gpt2", "distilbert", "roberta", "llama", "qwen3"] {
-            let mut run = Run::new(cpu, name);
+        let names = ["bert", "gpt2", "distilbert", "roberta", "llama", "qwen3"].map(|name| (name, false));
+        for (name, has_adapters) in names.into_iter().chain([("bert", true), ("llama", true)]) {
+            let mut run = Run::new(cpu, (name, has_adapters));
             let mut counts = [(0, 0); COUNTED as usize];
             cpu.install(|| {
                 (1..=2).for_each(|step| run.step(step));

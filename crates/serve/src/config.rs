@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::engine::EngineLimits;
 use crate::error::ServeError;
+use crate::store::Database;
 use crate::tls::TlsFiles;
 
 /// The names that programs written for other servers ask for; each means the first base model, unless it is told what else.
@@ -62,17 +63,35 @@ impl Default for Limits {
     }
 }
 
+/// What a worker that renews its claim every second keeps with room for a slow answer.
+const SHORTEST_LEASE: Duration = Duration::from_secs(3);
+/// How long a job usually stays with a worker that says nothing.
+pub const LEASE: Duration = Duration::from_secs(30);
+
+/// The settings of a place where jobs are worked off.
+#[derive(Debug, Clone)]
+pub struct WorkplaceConfig {
+    /// Where files and models are kept.
+    pub data: PathBuf,
+    /// Where the rest is kept.
+    pub database: Database,
+    /// The base models; the first is what the well-known names mean.
+    pub models: Vec<BaseModel>,
+    /// Further names: `(alias, name of a base model)`.
+    pub aliases: Vec<(String, String)>,
+    /// Jobs that are trained at a time; with none, workers have to.
+    pub trainings: usize,
+    /// How long a job stays with a worker that says nothing, in whole seconds; then another one goes on with it.
+    pub lease: Duration,
+}
+
 /// The settings of a server.
 #[derive(Debug, Clone)]
 pub struct ServeConfig {
     /// Where it listens; port 0 is a free one.
     pub address: SocketAddr,
-    /// Where everything is kept.
-    pub data: PathBuf,
-    /// At least one base model; the first is what the well-known names mean.
-    pub models: Vec<BaseModel>,
-    /// Further names: `(alias, name of a base model)`.
-    pub aliases: Vec<(String, String)>,
+    /// What it serves, with at least one base model.
+    pub workplace: WorkplaceConfig,
     /// Names that lead here beside those of this machine, such as that of a proxy. Asked for only where nobody else can connect.
     pub names: Vec<String>,
     /// The certificate, where the server speaks TLS.
@@ -83,15 +102,37 @@ pub struct ServeConfig {
     pub limits: Limits,
 }
 
+fn wrong(problem: String, hint: &str) -> Result<(), ServeError> {
+    Err(ServeError::Setting { problem, hint: hint.to_owned() })
+}
+
 impl ServeConfig {
     /// Looks for what cannot be served.
     ///
     /// # Errors
-    /// A name that no request could carry, one that is given twice, an alias of nothing.
+    /// No base model, and what a workplace cannot have.
     pub(crate) fn check(&self) -> Result<(), ServeError> {
-        let wrong = |problem: String, hint: &str| Err(ServeError::Setting { problem, hint: hint.to_owned() });
-        if self.models.is_empty() {
+        if self.workplace.models.is_empty() {
             return wrong("there is no base model".into(), "give one: `--model NAME=FOLDER`");
+        }
+        self.workplace.check()
+    }
+}
+
+impl WorkplaceConfig {
+    /// The usual settings: SQLite, one job at a time.
+    pub fn new(data: PathBuf, models: Vec<BaseModel>) -> Self {
+        Self { data, database: Database::InFolder, models, aliases: Vec::new(), trainings: 1, lease: LEASE }
+    }
+
+    /// Looks for what cannot be worked with.
+    ///
+    /// # Errors
+    /// A name that no request could carry, one that is given twice, an alias of nothing, a lease that is too short.
+    pub(crate) fn check(&self) -> Result<(), ServeError> {
+        if self.lease < SHORTEST_LEASE {
+            let problem = format!("a lease of {} s is too short", self.lease.as_secs_f32());
+            return wrong(problem, "a worker renews it every second: at least 3 s");
         }
         let names = self.models.iter().map(|model| &model.name);
         let all: Vec<&String> = names.chain(self.aliases.iter().map(|(alias, _)| alias)).collect();

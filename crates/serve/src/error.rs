@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::store::Database;
 
 /// Why a server does not start or does not go on; [`ServeError::hint`] says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +56,24 @@ pub enum ServeError {
         /// The address.
         address: SocketAddr,
     },
+    /// The database cannot be opened.
+    #[error("{database}: {source}")]
+    Unreachable {
+        /// Which.
+        database: Database,
+        /// What it said.
+        source: sqlx::Error,
+    },
+    /// The database is that of other files.
+    #[error("{}: the files of {database} are in another data folder", folder.display())]
+    OtherFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// The database.
+        database: Database,
+    },
     /// The database.
-    #[error("the database in the data folder: {0}")]
+    #[error("the database: {0}")]
     Store(#[from] sqlx::Error),
 }
 
@@ -76,7 +94,16 @@ impl ServeError {
                 "give a certificate and its private key as PEM files, which begin with `-----BEGIN` (`--tls-cert`, `--tls-key`)"
                     .into()
             }
-            Self::Store(_) => "if the file is damaged, restore the data folder from a copy".into(),
+            Self::OtherFolder { .. } => {
+                "give the folder of the server by `--data`, or another database: servers and workers of one database share a folder"
+                    .into()
+            }
+            Self::Unreachable { database, .. } if database.is_shared() => {
+                "check that it runs, and the URL with its user and password (`--database`)".into()
+            }
+            Self::Unreachable { .. } | Self::Store(_) => {
+                "if the file is damaged, restore the data folder from a copy".into()
+            }
         })
     }
 
@@ -85,6 +112,9 @@ impl ServeError {
         move |source| Self::Io { path, source }
     }
 }
+
+/// What PostgreSQL says to U+0000: in a text, and in JSON.
+const NOT_A_TEXT: [&str; 2] = ["22021", "22P05"];
 
 /// An answer that is an error: `{"error": {message, type, param, code}}`.
 #[derive(Debug, Clone)]
@@ -148,6 +178,11 @@ impl ApiError {
         Self { code: Some(code), ..self }
     }
 
+    /// What the answer says.
+    pub fn body(&self) -> Value {
+        json!({"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}})
+    }
+
     /// What the answer's first line says.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -161,8 +196,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let error = json!({"message": self.message, "type": self.kind, "param": self.param, "code": self.code});
-        let mut response = (self.status, axum::Json(json!({"error": error}))).into_response();
+        let mut response = (self.status, axum::Json(self.body())).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -176,6 +210,10 @@ impl IntoResponse for ApiError {
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(|error| error.code());
+        if code.is_some_and(|code| NOT_A_TEXT.contains(&&*code)) {
+            return Self::bad_request("The request holds the character U+0000, which no name or text may have");
+        }
         Self::internal(&error)
     }
 }

@@ -1,16 +1,17 @@
 //! Keys: made once, shown once, kept as a hash.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use axum::http::{HeaderMap, StatusCode, header};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::config::ServeConfig;
-use crate::data_folder::{database, make};
+use crate::data_folder::make;
 use crate::error::{ApiError, ServeError};
 use crate::ids;
-use crate::store::{KeyRow, Store, now};
+use crate::server::runtime;
+use crate::store::{Database, KeyRow, Store, now};
 
 /// What every key begins with.
 const PREFIX: &str = "sk-finetone-";
@@ -21,11 +22,20 @@ const SECRET_LENGTH: usize = 43;
 /// The longest name of a key.
 const LONGEST_NAME: usize = 64;
 
-/// Makes a key for the server of a data folder and gives it; nobody can read it again. Blocks.
+/// Where the keys of a server are.
+#[derive(Debug, Clone)]
+pub struct KeyPlace {
+    /// Its data folder.
+    pub data: PathBuf,
+    /// Its database.
+    pub database: Database,
+}
+
+/// Makes a key for a server and gives it; nobody can read it again. Blocks.
 ///
 /// # Errors
 /// A data folder that cannot be written to, a name that is too long.
-pub fn create_key(data: &Path, name: &str) -> Result<String, ServeError> {
+pub fn create_key(place: &KeyPlace, name: &str) -> Result<String, ServeError> {
     if name.trim().is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
         let hint = format!("up to {LONGEST_NAME} characters, so that you know it again in `finetone serve key list`");
         return Err(ServeError::Setting { problem: format!("{name:?} cannot be the name of a key"), hint });
@@ -33,24 +43,24 @@ pub fn create_key(data: &Path, name: &str) -> Result<String, ServeError> {
     let id = ids::random(ID_LENGTH);
     let key = format!("{PREFIX}{id}-{}", ids::random(SECRET_LENGTH));
     let row = KeyRow { id, name: name.to_owned(), hash: hash(&key), created_at: now(), revoked_at: None };
-    with_store(data, async |store| Ok(store.add_key(&row).await?))?;
+    with_store(place, async |store| Ok(store.add_key(&row).await?))?;
     Ok(key)
 }
 
-/// All keys that were ever made for the server of a data folder. Blocks.
+/// All keys that were ever made for a server. Blocks.
 ///
 /// # Errors
 /// A data folder that cannot be read.
-pub fn list_keys(data: &Path) -> Result<Vec<KeyRow>, ServeError> {
-    with_store(data, async |store| Ok(store.keys().await?))
+pub fn list_keys(place: &KeyPlace) -> Result<Vec<KeyRow>, ServeError> {
+    with_store(place, async |store| Ok(store.keys().await?))
 }
 
 /// Makes a key worthless, from the next request on; `id` is what [`list_keys`] shows. Blocks.
 ///
 /// # Errors
 /// A data folder that cannot be written to, a key that is not there or revoked already.
-pub fn revoke_key(data: &Path, id: &str) -> Result<(), ServeError> {
-    let revoked = with_store(data, async |store| Ok(store.revoke_key(id).await?))?;
+pub fn revoke_key(place: &KeyPlace, id: &str) -> Result<(), ServeError> {
+    let revoked = with_store(place, async |store| Ok(store.revoke_key(id).await?))?;
     if revoked {
         return Ok(());
     }
@@ -58,11 +68,10 @@ pub fn revoke_key(data: &Path, id: &str) -> Result<(), ServeError> {
     Err(ServeError::Setting { problem: format!("there is no key `{id}` that could be revoked"), hint })
 }
 
-fn with_store<T>(data: &Path, work: impl AsyncFnOnce(&Store) -> Result<T, ServeError>) -> Result<T, ServeError> {
-    make(data)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::io(data))?;
-    runtime.block_on(async {
-        let store = Store::open(&database(data)).await?;
+fn with_store<T>(place: &KeyPlace, work: impl AsyncFnOnce(&Store) -> Result<T, ServeError>) -> Result<T, ServeError> {
+    make(&place.data)?;
+    runtime(&place.data)?.block_on(async {
+        let store = Store::open(&place.database, &place.data).await?;
         let done = work(&store).await;
         store.close().await;
         done

@@ -1,8 +1,8 @@
 //! The fine-tuning API of OpenAI, served from this machine.
 //!
 //! [`serve`] opens a data folder, answers requests and works off the jobs. Whatever computes is behind [`Workshop`]. State
-//! is in an SQLite database (`store`), files and models are beside it in the data folder, under names that the server
-//! chose. A request goes through `http` (its head, its key, its body) to a file of `routes`.
+//! is in a database (`store`), files and models are in the data folder, under names that the server chose. [`work`] works off
+//! jobs without answering, beside servers and other workers on the same database. A request goes through `http` (its head, its key, its body) to a file of `routes`.
 
 mod app;
 mod config;
@@ -21,13 +21,16 @@ mod server;
 mod store;
 mod tls;
 mod upload;
+mod worker;
+mod workplace;
 mod workshop;
 
-pub use config::{BaseModel, Limits, ServeConfig};
+pub use config::{BaseModel, LEASE, Limits, ServeConfig, WorkplaceConfig};
 pub use engine::EngineLimits;
 pub use error::ServeError;
-pub use keys::{create_key, list_keys, revoke_key};
+pub use keys::{KeyPlace, create_key, list_keys, revoke_key};
 pub use server::serve;
-pub use store::KeyRow;
+pub use store::{Database, KeyRow};
 pub use tls::TlsFiles;
-pub use workshop::Workshop;
+pub use worker::work;
+pub use workshop::{OpenError, Opened, Workshop};

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::config::{BaseModel, ServeConfig, WELL_KNOWN};
+use crate::config::{BaseModel, WELL_KNOWN, WorkplaceConfig};
 use crate::data_folder::DataFolder;
 use crate::error::ApiError;
-use crate::store::Store;
+use crate::store::{JobRow, Store};
 
 /// A model that a name means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,11 +28,13 @@ pub struct Models {
 
 impl Models {
     /// The names that `config` gives, and the well-known ones that it leaves free.
-    pub fn new(config: &ServeConfig) -> Self {
+    pub fn new(config: &WorkplaceConfig) -> Self {
         let (bases, mut aliases) = (config.models.clone(), config.aliases.clone());
         for name in WELL_KNOWN {
-            if !bases.iter().any(|base| base.name == name) && !aliases.iter().any(|(alias, _)| alias == name) {
-                aliases.push((name.to_owned(), bases[0].name.clone()));
+            let is_free =
+                !bases.iter().any(|base| base.name == name) && !aliases.iter().any(|(alias, _)| alias == name);
+            if let Some(first) = bases.first().filter(|_| is_free) {
+                aliases.push((name.to_owned(), first.name.clone()));
             }
         }
         Self { bases, aliases }
@@ -52,6 +54,17 @@ impl Models {
     fn base(&self, name: &str) -> Option<&BaseModel> {
         let named = self.aliases.iter().find(|(alias, _)| alias == name).map_or(name, |(_, base)| base);
         self.bases.iter().find(|base| base.name == named)
+    }
+
+    /// What a job begins with. A worker that does not know the name of a base looks where the server found it.
+    ///
+    /// # Errors
+    /// 404 for a model that is gone.
+    pub async fn of_job(&self, job: &JobRow, store: &Store, folder: &DataFolder) -> Result<Resolved, ApiError> {
+        match (self.resolve(&job.model, store, folder).await, &job.base) {
+            (Err(_), Some(base)) => Ok(Resolved { name: job.model.clone(), source: base.into(), is_base: true }),
+            (resolved, _) => resolved,
+        }
     }
 
     /// What a name means.

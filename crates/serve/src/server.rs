@@ -1,6 +1,7 @@
 //! From settings to a server that answers.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,25 +9,21 @@ use std::time::Duration;
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use hyper_util::rt::TokioTimer;
+use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::config::ServeConfig;
-use crate::data_folder::{DataFolder, database};
-use crate::engine::Engine;
 use crate::error::ServeError;
 use crate::http::{Doorkeeper, Pace};
-use crate::jobs::{Work, train_jobs, validate_jobs};
-use crate::metrics::Metrics;
-use crate::models::Models;
-use crate::store::Store;
+use crate::workplace::Workplace;
 use crate::workshop::Workshop;
 use crate::{http, routes};
 
 /// How long requests that are being answered may take when the server is stopped.
 const LAST_ANSWERS: Duration = Duration::from_secs(20);
 /// How often the server looks whether it shall stop.
-const GLANCE: Duration = Duration::from_millis(100);
+pub const GLANCE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop` becomes true; `ready` is told the address once it is listened at. Blocks.
 ///
@@ -40,9 +37,7 @@ pub fn serve(
 ) -> Result<(), ServeError> {
     config.check()?;
     let address = config.address;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|source| ServeError::Address { address, source })?;
-    runtime.block_on(async {
+    runtime(&config.workplace.data)?.block_on(async {
         let tls = match &config.tls {
             Some(files) => Some(files.open().await?),
             None => None,
@@ -55,23 +50,17 @@ pub fn serve(
     })
 }
 
-async fn open(config: ServeConfig, workshop: Arc<dyn Workshop>) -> Result<App, ServeError> {
-    let folder = DataFolder::open(&config.data)?;
-    let store = Store::open(&database(&config.data)).await?;
-    if !config.address.ip().is_loopback() && !config.without_keys && !store.has_keys().await? {
-        return Err(ServeError::NoKeys { address: config.address });
-    }
-    tidy_up(&folder, &store).await?;
-    let (models, pace) = (Models::new(&config), Pace::new(&config.limits));
-    let metrics = Arc::new(Metrics::default());
-    let engine = Engine::new(Arc::clone(&workshop), config.limits.engine, Arc::clone(&metrics));
-    Ok(App { folder, store, models, work: Work::default(), pace, engine, metrics, workshop, config })
+/// The threads of a process that waits for a database; `data` is told where there are none.
+pub fn runtime(data: &Path) -> Result<Runtime, ServeError> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::io(data))
 }
 
-/// Takes up what an earlier process left: jobs at work wait for their turn again, files that nobody knows go.
-async fn tidy_up(folder: &DataFolder, store: &Store) -> Result<(), ServeError> {
-    store.requeue_jobs().await?;
-    folder.keep_only(&store.remaining_files().await?)
+async fn open(config: ServeConfig, workshop: Arc<dyn Workshop>) -> Result<App, ServeError> {
+    let workplace = Arc::new(Workplace::open(&config.workplace, config.limits.engine, workshop).await?);
+    if !config.address.ip().is_loopback() && !config.without_keys && !workplace.store.has_keys().await? {
+        return Err(ServeError::NoKeys { address: config.address });
+    }
+    Ok(App { workplace, pace: Pace::new(&config.limits), config })
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
@@ -88,7 +77,7 @@ async fn answer(
 ) -> std::io::Result<()> {
     let (handle, limits) = (Handle::new(), app.config.limits);
     let router = http::around(routes::all(&app), Arc::clone(&app)).into_make_service();
-    let workers = [tokio::spawn(validate_jobs(Arc::clone(&app))), tokio::spawn(train_jobs(Arc::clone(&app)))];
+    let workers = app.workplace.begin(app.config.workplace.trainings);
     let stopper = tokio::spawn(stop_when_asked(stop, Arc::clone(&app), handle.clone(), workers));
     let door = Doorkeeper::new(handle.clone(), limits.connections);
     let mut server = axum_server::from_tcp(listener)?.handle(handle);
@@ -118,7 +107,7 @@ async fn stop_when_asked(
     stop: Arc<AtomicBool>,
     app: Arc<App>,
     handle: Handle<SocketAddr>,
-    workers: [JoinHandle<()>; 2],
+    workers: Vec<JoinHandle<()>>,
 ) {
     while !stop.load(Ordering::SeqCst) {
         tokio::time::sleep(GLANCE).await;

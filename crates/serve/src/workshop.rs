@@ -2,9 +2,41 @@
 
 use std::path::Path;
 
-use finetone_classify::{ClassifyError, Served, Use};
+use finetone_classify::{ClassifyError, Use};
+use finetone_generate::FolderError;
 use finetone_train::events::Listener;
 use finetone_train::{Control, Outcome, RunConfig, TrainError};
+
+/// An open model.
+pub enum Opened {
+    /// One that judges texts: a classifier, or one that gives vectors.
+    Judge(finetone_classify::Served),
+    /// One that writes.
+    Writer(finetone_generate::Served),
+}
+
+impl From<finetone_classify::Served> for Opened {
+    fn from(served: finetone_classify::Served) -> Self {
+        Self::Judge(served)
+    }
+}
+
+impl From<finetone_generate::Served> for Opened {
+    fn from(served: finetone_generate::Served) -> Self {
+        Self::Writer(served)
+    }
+}
+
+/// Why a model cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// One that judges, or what is named is no model.
+    #[error(transparent)]
+    Judge(#[from] ClassifyError),
+    /// One that writes.
+    #[error(transparent)]
+    Writer(#[from] FolderError),
+}
 
 /// Training and judging. The binary implements it, because it alone chooses a backend.
 pub trait Workshop: Send + Sync + 'static {
@@ -27,9 +59,9 @@ pub trait Workshop: Send + Sync + 'static {
     /// A folder that holds no model.
     fn writes_answers(&self, source: &Path) -> Result<bool, TrainError>;
 
-    /// Opens a model folder, or anything else that `--model` of a run may be.
+    /// Opens a model folder, or anything else that `--model` of a run may be. A language model writes unless vectors are wanted.
     ///
     /// # Errors
     /// A folder that holds no model that can be used.
-    fn open(&self, source: &Path, wanted: Use) -> Result<Served, ClassifyError>;
+    fn open(&self, source: &Path, wanted: Use) -> Result<Opened, OpenError>;
 }

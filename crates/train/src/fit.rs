@@ -10,6 +10,7 @@ use finetone_classify::{with_abstention, with_decision};
 use finetone_data::tokenizer::{MOST_WINDOWS, Tokenizer};
 use finetone_evaluate::{Abstention, Curve, Metric, NamedEvaluation, Predictions, Section};
 use finetone_model::Model;
+use finetone_model::checkpoint::BaseModel;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Cache;
@@ -29,7 +30,7 @@ use crate::run_config::RunConfig;
 use crate::schedule::Plan;
 use crate::sets::Sets;
 use crate::setup::{Setup, setup};
-use crate::store::{Best, Store, save_model, write_whole};
+use crate::store::{Best, Store, save_adapter, save_model, write_whole};
 use crate::trainer::{End, Trainer};
 
 /// Where a fit leaves its files.
@@ -140,6 +141,8 @@ struct Prepared<B: Backend> {
     metric: Metric,
     objective: Objective,
     cache: Option<Cache>,
+    /// What the model's adapters are for.
+    base: Option<BaseModel>,
 }
 
 /// Trains a model on `texts`, or goes on with it from its newest checkpoint in `place`, and measures it.
@@ -154,7 +157,7 @@ pub(crate) fn fit<B: Backend>(
     surroundings: &mut Surroundings<'_>,
 ) -> Result<Outcome<Fit>, TrainError> {
     let start = Instant::now();
-    let Prepared { model, tokenizer, mut rows, epochs, plan, metric, objective, cache } =
+    let Prepared { model, tokenizer, mut rows, epochs, plan, metric, objective, cache, base } =
         prepare(backend, config, texts, surroundings)?;
     let of_classes = objective.of_classes();
     let seen = of_classes.map(|of_classes| decide::shares_seen(&epochs, of_classes, texts.labels.len()));
@@ -184,6 +187,9 @@ pub(crate) fn fit<B: Backend>(
     };
     let measured = Measured::new(texts, &sets, abstention.as_ref())?;
     if place.keeps_model {
+        if let Some(base) = &base {
+            save_adapter(backend, &trainer.model, &tokenizer, base, &place.folder.join("adapter"))?;
+        }
         save_model(backend, &trainer.model, &tokenizer, &place.folder.join("model"))?;
     }
     let measured_on = rows.measured()[0].0.to_owned();
@@ -193,6 +199,9 @@ pub(crate) fn fit<B: Backend>(
     }
     let metrics = (measured_on.clone(), metrics.unwrap_or_default());
     recorder.on(&finished_event(&trainer, metrics, from.0, (seconds, epochs.rows())));
+    if surroundings.control.is_abandoned() {
+        return Ok(Outcome::Interrupted { step: trainer.progress.step });
+    }
     let tokens_per_second = (trainer.progress.num_tokens - from.1) as f64 / seconds;
     let mut fitted = Fitted::new(&trainer, sets, (seconds, tokens_per_second), recorder.recorded());
     fitted.facts.extend(tokens.iter().map(|(name, judged)| report::token_section(name, judged)));
@@ -275,7 +284,8 @@ fn prepare<B: Backend>(
     let Surroundings { hub, download, listener, .. } = surroundings;
     let metric = config.chosen_metric()?;
     check_metric(&metric, texts)?;
-    let Setup { model, tokenizer, limit, template } = setup(backend, config, texts, (hub, *download), *listener)?;
+    let Setup { model, tokenizer, limit, template, base, .. } =
+        setup(backend, config, texts, (hub, *download), *listener)?;
     let rows = match &template {
         Some(template) => Sets::of_chats(config, texts, &Reading { template, tokenizer: &tokenizer, limit })?,
         None => Sets::new(texts, &tokenizer, &limit),
@@ -296,7 +306,7 @@ fn prepare<B: Backend>(
             Objective::Classes(ClassObjective::new(config, output, &texts.labels, &counts)?)
         }
     };
-    Ok(Prepared { model, tokenizer, rows, epochs, plan, metric, objective, cache })
+    Ok(Prepared { model, tokenizer, rows, epochs, plan, metric, objective, cache, base })
 }
 
 impl Place {

@@ -1,15 +1,53 @@
 //! Which parameters are trained, and each one's rate and decay.
 
-use finetone_model::{ParamSpec, ParamTable, Part};
+use finetone_backend::Backend;
+use finetone_classify::ClassifyError;
+use finetone_model::{LoraSettings, Model, ModelConfig, ParamSpec, ParamTable, Part};
 
 use crate::error::TrainError;
 use crate::run_config::RunConfig;
 
-/// Marks what `freeze` names as not trained.
+/// The tables with a row for each token, which are trained beside adapters where there are tokens that the model has never seen.
+const TOKEN_TABLES: [&str; 2] = ["embeddings.token", "head.tokens.weight"];
+
+/// Gives the model the adapters that the settings ask for.
+///
+/// # Errors
+/// A layer that the model does not have.
+pub fn adapt<B: Backend>(backend: &B, model: Model<B>, config: &RunConfig) -> Result<Model<B>, TrainError> {
+    let rank = config.lora_rank;
+    if rank == 0 {
+        return Ok(model);
+    }
+    let settings = LoraSettings {
+        rank,
+        alpha: config.lora_alpha.unwrap_or(2.0 * rank as f64),
+        rank_stabilised: config.lora_rslora,
+        dropout: config.lora_dropout,
+    };
+    let mut with_adapters = model.config.clone();
+    with_adapters.set_lora(settings, &config.lora_targets).map_err(ClassifyError::from)?;
+    Ok(model.adapted(backend, with_adapters, config.seed))
+}
+
+/// Whether a parameter is trained before `freeze` has its say: all of a model without adapters, else the adapters, the head of a
+/// classifier, and tokens that are new.
+fn is_trained(spec: &ParamSpec, model: &ModelConfig, has_new_tokens: bool) -> bool {
+    let whole = (spec.part == Part::Head && model.language.is_none())
+        || (has_new_tokens && TOKEN_TABLES.contains(&spec.name.as_str()));
+    model.lora.is_none() || spec.adapter || whole
+}
+
+/// Marks what `freeze` names as not trained, and with adapters all whose place they take.
 ///
 /// # Errors
 /// A pattern that matches no parameter, or nothing left to train.
-pub fn freeze(table: &mut ParamTable, blocks: usize, config: &RunConfig) -> Result<(), TrainError> {
+pub fn freeze(
+    table: &mut ParamTable,
+    (model, has_new_tokens): (&ModelConfig, bool),
+    config: &RunConfig,
+) -> Result<(), TrainError> {
+    let blocks = model.num_hidden_layers;
     for rule in &config.freeze {
         if !table.iter().any(|(_, spec)| freezes(rule, spec, blocks)) {
             let names: Vec<&str> = table.iter().map(|(_, spec)| spec.name.as_str()).take(4).collect();
@@ -23,7 +61,8 @@ pub fn freeze(table: &mut ParamTable, blocks: usize, config: &RunConfig) -> Resu
             });
         }
     }
-    table.set_trainable(|spec| !config.freeze.iter().any(|rule| freezes(rule, spec, blocks)));
+    let frozen = |spec: &ParamSpec| config.freeze.iter().any(|rule| freezes(rule, spec, blocks));
+    table.set_trainable(|spec| is_trained(spec, model, has_new_tokens) && !frozen(spec));
     if table.gradient_len() == 0 {
         return Err(TrainError::Setting {
             problem: "`freeze` leaves nothing to train".into(),
@@ -86,8 +125,8 @@ mod tests {
     fn numbers_freeze_blocks_from_the_input() {
         let (vocab_size, hidden_size, layers, heads, intermediate_size) = (9, 4, 3, 2, 6);
         let sizes = Sizes { vocab_size, hidden_size, layers, heads, intermediate_size, max_tokens: 9, pad_token_id: 0 };
-        let config = from_scratch(Family::Gpt2, &sizes).unwrap();
-        let (_, mut table) = Transformer::declare(&config);
+        let model = from_scratch(Family::Gpt2, &sizes).unwrap();
+        let (_, mut table) = Transformer::declare(&model);
         for (rule, lowest) in [
             ("0", Part::Block(0)),
             ("2", Part::Block(2)),
@@ -98,7 +137,7 @@ mod tests {
             ("-9", Part::Block(0)),
         ] {
             let config = RunConfig { freeze: vec![rule.to_owned()], ..RunConfig::default() };
-            freeze(&mut table, layers, &config).unwrap();
+            freeze(&mut table, (&model, false), &config).unwrap();
             assert_eq!(table.lowest_trainable(), Some(lowest), "{rule}");
         }
     }

@@ -17,6 +17,7 @@ use crate::choices::{
     TrainingPrecision, Truncation, WeightRule,
 };
 use crate::error::TrainError;
+use crate::tracking::Tracking;
 
 /// The model that is trained when none is named.
 pub(crate) const DEFAULT_MODEL: &str = "tiny";
@@ -31,6 +32,8 @@ pub struct RunConfig {
     pub test: Option<PathBuf>,
     /// The file that chooses the best checkpoint; without it, `validation_fraction` of the training rows is held out.
     pub validation: Option<PathBuf>,
+    /// A run whose rows are learnt from and measured on as well, each for what it was there.
+    pub from: Option<PathBuf>,
     /// Share of the rows held out for the test when no test file is given.
     pub test_fraction: f64,
     /// Share of the training rows held out for validation when no file is given; 0 trains on all and keeps the last weights.
@@ -165,6 +168,17 @@ pub struct RunConfig {
     /// What is not trained: `embeddings`, a number of blocks from the input (`4`, or `-2` for all but the last two), with the
     /// embeddings, or patterns of parameter names with `*`.
     pub freeze: Vec<String>,
+    /// The rank of low-rank adapters (LoRA), which are trained in place of the model's own weights, the head with them; 0 for none.
+    pub lora_rank: usize,
+    /// What an adapter adds is multiplied by this over the rank; twice the rank if not given.
+    pub lora_alpha: Option<f64>,
+    /// Dropout on what enters an adapter.
+    pub lora_dropout: f64,
+    /// The layers that carry one, by the names that Transformers gives them (`query`, `self_attn.q_proj`), or `all-linear`; PEFT's
+    /// choice for the family if there are none.
+    pub lora_targets: Vec<String>,
+    /// Whether `lora_alpha` is divided by the root of the rank, not by the rank.
+    pub lora_rslora: bool,
     /// Whether the output of the blocks that `freeze` holds from the input on is computed once for each text and kept. There
     /// is no dropout in these blocks then.
     pub cache: CacheUse,
@@ -188,6 +202,8 @@ pub struct RunConfig {
     pub ladder: bool,
     /// Models trained with as many seeds, from `seed` on; the best on the validation texts is kept.
     pub seeds: usize,
+    /// Who gets the numbers of the run besides its folder, and what they call it.
+    pub track: Tracking,
 }
 
 impl Default for RunConfig {
@@ -196,6 +212,7 @@ impl Default for RunConfig {
             train: PathBuf::new(),
             test: None,
             validation: None,
+            from: None,
             test_fraction: 0.1,
             validation_fraction: 0.1,
             split: SplitRule::default(),
@@ -260,6 +277,11 @@ impl Default for RunConfig {
             min_precision: None,
             max_layers: None,
             freeze: Vec::new(),
+            lora_rank: 0,
+            lora_alpha: None,
+            lora_dropout: 0.0,
+            lora_targets: Vec::new(),
+            lora_rslora: false,
             cache: CacheUse::default(),
             eval_every: None,
             keep_epochs: 0,
@@ -271,6 +293,7 @@ impl Default for RunConfig {
             repeats: 1,
             ladder: false,
             seeds: 1,
+            track: Tracking::default(),
         }
     }
 }
@@ -350,6 +373,7 @@ impl RunConfig {
             (self.max_layers != Some(0), "max_layers", "at least 1"),
             (self.eval_every != Some(0), "eval_every", "at least 1"),
             (self.early_stopping != Some(0), "early_stopping", "at least 1"),
+            (self.track.is_sound(), "track", "names that are not empty, none of them twice"),
             (self.folds.is_none_or(|n| n >= 2), "folds", "at least 2"),
             (self.repeats > 0, "repeats", "at least 1"),
             (self.repeats == 1 || self.folds.is_some(), "repeats", "1 without `folds`"),
@@ -366,7 +390,7 @@ impl RunConfig {
                 "left out with `abstain_cost`",
             ),
         ];
-        match checks.into_iter().chain(self.balance_checks()).find(|(fine, ..)| !fine) {
+        match checks.into_iter().chain(self.balance_checks()).chain(self.lora_checks()).find(|(fine, ..)| !fine) {
             Some((_, key, wanted)) => Err(TrainError::Setting {
                 problem: format!("setting `{key}` is out of range"),
                 hint: format!("`{key}` must be {wanted}"),
@@ -415,6 +439,21 @@ impl RunConfig {
                 "a share from 0 to 1",
             ),
             ((0.0..1.0).contains(&self.augment_words), "augment_words", "a share from 0 to below 1"),
+        ]
+    }
+
+    /// Whether each setting about adapters is in its range, and there are adapters.
+    fn lora_checks(&self) -> [(bool, &'static str, &'static str); 7] {
+        let some = self.lora_rank > 0;
+        let only_some = "left out unless `lora_rank` is given";
+        [
+            (self.lora_rank <= 4096, "lora_rank", "from 0 to 4096"),
+            (self.lora_alpha.is_none_or(|alpha| alpha > 0.0 && alpha.is_finite()), "lora_alpha", "more than 0"),
+            (some || self.lora_alpha.is_none(), "lora_alpha", only_some),
+            ((0.0..1.0).contains(&self.lora_dropout), "lora_dropout", "a share from 0 to below 1"),
+            (some || self.lora_dropout == 0.0, "lora_dropout", only_some),
+            (some || self.lora_targets.is_empty(), "lora_targets", only_some),
+            (some || !self.lora_rslora, "lora_rslora", only_some),
         ]
     }
 

@@ -6,11 +6,32 @@ use finetone_classify::source::BUILT_IN;
 use toml::{Table, Value};
 
 use crate::error::TrainError;
+use crate::run::saved_config;
 use crate::run_config::{DEFAULT_MODEL, RunConfig};
 
 /// Learning rate and epochs of a model from scratch, unless written.
 const FROM_SCRATCH_RATE: f64 = 5e-4;
 const FROM_SCRATCH_EPOCHS: f64 = 10.0;
+/// Learning rate of adapters, unless written: about ten times that of the weights whose place they take, as in
+/// <https://arxiv.org/abs/2106.09685>.
+const ADAPTER_RATE: f64 = 4e-4;
+
+/// Settings that a run which goes on from another does not take over.
+const OWN_OF_A_RUN: [&str; 13] = [
+    "train",
+    "test",
+    "validation",
+    "model",
+    "tokenizer",
+    "epochs",
+    "max_steps",
+    "precision",
+    "cache",
+    "folds",
+    "repeats",
+    "seeds",
+    "ladder",
+];
 
 /// Keys and values that a user wrote.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -40,6 +61,21 @@ impl RunFile {
         Ok(Self { table })
     }
 
+    /// The settings of a run, for a run that goes on from it: with its model and its rows, and without what was about its own
+    /// files, machine and course.
+    ///
+    /// # Errors
+    /// A folder that is no run.
+    pub fn going_on_from(run: &Path) -> Result<Self, TrainError> {
+        saved_config(run)?;
+        let mut file = Self::read(&run.join("run.toml"))?;
+        file.table.retain(|key, _| !OWN_OF_A_RUN.contains(&key));
+        for key in ["model", "from"] {
+            file.set(key, run.to_string_lossy().into_owned());
+        }
+        Ok(file)
+    }
+
     /// Sets a key, replacing what was written before.
     pub fn set(&mut self, key: &str, value: impl Into<Value>) {
         self.table.insert(key.to_owned(), value.into());
@@ -58,6 +94,15 @@ impl RunFile {
         let parsed = format!("value = {value}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
         self.set(key, parsed.unwrap_or_else(|| Value::String(value.to_owned())));
         Ok(())
+    }
+
+    /// Sets who gets the numbers of the run, and leaves what else is written about it.
+    pub fn track(&mut self, names: &[String]) {
+        let names: Vec<Value> = names.iter().cloned().map(Value::String).collect();
+        match self.table.get_mut("track").and_then(Value::as_table_mut) {
+            Some(written) => drop(written.insert("to".into(), Value::Array(names))),
+            None => self.set("track", names),
+        }
     }
 
     /// Lays another file over this one.
@@ -88,6 +133,9 @@ impl RunFile {
         if BUILT_IN.iter().any(|built_in| built_in.name == model) || model.ends_with(".json") {
             table.entry("learning_rate").or_insert(Value::Float(FROM_SCRATCH_RATE));
             table.entry("epochs").or_insert(Value::Float(FROM_SCRATCH_EPOCHS));
+        }
+        if table.get("lora_rank").and_then(Value::as_integer).is_some_and(|rank| rank > 0) {
+            table.entry("learning_rate").or_insert(Value::Float(ADAPTER_RATE));
         }
         if let Some(Value::Integer(epochs)) = table.get("epochs") {
             let epochs = *epochs as f64;
@@ -123,6 +171,7 @@ fn known_keys() -> Vec<String> {
         train: PathBuf::from("train.csv"),
         test: Some(PathBuf::new()),
         validation: Some(PathBuf::new()),
+        from: Some(PathBuf::new()),
         group_column: Some(String::new()),
         time_column: Some(String::new()),
         text_column: Some(String::new()),
@@ -141,6 +190,7 @@ fn known_keys() -> Vec<String> {
         abstain_cost: Some(0.5),
         min_precision: Some(0.5),
         max_layers: Some(1),
+        lora_alpha: Some(1.0),
         eval_every: Some(1),
         early_stopping: Some(1),
         metric: Some(String::new()),
@@ -154,6 +204,7 @@ fn known_keys() -> Vec<String> {
 mod tests {
     use super::*;
     use crate::choices::{ClassWeights, Decision, SamplingRule, SplitRule, TrainingPrecision, WeightRule};
+    use crate::tracking::Tracker;
     use finetone_data::augment::Change;
 
     fn resolve(assignments: &[&str]) -> Result<RunConfig, TrainError> {
@@ -265,6 +316,23 @@ mod tests {
     }
 
     #[test]
+    fn adapters_have_a_rate_of_their_own_and_no_settings_without_a_rank() {
+        let config = resolve(&["model=bert-base-uncased", "lora_rank=8", "lora_alpha=16"]).unwrap();
+        assert_eq!((config.learning_rate, config.lora_alpha), (4e-4, Some(16.0)));
+        assert_eq!(resolve(&["model=a", "lora_rank=8", "learning_rate=1e-3"]).unwrap().learning_rate, 1e-3);
+        assert_eq!(resolve(&["model=a", "lora_rank=0"]).unwrap(), resolve(&["model=a"]).unwrap());
+        let again: RunConfig = toml::from_str(&config.to_toml()).unwrap();
+        assert_eq!(config, again);
+        for wrong in ["lora_alpha=16", "lora_dropout=0.1", "lora_targets=[\"query\"]", "lora_rslora=true"] {
+            let error = resolve(&[wrong]).unwrap_err();
+            assert!(error.hint().unwrap().ends_with("left out unless `lora_rank` is given"), "{wrong}: {error}");
+        }
+        for wrong in ["lora_rank=-1", "lora_rank=5000", "lora_alpha=0", "lora_dropout=1"] {
+            assert!(resolve(&["lora_rank=2", wrong]).is_err(), "{wrong} was accepted");
+        }
+    }
+
+    #[test]
     fn preparation_is_a_set_of_words() {
         let plain = resolve(&[]).unwrap();
         assert!(plain.preparation().is_identity());
@@ -299,6 +367,42 @@ mod tests {
             assert!(error.contains(told), "{assignment}: {error}");
         }
         assert!(resolve(&["features=[\"words\"]", "features_as=joined"]).is_ok());
+    }
+
+    #[test]
+    fn trackers_are_a_name_a_list_or_a_table() {
+        let to = |setting: &str| resolve(&[setting]).unwrap().track;
+        assert_eq!(to("track=wandb").to, [Tracker::Wandb]);
+        let both = to("track=[\"tensorboard\", \"mlflow\"]");
+        assert_eq!((both.to.as_slice(), both.project()), (&[Tracker::Tensorboard, Tracker::Mlflow][..], "finetone"));
+        let table =
+            resolve(&["track={ to=[\"mlflow\"], project=\"moods\", mlflow_tracking_uri=\"http://a:5000\" }"]).unwrap();
+        assert_eq!(
+            (table.track.project(), table.track.mlflow_tracking_uri.as_deref()),
+            ("moods", Some("http://a:5000"))
+        );
+        let again: RunConfig = toml::from_str(&table.to_toml()).unwrap();
+        assert_eq!(table, again);
+        assert!(resolve(&[]).unwrap().track.to.is_empty());
+        for wrong in ["track=[\"wandb\", \"wandb\"]", "track={ name=\" \" }", "track={ names=\"a\" }", "track=7"] {
+            assert!(resolve(&[wrong]).is_err(), "{wrong} was accepted");
+        }
+        let error = resolve(&["track=[\"tensorbord\"]"]).unwrap_err().to_string();
+        assert!(error.contains("tensorbord") && error.contains("`tensorboard`"), "{error}");
+    }
+
+    #[test]
+    fn the_flag_names_trackers_and_leaves_what_a_recipe_says_of_them() {
+        let mut file = RunFile::default();
+        file.set("train", "reviews.csv");
+        file.assign("track={ to=[\"wandb\"], project=\"moods\" }").unwrap();
+        file.track(&["tensorboard".into()]);
+        let track = file.resolve().unwrap().track;
+        assert_eq!((track.to.as_slice(), track.project()), (&[Tracker::Tensorboard][..], "moods"));
+        let mut file = RunFile::default();
+        file.set("train", "reviews.csv");
+        file.track(&["wandb".into(), "tensorboard".into()]);
+        assert_eq!(file.resolve().unwrap().track.to.len(), 2);
     }
 
     #[test]

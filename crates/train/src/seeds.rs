@@ -74,11 +74,11 @@ impl Seeds {
     }
 
     fn forget_the_others(&self) -> Result<(), TrainError> {
-        for (_, one) in self.tried.iter().enumerate().filter(|(number, _)| *number != self.best) {
-            let model = one.folder.join("model");
-            match fs::remove_dir_all(&model) {
+        let others = self.tried.iter().enumerate().filter(|(number, _)| *number != self.best);
+        for folder in others.flat_map(|(_, one)| ["model", "adapter"].map(|name| one.folder.join(name))) {
+            match fs::remove_dir_all(&folder) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(TrainError::io(&model)(error));
+                    return Err(TrainError::io(&folder)(error));
                 }
                 _ => {}
             }
@@ -104,7 +104,7 @@ impl Seeds {
         let kept = self.tried.swap_remove(self.best);
         let text = serde_json::to_string_pretty(repeats).expect("numbers and names have a JSON form");
         write_whole(&folder.join("seeds.json"), &text)?;
-        for name in ["model", "events.jsonl"] {
+        for name in ["model", "adapter", "events.jsonl"] {
             let (from, to) = (kept.folder.join(name), folder.join(name));
             // A run that was killed in between finds them in their places.
             if from.exists() {

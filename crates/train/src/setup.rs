@@ -4,12 +4,12 @@ use std::path::Path;
 
 use finetone_backend::Backend;
 use finetone_classify::hub::{HubConfig, HubProgress};
-use finetone_classify::source::{BuiltIn, ModelSource, ResolvedModel};
+use finetone_classify::source::{BuiltIn, FolderKind, ModelSource, ResolvedModel};
 use finetone_classify::{ChatNote, ClassifyError, check_vocabulary, preparation, with_preparation, with_text_limit};
 use finetone_data::Preparation;
 use finetone_data::chat::template::{ChatTemplate, PLAIN, TemplateError};
 use finetone_data::tokenizer::{Limit, Tokenizer, TrainKind, TrainOptions};
-use finetone_model::checkpoint::{HeadImport, ModelFolder};
+use finetone_model::checkpoint::{BaseModel, HeadImport, ModelFolder};
 use finetone_model::families::{from_scratch, read_config};
 use finetone_model::{Family, HeadPooling, Model, ModelConfig, Output};
 use serde_json::{Map, Value};
@@ -29,6 +29,10 @@ pub struct Setup<B: Backend> {
     pub limit: Limit,
     /// How a language model reads chats.
     pub template: Option<ChatTemplate>,
+    /// The model that adapters are for, if it has any.
+    pub base: Option<BaseModel>,
+    /// Whether there are tokens that the model was not trained with.
+    has_new_tokens: bool,
 }
 
 /// Finds or makes the model.
@@ -44,12 +48,47 @@ pub fn setup<B: Backend>(
 ) -> Result<Setup<B>, TrainError> {
     let resolved = ModelSource::resolve(&config.model, hub.0, hub.1).map_err(ClassifyError::from)?;
     let mut setup = match resolved {
+        ResolvedModel::Scratch(_) | ResolvedModel::Config(_) if config.lora_rank > 0 => {
+            return Err(TrainError::Setting {
+                problem: format!("`lora_rank={}`, but `{}` starts from scratch", config.lora_rank, config.model),
+                hint: "adapters leave the model as it is, which has to know something: choose a pretrained one".into(),
+            });
+        }
         ResolvedModel::Scratch(built_in) => scratch(backend, config, texts, Blueprint::BuiltIn(built_in))?,
         ResolvedModel::Config(path) => scratch(backend, config, texts, Blueprint::read(&path)?)?,
-        ResolvedModel::Folder { folder, .. } => pretrained(backend, config, texts, &folder, listener)?,
+        ResolvedModel::Folder { folder, kind } => {
+            let mut setup = pretrained(backend, config, texts, &folder, listener)?;
+            if config.lora_rank > 0 {
+                tell_what_peft_lacks(&setup.model.config, config, listener);
+                setup.base = Some(base(&folder, kind)?);
+                setup.model = groups::adapt(backend, setup.model, config)?;
+            }
+            setup
+        }
     };
-    groups::freeze(&mut setup.model.table, setup.model.config.num_hidden_layers, config)?;
+    let Setup { model, has_new_tokens, .. } = &mut setup;
+    groups::freeze(&mut model.table, (&model.config, *has_new_tokens), config)?;
     Ok(setup)
+}
+
+/// How an adapter names the model that it is for.
+fn base(folder: &Path, kind: FolderKind) -> Result<BaseModel, TrainError> {
+    if let FolderKind::Hub(id) = kind {
+        let revision = Some(id.revision).filter(|revision| revision != "main");
+        return Ok(BaseModel { name: id.name, revision });
+    }
+    let folder = std::path::absolute(folder).map_err(TrainError::io(folder))?;
+    Ok(BaseModel { name: folder.to_string_lossy().into_owned(), revision: None })
+}
+
+/// An adapter has no word for a head of our own or for fewer blocks. The merged model has.
+fn tell_what_peft_lacks(model: &ModelConfig, config: &RunConfig, listener: &mut dyn Listener) {
+    if !model.head.standard || config.max_layers.is_some() {
+        let message = "the adapter will open here, but not in PEFT, which knows nothing of `pooling`, `features` and \
+                       `max_layers`; the model opens as always"
+            .into();
+        listener.on(&TrainEvent::Notice { message });
+    }
 }
 
 fn pretrained<B: Backend>(
@@ -77,7 +116,10 @@ fn pretrained<B: Backend>(
         let message = format!("the head starts fresh: {}", report.fresh.join(", "));
         listener.on(&TrainEvent::Notice { message });
     }
-    Ok(Setup { model, tokenizer, limit, template })
+    // A language model may lack its head as well.
+    let has_no_head = model.config.language.is_some() && !report.fresh.is_empty();
+    let has_new_tokens = has_no_head || model.config.vocab_size > source.config().vocab_size;
+    Ok(Setup { model, tokenizer, limit, template, base: None, has_new_tokens })
 }
 
 /// The template of a language model, and its tokenizer, which takes a template along that the model's folder lacks.
@@ -185,7 +227,8 @@ fn scratch<B: Backend>(
         name_ends(&mut model_config, &tokenizer);
     }
     let limit = adjust(&mut model_config, config, texts, &tokenizer)?;
-    Ok(Setup { model: Model::initialise(backend, model_config, config.seed), tokenizer, limit, template })
+    let model = Model::initialise(backend, model_config, config.seed);
+    Ok(Setup { model, tokenizer, limit, template, base: None, has_new_tokens: false })
 }
 
 /// Says in the configuration which tokens begin and end a text, so that other programs stop writing there.

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use finetone_backend::{Backend, Real};
 use finetone_classify::ClassifyError;
 use finetone_data::tokenizer::Tokenizer;
-use finetone_model::{Model, Moments, checkpoint};
+use finetone_model::checkpoint::{self, BaseModel};
+use finetone_model::{Model, ModelError, Moments};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
@@ -257,6 +258,26 @@ pub(crate) fn save_model<B: Backend>(
     tokenizer: &Tokenizer,
     finished: &Path,
 ) -> Result<(), TrainError> {
+    write_folder(tokenizer, (finished, "model.safetensors"), |folder| checkpoint::save(backend, model, folder))
+}
+
+/// Writes the adapters of a model as a folder of PEFT, which is there whole or not at all.
+pub(crate) fn save_adapter<B: Backend>(
+    backend: &B,
+    model: &Model<B>,
+    tokenizer: &Tokenizer,
+    base: &BaseModel,
+    finished: &Path,
+) -> Result<(), TrainError> {
+    let weights = "adapter_model.safetensors";
+    write_folder(tokenizer, (finished, weights), |folder| checkpoint::save_adapter(backend, model, base, folder))
+}
+
+fn write_folder(
+    tokenizer: &Tokenizer,
+    (finished, weights): (&Path, &str),
+    write: impl FnOnce(&Path) -> Result<(), ModelError>,
+) -> Result<(), TrainError> {
     let unfinished = finished.with_extension("unfinished");
     for old in [unfinished.as_path(), finished] {
         if old.exists() {
@@ -265,8 +286,8 @@ pub(crate) fn save_model<B: Backend>(
     }
     std::fs::create_dir_all(&unfinished).map_err(TrainError::io(&unfinished))?;
     tokenizer.save(&unfinished).map_err(ClassifyError::from)?;
-    checkpoint::save(backend, model, &unfinished).map_err(ClassifyError::from)?;
-    let weights = unfinished.join("model.safetensors");
+    write(&unfinished).map_err(ClassifyError::from)?;
+    let weights = unfinished.join(weights);
     File::open(&weights).and_then(|file| file.sync_all()).map_err(TrainError::io(&weights))?;
     std::fs::rename(&unfinished, finished).map_err(TrainError::io(finished))
 }

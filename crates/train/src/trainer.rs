@@ -33,12 +33,19 @@ use crate::store::{Best, Progress, Store, save_model};
 pub struct Control {
     /// Set it to stop.
     pub stop: Arc<AtomicBool>,
+    /// Set it to stop without a checkpoint: the run is somebody else's now.
+    pub abandon: Arc<AtomicBool>,
 }
 
 impl Control {
     /// Whether the user wants an end.
     pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Whether the run is somebody else's.
+    pub fn is_abandoned(&self) -> bool {
+        self.abandon.load(Ordering::Relaxed)
     }
 }
 
@@ -47,7 +54,7 @@ impl Control {
 pub enum End {
     /// All steps are taken, or none helped any more.
     Complete,
-    /// The user stopped it; a checkpoint is saved.
+    /// The user stopped it, and a checkpoint is saved; or it was abandoned.
     Interrupted,
 }
 
@@ -140,13 +147,14 @@ impl<'a, B: Backend> Trainer<'a, B> {
                 if self.plan.ends_epoch(step) {
                     self.keep_epoch(course.tokenizer, store)?;
                 }
-                if self.plan.evaluates_after(step) {
-                    if !validation.is_empty() {
-                        let examiner = examiner.get_or_insert_with(|| self.examiner(validation));
-                        self.evaluate(validation, examiner, store, listener)?;
-                    }
-                    self.checkpoint(store, listener)?;
-                } else if stop {
+                if self.plan.evaluates_after(step) && !validation.is_empty() {
+                    let examiner = examiner.get_or_insert_with(|| self.examiner(validation));
+                    self.evaluate(validation, examiner, store, listener)?;
+                }
+                if control.is_abandoned() {
+                    return Ok(End::Interrupted);
+                }
+                if self.plan.evaluates_after(step) || stop {
                     self.checkpoint(store, listener)?;
                 }
                 if stop {

@@ -3,10 +3,13 @@
 mod workbench;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use finetone_backend_cpu::Cpu;
+use finetone_classify::baselines::{Baseline, Fit, Lesson};
 use finetone_classify::{Classifier, TransformerClassifier};
-use finetone_data::Example;
+use finetone_data::{Dataset, Example, Preparation, ReadOptions, Target};
+use finetone_evaluate::{Abstention, Aim, Metric, Predictions, Temperature, Truth};
 use serde_json::Value;
 use workbench::{Recorder, config, cpu, run, weights};
 
@@ -110,4 +113,50 @@ fn a_threshold_without_validation_texts_is_refused_before_training() {
     let error = run(&cpu(1), &config, &folder.path().join("run"), &mut Recorder::default()).unwrap_err();
     assert_eq!(error.to_string(), "`min_precision` needs validation texts");
     assert!(!folder.path().join("run").exists());
+}
+
+/// A part of a real file, or nothing where it is not here.
+fn real(name: &str) -> Option<Dataset> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/sst2").join(name);
+    if !path.exists() {
+        let must = std::env::var("FINETONE_REQUIRE_DATA").is_ok_and(|value| value == "1");
+        assert!(!must, "{} is not there, and `FINETONE_REQUIRE_DATA` asks that nothing is skipped", path.display());
+        println!("skipped: {} is not here", path.display());
+        return None;
+    }
+    Some(Dataset::read(&path, &ReadOptions::default()).unwrap())
+}
+
+fn judged(classifier: &mut dyn Classifier, dataset: &Dataset) -> Predictions {
+    let truth = dataset.examples.iter().filter_map(Example::only_class).collect();
+    let said = classifier.classify(&dataset.examples).unwrap().probabilities;
+    Predictions::new(dataset.labels.names().to_vec(), Truth::Single(truth), said).unwrap()
+}
+
+/// What is fitted on the validation texts of a real file holds on its test texts.
+#[test]
+fn a_temperature_calibrates_other_texts_and_a_precision_is_kept_on_them() {
+    let (Some(train), Some(dev), Some(test)) = (real("train.csv"), real("dev.csv"), real("test.csv")) else { return };
+    let texts: Vec<&str> = train.examples.iter().map(|example| example.text.as_str()).collect();
+    let targets: Vec<Target> = train.examples.iter().filter_map(|example| example.target.clone()).collect();
+    let lesson = Lesson {
+        preparation: &Preparation::default(),
+        texts: &texts,
+        targets: &targets,
+        labels: train.labels.names(),
+        multi_label: false,
+        seed: 0,
+    };
+    let Fit::Fitted { mut classifier, .. } = Baseline::TfIdf.fit::<Cpu>(&lesson, None).unwrap() else {
+        panic!("words are always there")
+    };
+    let [dev, test] = [&dev, &test].map(|part| judged(&mut *classifier, part));
+    let temperature = Temperature::fit(&dev);
+    let errors = [&test, &temperature.applied(&test)].map(|said| Metric::Ece.compute(said).unwrap());
+    assert!(errors[1] < errors[0], "calibration error from {} to {}", errors[0], errors[1]);
+    let abstention = Abstention::fit(&temperature.applied(&dev), Aim::Precision(0.85)).unwrap();
+    let answered = abstention.outcome(&temperature.applied(&test));
+    let precision = answered.precision().expect("some texts are answered");
+    println!("T = {:.3}, calibration error {errors:?}, {}", temperature.value(), answered.told());
+    assert!(precision.high >= 0.85 && answered.coverage().value > 0.3, "{}", answered.told());
 }

@@ -10,7 +10,7 @@ use finetone_classify::{ChatClassifier, ChatNote, Classifier, ClassifyError};
 use finetone_data::Example;
 use finetone_data::chat::template::ChatTemplate;
 use finetone_data::tokenizer::Tokenizer;
-use finetone_generate::{Generator, Request, Sampling};
+use finetone_generate::{Generator, Penalties, Request, Sampling};
 use finetone_model::checkpoint::{HeadImport, ModelFolder};
 use finetone_train::{Control, Outcome, RunConfig, RunFile, Summary, TrainError, TrainEvent};
 use workbench::{Recorder, THINGS, cpu, run, sentence, weights};
@@ -90,11 +90,12 @@ fn written(folder: &Path, text: &str) -> String {
     let mut generator = Generator::new(&backend, &model, 96).unwrap();
     let ends = tokenizer.content_ids("<|endoftext|>");
     let request = Request {
-        prompt: &prompt,
+        prompt,
         most: 12,
         sampling: Sampling::GREEDY,
+        penalties: Penalties::default(),
         texts: 1,
-        ends: &ends,
+        ends,
         choices: None,
         alternatives: 0,
     };
@@ -204,7 +205,8 @@ fn what_does_not_fit_is_refused_with_what_to_do() {
         assert!(error.hint().is_some() && !run_folder.exists(), "{error}");
         error
     };
-    let cases: [(fn(usize) -> String, &[&str], &str); 6] = [
+    type Chats = fn(usize) -> String;
+    let cases: [(Chats, &[&str], &str); 6] = [
         (judged, &["task=chat", "model=tiny"], "`tiny` reads texts in both directions"),
         (judged, &["class_weights=balanced"], "`class_weights` is for models that judge texts"),
         (judged, &["folds=3"], "`folds` is for models"),

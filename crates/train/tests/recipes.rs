@@ -42,6 +42,8 @@ fn recipes_say_what_their_names_promise() {
     assert_eq!((fine_tune.learning_rate, fine_tune.step_size(), fine_tune.warmup), (5e-5, 16, 0.06));
     let quick = &recipes["quick.toml"];
     assert_eq!((quick.max_layers, &quick.freeze[..], quick.cache), (Some(4), &["-1".to_owned()][..], CacheUse::Auto));
+    let lora = &recipes["lora.toml"];
+    assert_eq!((lora.lora_rank, lora.lora_alpha, lora.learning_rate), (8, Some(16.0), 4e-4));
     assert_eq!(recipes["rare-class.toml"].class_weights, ClassWeights::Named(WeightRule::Balanced));
     let study = &recipes["conversation-finetune.toml"];
     assert_eq!(study.pooling.as_deref(), Some("attention:100"));

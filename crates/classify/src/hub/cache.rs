@@ -4,6 +4,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
+use finetone_model::checkpoint::AdapterFolder;
 use hf_hub::{Cache, Repo, RepoType};
 use serde_json::Value;
 
@@ -13,8 +14,16 @@ pub(super) const CONFIG: &str = "config.json";
 pub(super) const WEIGHTS: &str = "model.safetensors";
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 
+/// What an adapter has in place of them, beside its settings.
+pub(super) const ADAPTER: &str = "adapter_model.safetensors";
+
+/// Whether files of which `has` knows are an adapter, which has no weights of its own.
+pub(super) fn is_adapter(has: impl Fn(&str) -> bool) -> bool {
+    has(AdapterFolder::CONFIG) && !has(WEIGHTS) && !has(INDEX)
+}
+
 /// Any of these makes a tokenizer, alone or with its neighbours.
-pub(super) const VOCABULARIES: [&str; 5] =
+pub(crate) const VOCABULARIES: [&str; 5] =
     ["tokenizer.json", "vocab.json", "vocab.txt", "sentencepiece.bpe.model", "spiece.model"];
 
 /// The folder of the commit that a revision points to, where the cache knows it.
@@ -40,6 +49,9 @@ pub(super) fn remember(config: &HubConfig, id: &ModelId, commit: &str) -> Result
 /// The files that a snapshot lacks for use; none when it is complete.
 pub(super) fn missing(id: &ModelId, snapshot: Option<&Path>) -> Result<Vec<String>, HubError> {
     let has = |file: &str| snapshot.is_some_and(|folder| folder.join(file).exists());
+    if is_adapter(has) {
+        return Ok([ADAPTER].into_iter().filter(|file| !has(file)).map(str::to_owned).collect());
+    }
     let mut missing = Vec::new();
     if !has(CONFIG) {
         missing.push(CONFIG.to_owned());

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
+use finetone_model::checkpoint::AdapterFolder;
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
 use hf_hub::api::{Progress, RepoInfo};
 use hf_hub::{Cache, Repo, RepoType};
 
-use super::cache::{self, CONFIG, INDEX, VOCABULARIES, WEIGHTS};
+use super::cache::{self, ADAPTER, CONFIG, INDEX, VOCABULARIES, WEIGHTS};
 use super::{HubConfig, HubError, HubProgress, ModelId, verify};
 
 /// Files beside the vocabulary that change what a tokenizer or a head does.
@@ -40,7 +41,8 @@ pub(super) fn all(id: &ModelId, config: &HubConfig, progress: &mut dyn HubProgre
     let mut get = |file: &str| hub.file(&repo, &snapshot, file, progress);
 
     let weights = weights(id, &info)?;
-    for file in [CONFIG].iter().chain(&COMPANIONS).chain(&VOCABULARIES).filter(|file| has(file)) {
+    for file in [CONFIG, AdapterFolder::CONFIG].iter().chain(&COMPANIONS).chain(&VOCABULARIES).filter(|file| has(file))
+    {
         get(file)?;
     }
     get(weights)?;
@@ -56,6 +58,9 @@ pub(super) fn all(id: &ModelId, config: &HubConfig, progress: &mut dyn HubProgre
 /// The file that holds the weights or the list of their files.
 fn weights(id: &ModelId, info: &RepoInfo) -> Result<&'static str, HubError> {
     let has = |file: &str| info.siblings.iter().any(|sibling| sibling.rfilename == file);
+    if cache::is_adapter(has) && has(ADAPTER) {
+        return Ok(ADAPTER);
+    }
     if !has(CONFIG) {
         return Err(HubError::MissingFile { id: id.clone(), file: CONFIG.to_owned() });
     }

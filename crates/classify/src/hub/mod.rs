@@ -14,6 +14,7 @@ mod verify;
 
 use std::path::PathBuf;
 
+pub(crate) use cache::VOCABULARIES;
 pub use config::HubConfig;
 pub use error::HubError;
 pub use id::ModelId;
@@ -39,6 +40,7 @@ impl HubProgress for () {
 ///
 /// A model that is complete in the cache needs no network and is not compared with the Hub. Of others, the missing files
 /// are downloaded: the configuration, the tokenizer's files, and the weights last, so that a cache with weights is complete.
+/// Of a model that is an adapter, its settings and its weights are; the base is a model of its own.
 ///
 /// # Errors
 ///

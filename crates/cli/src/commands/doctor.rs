@@ -78,8 +78,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let checkup = examine(&args.file, args.test.as_deref(), &options)?;
         (if args.json { json(&checkup)? } else { page(&checkup) }, checkup.has_errors())
     };
-    if let (Some(out), false) = (&args.label_errors, has_errors) {
-        label_errors::find(args, out)?.tell(&mut text, args.json)?;
+    match &args.label_errors {
+        Some(_) if has_errors && !args.json => text += "\nlabel errors are looked for when the errors are mended\n",
+        Some(out) if !has_errors => label_errors::find(args, out)?.tell(&mut text, args.json)?,
+        _ => {}
     }
     anstream::stdout().write_all(text.as_bytes())?;
     if has_errors { Err(Failure::Told) } else { Ok(()) }

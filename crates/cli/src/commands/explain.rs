@@ -3,12 +3,14 @@
 use std::io::{Read, Write};
 
 use anstyle::{AnsiColor, Style};
+use finetone_backend_cpu::Precision;
 use finetone_classify::{ChatNote, Classifier, Explanation, TOKEN_BUDGET, TransformerClassifier};
 use finetone_data::Example;
+use finetone_model::ATTRIBUTION_TOLERANCE;
 use finetone_model::checkpoint::ModelFolder;
 use serde_json::{Value, json};
 
-use crate::device::PredictionArgs;
+use crate::device::DeviceArgs;
 use crate::failure::Failure;
 use crate::found::Found;
 use crate::tables;
@@ -43,7 +45,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    device: PredictionArgs,
+    device: DeviceArgs,
 }
 
 /// Explains and tells.
@@ -56,7 +58,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             "train a classifier, which any encoder is: `finetone train FILE --model tiny`".to_owned(),
         ));
     }
-    let cpu = args.device.open()?;
+    // With fewer bits the contributions would not add up within 1 %.
+    let cpu = args.device.open(Precision::F32)?;
     let text = cpu.install(|| -> Result<String, Failure> {
         let mut classifier = TransformerClassifier::open(cpu.clone(), &found.folder, TOKEN_BUDGET)?;
         if let Some(column) = classifier.columns().first() {
@@ -102,6 +105,9 @@ fn page(found: &Explanation, labels: &[String]) -> String {
     let rows =
         words.iter().take(LISTED).map(|word| vec![escaped(&found.text[word.place.clone()]), signed(word.contribution)]);
     page += &tables::plain(&["word", "adds"], rows);
+    if found.gap > ATTRIBUTION_TOLERANCE {
+        page += &format!("note: these numbers add up only within {:.1} %\n", 100.0 * found.gap);
+    }
     if !found.turns.is_empty() {
         let strongest = found.turns.iter().map(|turn| turn.contribution).fold(f64::NEG_INFINITY, f64::max);
         let rows = found.turns.iter().map(|turn| {

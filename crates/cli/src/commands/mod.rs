@@ -1,17 +1,21 @@
 //! The commands, one file each.
 
+mod chat;
 mod compare;
 mod completions;
 mod doctor;
 mod eval;
 mod explain;
 mod explore;
+mod jobs;
 mod man;
 mod model;
+mod monitor;
 mod predict;
 mod serve;
 mod study;
 mod train;
+mod worker;
 
 use clap::Subcommand;
 
@@ -35,6 +39,9 @@ pub enum Command {
     /// Say which of two models is better on a labelled file, and whether that is more than chance
     #[command(after_help = compare::EXAMPLES)]
     Compare(compare::Args),
+    /// Watch a model on fresh texts: accuracy, drift, history, gates, and which rows to label next
+    #[command(after_help = monitor::EXAMPLES)]
+    Monitor(Box<monitor::Args>),
     /// Append label, confidence and probabilities to the rows of a file
     #[command(after_help = predict::EXAMPLES)]
     Predict(predict::Args),
@@ -47,6 +54,15 @@ pub enum Command {
     /// Serve OpenAI's API for files, fine-tuning jobs and models on this machine
     #[command(after_help = serve::EXAMPLES)]
     Serve(Box<serve::Args>),
+    /// Work off the jobs of a server that has a PostgreSQL database, beside it and other workers
+    #[command(after_help = worker::EXAMPLES)]
+    Worker(worker::Args),
+    /// Create, watch and steer the fine-tuning jobs of a running server
+    #[command(subcommand, after_help = jobs::EXAMPLES)]
+    Jobs(jobs::Command),
+    /// Ask a model in the terminal, alone or beside another
+    #[command(after_help = chat::EXAMPLES)]
+    Chat(chat::Args),
     /// List, download, describe and export models
     #[command(subcommand, after_help = model::EXAMPLES)]
     Model(model::Command),
@@ -67,10 +83,14 @@ impl Command {
             Self::Train(args) => train::run(&args),
             Self::Eval(args) => eval::run(&args),
             Self::Compare(args) => compare::run(&args),
+            Self::Monitor(args) => monitor::run(&args),
             Self::Predict(args) => predict::run(&args),
             Self::Explain(args) => explain::run(&args),
             Self::Study(command) => command.run(),
             Self::Serve(args) => serve::run(&args),
+            Self::Worker(args) => worker::run(&args),
+            Self::Jobs(command) => command.run(),
+            Self::Chat(args) => chat::run(&args),
             Self::Model(command) => command.run(),
             Self::Completions(args) => completions::run(&args),
             Self::Man(args) => man::run(&args),

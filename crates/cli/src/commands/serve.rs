@@ -2,21 +2,24 @@
 
 mod key;
 mod limits;
+mod place;
 mod workshop;
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Subcommand;
-use finetone_serve::{BaseModel, ServeConfig, TlsFiles, serve};
+use finetone_serve::{BaseModel, LEASE, ServeConfig, TlsFiles, WorkplaceConfig, serve};
 
 use crate::device::DeviceArgs;
 use crate::failure::Failure;
 use crate::interrupt;
 use limits::LimitArgs;
-use workshop::CpuWorkshop;
+pub use place::Place;
+pub use workshop::CpuWorkshop;
 
 /// The end of the help.
 pub const EXAMPLES: &str = "\
@@ -25,6 +28,8 @@ NAME is what they call it; names such as `gpt-3.5-turbo` mean the first model un
 
 DIR keeps files, jobs and models. A server that was stopped or killed goes on with its jobs from their last checkpoints when it \
 is started again.
+
+With `--database`, several servers and workers (`finetone worker`) can share DIR, on one machine or on a file system that all of them have at the same path; files and checkpoints lie in DIR, everything else in the database.
 
 Requests from this machine need no key until one is made; an address that others can reach always asks for one.
 
@@ -69,9 +74,8 @@ struct ServerArgs {
     /// The address to listen at; another than that of this machine alone needs keys
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     host: IpAddr,
-    /// The folder of files, jobs and models
-    #[arg(long, value_name = "DIR", default_value = USUAL_FOLDER)]
-    data: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// A model to fine-tune: a folder, a run, a built-in name or one of the Hugging Face Hub; may be repeated [default: the
     /// built-in `tiny`, from scratch]
     #[arg(long = "model", value_name = "NAME=MODEL")]
@@ -91,10 +95,30 @@ struct ServerArgs {
     /// A name by which requests may call this server beside those of this machine, such as that of a proxy; may be repeated
     #[arg(long = "allow-host", value_name = "NAME")]
     names: Vec<String>,
+    /// Train nothing: workers do
+    #[arg(long)]
+    no_worker: bool,
+    #[command(flatten)]
+    lease: Lease,
     #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
     limits: LimitArgs,
+}
+
+/// How long a claim holds.
+#[derive(clap::Args)]
+pub struct Lease {
+    /// How long a job stays with a worker that says nothing, before another one goes on with it
+    #[arg(long, value_name = "SECONDS", default_value_t = LEASE.as_secs(), value_parser = clap::value_parser!(u64).range(3..=86_400))]
+    lease: u64,
+}
+
+impl Lease {
+    /// As a length of time.
+    pub fn duration(&self) -> Duration {
+        Duration::from_secs(self.lease)
+    }
 }
 
 /// Serves, or does something about keys.
@@ -109,9 +133,13 @@ fn run_server(args: &ServerArgs) -> Result<(), Failure> {
     let (certificate, key) = (args.tls_cert.clone(), args.tls_key.clone());
     let config = ServeConfig {
         address: SocketAddr::new(args.host, args.port),
-        data: args.data.clone(),
-        models: models(&args.models)?,
-        aliases: args.aliases.iter().map(|alias| pair(alias, "ALIAS=NAME")).collect::<Result<_, _>>()?,
+        workplace: WorkplaceConfig {
+            database: args.place.database()?,
+            aliases: args.aliases.iter().map(|alias| pair(alias, "ALIAS=NAME")).collect::<Result<_, _>>()?,
+            trainings: usize::from(!args.no_worker),
+            lease: args.lease.duration(),
+            ..WorkplaceConfig::new(args.place.data.clone(), models(&args.models)?)
+        },
         names: args.names.clone(),
         tls: certificate.zip(key).map(|(certificate, key)| TlsFiles { certificate, key }),
         without_keys: args.without_keys,

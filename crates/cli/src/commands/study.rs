@@ -197,7 +197,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         let surroundings = Surroundings {
             hub: &HubConfig::from_env(),
             download: &mut Download::default(),
-            control: &Control { stop },
+            control: &Control { stop, ..Control::default() },
             listener: &mut listeners,
             checkup: None,
         };

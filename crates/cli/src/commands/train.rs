@@ -9,13 +9,13 @@ use std::path::Path;
 use finetone_classify::hub::HubConfig;
 use finetone_data::doctor::examine;
 use finetone_data::{Checkup, DoctorOptions, ReadOptions, Severity};
-use finetone_track::{JsonLines, Terminal};
+use finetone_track::{JsonLines, Place, Terminal, Trackers};
 use finetone_train::events::Listeners;
-use finetone_train::{Control, Outcome, RunConfig, Summary, Surroundings, Task, is_finished, resume, train};
+use finetone_train::{Control, Outcome, RunConfig, Summary, Surroundings, Task, Tracker, is_finished, resume, train};
 
 use crate::device::{DeviceArgs, of_run};
 use crate::failure::Failure;
-use crate::found::{ColumnArgs, training_options};
+use crate::found::{ColumnArgs, Found, training_options};
 use crate::progress::Download;
 use crate::{interrupt, tables};
 use plan::Plan;
@@ -41,7 +41,9 @@ Examples:
   finetone train reviews.csv --seeds 3            how much of a result is luck
   finetone train reviews.csv --ladder             what training bought over simpler ways
   finetone train chat.jsonl --model llama-tiny    a language model learns to answer chats
-  finetone train --resume runs/reviews-1";
+  finetone train reviews.csv --track tensorboard  every curve in TensorBoard as well
+  finetone train --resume runs/reviews-1
+  finetone train new.csv --from runs/reviews-1    go on with the run's model, on old and new rows";
 
 /// What was typed.
 #[derive(clap::Args)]
@@ -64,23 +66,26 @@ pub struct Args {
 /// Trains and tells.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let plan = Plan::new(args)?;
+    let config = plan.config()?;
+    let mut trackers = Trackers::new(&config, plan.folder())?;
     let checkup = match &plan {
         Plan::New { config, .. } => Some(check(config, args.quiet)?),
         // Scripts resume until a run is finished; that it is already is what they want.
         Plan::Resumed { folder } if is_finished(folder) => return finished_before(folder, args.quiet),
         Plan::Resumed { .. } => None,
     };
-    let cpu = args.device.open(of_run(plan.precision()?))?;
+    let cpu = args.device.open(of_run(config.precision))?;
     let stop = interrupt::watch("stopping after this step and saving the run")?;
     let outcome = cpu.install(|| {
         let (mut log, mut terminal) = (JsonLines::new(), Terminal::stderr(args.quiet));
         let mut listeners = Listeners::default();
         listeners.add(&mut log);
+        listeners.add(&mut trackers);
         listeners.add(&mut terminal);
         let surroundings = Surroundings {
             hub: &HubConfig::from_env(),
             download: &mut Download::default(),
-            control: &Control { stop },
+            control: &Control { stop, ..Control::default() },
             listener: &mut listeners,
             checkup: checkup.as_ref(),
         };
@@ -88,9 +93,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             Plan::New { config, folder } => train(&cpu, config, folder, surroundings),
             Plan::Resumed { folder } => resume(&cpu, folder, surroundings),
         }
-    })?;
-    match outcome {
-        Outcome::Finished(summary) => finished(&summary, plan.test_file(), args.quiet),
+    });
+    let places = trackers.finish();
+    match outcome? {
+        Outcome::Finished(summary) => finished(&summary, plan.test_file(), &places, args.quiet),
         Outcome::Interrupted { step } => Err(Failure::interrupted(
             format!("stopped after step {step}; the run is saved"),
             format!("go on with `finetone train --resume {}`", quoted(plan.folder())),
@@ -102,7 +108,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 fn check(config: &RunConfig, quiet: bool) -> Result<Checkup, Failure> {
     let columns = ColumnArgs { text_column: config.text_column.clone(), label_column: config.label_column.clone() };
     let read = training_options(&config.train, columns, config.multi_label)?;
-    let read = ReadOptions { open_answers: config.task == Task::Chat, ..read };
+    let known = config.from.as_ref().map(|run| Found::new(&run.to_string_lossy())?.labels()).transpose()?;
+    let read = ReadOptions { open_answers: config.task == Task::Chat, known: known.or(read.known), ..read };
     let options = DoctorOptions { read, ..DoctorOptions::default() };
     let checkup = examine(&config.train, config.test.as_deref(), &options)?;
     if checkup.has_errors() {
@@ -120,7 +127,7 @@ fn check(config: &RunConfig, quiet: bool) -> Result<Checkup, Failure> {
     Ok(checkup)
 }
 
-fn finished(summary: &Summary, test: Option<&Path>, quiet: bool) -> Result<(), Failure> {
+fn finished(summary: &Summary, test: Option<&Path>, tracked: &[Place], quiet: bool) -> Result<(), Failure> {
     let run = quoted(&summary.run);
     let mut out = anstream::stdout();
     if quiet {
@@ -138,6 +145,9 @@ fn finished(summary: &Summary, test: Option<&Path>, quiet: bool) -> Result<(), F
     if let Some(ladder) = &summary.report.ladder {
         writeln!(out, "{}", tables::ladder(ladder))?;
     }
+    for finding in summary.report.history.iter().flat_map(|history| &history.findings) {
+        writeln!(out, "{}: {}", finding.title(), finding.sentence())?;
+    }
     writeln!(out, "the model is that of step {}\n", summary.best_step)?;
     let places = [
         ("report:", quoted(&summary.run.join("report.html"))),
@@ -145,7 +155,18 @@ fn finished(summary: &Summary, test: Option<&Path>, quiet: bool) -> Result<(), F
         ("predict:", format!("finetone predict {run} FILE -o predictions.csv")),
         ("measure:", format!("finetone eval {run} {}", test.map_or_else(|| "FILE".to_owned(), quoted))),
     ];
-    Ok(write!(out, "{}", tables::facts(places))?)
+    let tracked = tracked.iter().map(shown);
+    Ok(write!(out, "{}", tables::facts(places.into_iter().chain(tracked)))?)
+}
+
+/// How a person comes to see the numbers that a tracker has.
+fn shown(place: &Place) -> (&'static str, String) {
+    let found = quoted(Path::new(&place.found));
+    match place.tracker {
+        Tracker::Tensorboard => ("tensorboard:", format!("tensorboard --logdir {found}")),
+        Tracker::Wandb => ("wandb:", format!("wandb sync {found}")),
+        Tracker::Mlflow => ("mlflow:", place.found.clone()),
+    }
 }
 
 fn finished_before(run: &Path, quiet: bool) -> Result<(), Failure> {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::process::{Server, chat};
-use super::python;
 use super::workbench::done;
+use super::{letters, python};
 
 /// A place with the files that the programs upload.
 fn place() -> tempfile::TempDir {
@@ -101,6 +101,15 @@ fn a_wrong_key_is_told_after_a_large_upload() {
 #[test]
 fn the_newest_python_client_with_strict_types() {
     python_client("3.52.0", "acceptance.py");
+}
+
+#[test]
+fn the_newest_python_client_of_a_model_that_writes() {
+    let Some(command) = python_with("3.52.0") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let story = letters::model(&folder.path().join("story"), "llama-language", |_| {});
+    let server = Server::with(folder.path(), &["--model", &format!("story={}", story.display())]);
+    says_done(&server, folder.path(), command, "writing.py");
 }
 
 #[test]

@@ -6,9 +6,16 @@ mod workbench;
 #[path = "../../../../tests/python.rs"]
 mod python;
 
+#[path = "../../../../tests/letters.rs"]
+mod letters;
+#[cfg(unix)]
+#[path = "../../../../tests/postgres.rs"]
+mod postgres;
+
 mod browser;
 mod clients;
 mod command;
+mod commands;
 mod flow;
 mod fuzz;
 #[cfg(target_os = "linux")]
@@ -17,3 +24,5 @@ mod kill;
 mod load;
 mod process;
 mod tls;
+#[cfg(unix)]
+mod workers;

@@ -18,7 +18,8 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_finetone");
 pub fn finetone(folder: &Path) -> Command {
     let mut command = Command::new(BINARY);
     command.current_dir(folder).env("HF_HUB_OFFLINE", "1").env("HF_HOME", folder.join("hf")).env("COLUMNS", "100");
-    for variable in ["HF_TOKEN", "HF_ENDPOINT", "HF_HUB_CACHE", "FINETONE_ISA", "CLICOLOR_FORCE"] {
+    for variable in ["HF_TOKEN", "HF_ENDPOINT", "HF_HUB_CACHE", "FINETONE_ISA", "CLICOLOR_FORCE", "MLFLOW_TRACKING_URI"]
+    {
         command.env_remove(variable);
     }
     command

@@ -1,4 +1,4 @@
-//! From a text to the token ids of a model.
+//! From a text to the token ids of a model, and back.
 //!
 //! A [`Tokenizer`] is opened from a Hugging Face folder ([`Tokenizer::from_folder`]) or trained on the user's own text
 //! ([`Tokenizer::train`]), and gives the same ids as Python's `transformers` does for the same folder. The work is done
@@ -10,6 +10,7 @@
 
 mod added;
 mod bertweet;
+mod decode;
 mod error;
 mod files;
 mod legacy;
@@ -23,6 +24,7 @@ use std::path::Path;
 use rayon::prelude::*;
 use tokenizers::{Encoding as LibraryEncoding, Token};
 
+pub use decode::{Speller, Spelt};
 pub use error::TokenizerError;
 pub use limit::{Keep, Limit, MOST_WINDOWS};
 pub use train::{TrainKind, TrainOptions};

@@ -1,8 +1,8 @@
 //! What the curves of a training say, as rules with thresholds: a function of the recorded numbers and of nothing else.
 //!
 //! A loss of single steps is noisy, so tenths of the run are compared: a difference counts if it is greater than the noise
-//! (standard errors of the two means) and large enough to matter. Thresholds are round numbers between what healthy runs of
-//! this project show and what broken ones do; each says why it is where it is.
+//! (standard errors of the two means) and large enough to matter. Thresholds are round numbers, and each says why it is where
+//! it is.
 
 use serde::{Deserialize, Serialize};
 

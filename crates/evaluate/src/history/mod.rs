@@ -21,7 +21,7 @@ pub struct Curve {
 }
 
 /// Name in the log, name for people, unit.
-const NAMES: [(&str, &str, &str); 20] = [
+const NAMES: [(&str, &str, &str); 21] = [
     ("loss", "training loss", "nats"),
     ("mean_token_accuracy", "training accuracy", "share right"),
     ("entropy", "entropy of the answers", "nats"),
@@ -31,6 +31,7 @@ const NAMES: [(&str, &str, &str); 20] = [
     ("num_tokens", "tokens trained on", "tokens"),
     ("eval_loss", "validation loss", "nats"),
     ("eval_mean_token_accuracy", "validation accuracy", "share right"),
+    ("eval_entropy", "validation entropy", "nats"),
     ("eval_f1_macro", "validation macro F1", ""),
     ("eval_f1_weighted", "validation weighted F1", ""),
     ("eval_ece", "validation calibration error", ""),

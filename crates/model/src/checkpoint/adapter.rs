@@ -20,8 +20,9 @@ use crate::lora::{Lora, LoraTarget, add_product, linear_layers};
 use crate::params::Part;
 use crate::transformer::Model;
 
-const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
+/// Our table of tokens.
+const TOKENS: &str = "embeddings.token";
 /// What precedes the names of modules.
 const PREFIX: &str = "base_model.model.";
 
@@ -63,7 +64,7 @@ pub fn save_adapter<B: Backend>(
     }
     tensors.iter_mut().for_each(|tensor| tensor.name.insert_str(0, PREFIX));
     write_json(&exported_config(&model.config), &folder.join("config.json"))?;
-    write_json(&settings(&model.config, lora, base, &modules), &folder.join(CONFIG))?;
+    write_json(&settings(&model.config, lora, base, &modules), &folder.join(AdapterFolder::CONFIG))?;
     write_tensors(&tensors, folder.join(WEIGHTS))
 }
 
@@ -111,6 +112,8 @@ fn settings(config: &ModelConfig, lora: &Lora, base: &BaseModel, modules: &BTree
         "use_rslora": lora.settings.rank_stabilised,
         "use_dora": false,
         "bias": "none",
+        // Where new tokens are trained in a table that the head shares, it goes on sharing it.
+        "ensure_weight_tying": config.language.is_some_and(|head| head.tied) && !modules.is_empty(),
         "fan_in_fan_out": lora.targets.iter().any(|target| target.transposed),
         "init_lora_weights": true,
         "rank_pattern": {},
@@ -147,20 +150,20 @@ pub struct AdapterFolder {
 }
 
 impl AdapterFolder {
-    /// Reads `adapter_config.json`; `None` where there is none.
+    /// The file that makes a folder one with an adapter.
+    pub const CONFIG: &'static str = "adapter_config.json";
+
+    /// Reads `adapter_config.json`.
     ///
     /// # Errors
-    /// A file that is no JSON, another kind of adapter than LoRA, or a field that would change the arithmetic.
-    pub fn open(folder: &Path) -> Result<Option<Self>, ModelError> {
-        let path = folder.join(CONFIG);
-        if !path.is_file() {
-            return Ok(None);
-        }
+    /// No such file, one that is no JSON, another kind of adapter than LoRA, or a field that would change the arithmetic.
+    pub fn open(folder: &Path) -> Result<Self, ModelError> {
+        let path = folder.join(Self::CONFIG);
         let text = std::fs::read(&path).map_err(ModelError::io(&path))?;
         let raw: Map<String, Value> = serde_json::from_slice(&text).map_err(|error| {
             ModelError::config(&path, format!("not a JSON object: {error}"), "download or export the adapter again")
         })?;
-        Ok(Some(Self { folder: folder.to_owned(), settings: AdapterSettings::read(&raw, &path)? }))
+        Ok(Self { folder: folder.to_owned(), settings: AdapterSettings::read(&raw, &path)? })
     }
 
     /// The model that it is for.
@@ -170,7 +173,10 @@ impl AdapterFolder {
 
     /// The files whose content decides what is merged.
     pub fn files(&self) -> impl Iterator<Item = PathBuf> {
-        [CONFIG, WEIGHTS, "config.json"].into_iter().map(|name| self.folder.join(name)).filter(|path| path.is_file())
+        [Self::CONFIG, WEIGHTS, "config.json"]
+            .into_iter()
+            .map(|name| self.folder.join(name))
+            .filter(|path| path.is_file())
     }
 
     /// Writes the base with the adapter merged into it into an existing folder, as [`save`] writes a model.
@@ -189,6 +195,7 @@ impl AdapterFolder {
         let (mut model, report) = base.load(&backend, config, HeadImport::FreshWhereMissing(0))?;
         let mut left: BTreeSet<&str> = tensors.names().collect();
         let replaced = take_whole(&backend, &mut model, &tensors, &mut left)?;
+        self.check_ties(&model.config, &replaced)?;
         for target in linear_layers(&model.config) {
             self.add(&backend, &mut model, &target, &tensors, &mut left)?;
         }
@@ -230,9 +237,27 @@ impl AdapterFolder {
                 let mut raw = config.raw.clone();
                 raw.retain(|name, _| !["label2id", "num_labels", "problem_type", "finetone"].contains(&name.as_str()));
                 raw.insert("id2label".into(), names.into());
-                read_config(&raw, &self.folder.join(CONFIG))
+                read_config(&raw, &self.folder.join(Self::CONFIG))
             }
             _ => Ok(config),
+        }
+    }
+
+    /// Refuses a table of tokens that was trained apart from the head which shares it in the base.
+    fn check_ties(&self, config: &ModelConfig, replaced: &BTreeSet<String>) -> Result<(), ModelError> {
+        let tied = config.language.is_some_and(|head| head.tied) && replaced.contains(TOKENS);
+        let rules = (config.family.spec().rules)(config).0;
+        let table = rules.iter().find(|rule| tied && rule.ours == TOKENS).map(|rule| &rule.theirs[0]);
+        match table.filter(|name| self.settings.unties(name)) {
+            Some(name) => {
+                let problem = format!("`{name}` was trained apart from the head, which shares it in the base");
+                Err(ModelError::config(
+                    &self.folder.join(Self::CONFIG),
+                    problem,
+                    "train it with `ensure_weight_tying=True`",
+                ))
+            }
+            None => Ok(()),
         }
     }
 

@@ -51,6 +51,10 @@ pub(super) struct AdapterSettings {
     pub revision: Option<String>,
     /// `SEQ_CLS`, `CAUSAL_LM`, or nothing.
     pub task: Option<String>,
+    /// `modules_to_save`: what was trained as a whole.
+    whole: Vec<String>,
+    /// Whether a head that shares a table went on sharing it when that was trained as a whole.
+    ties: bool,
     /// The rank of every adapter; none where some have another.
     pub rank: Option<usize>,
     rank_stabilised: bool,
@@ -86,12 +90,20 @@ impl AdapterSettings {
         Ok(Self {
             base,
             revision: text("revision"),
+            whole: serde_json::from_value(raw.get("modules_to_save").cloned().unwrap_or_default()).unwrap_or_default(),
+            ties: raw.get("ensure_weight_tying").and_then(Value::as_bool).unwrap_or(false),
             task,
             rank: same_rank.then_some(rank as usize),
             rank_stabilised: raw.get("use_rslora").and_then(Value::as_bool).unwrap_or(false),
             alpha,
             alphas: alphas(raw).map_err(wrong)?,
         })
+    }
+
+    /// Whether PEFT parted the table of this tensor from the head that shares it: only one of them was trained.
+    pub fn unties(&self, tensor: &str) -> bool {
+        let module = tensor.strip_suffix(".weight").unwrap_or(tensor);
+        !self.ties && self.whole.iter().any(|name| module.ends_with(name.as_str()))
     }
 
     /// What the product of the adapter of a layer is multiplied by.

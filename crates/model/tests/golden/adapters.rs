@@ -209,7 +209,7 @@ fn logits_of(place: &Path, case: &Case) -> Vec<f64> {
 
 fn merged(name: &str, base: &str) -> tempfile::TempDir {
     let out = tempfile::tempdir().unwrap();
-    let adapter = AdapterFolder::open(&folder(name)).unwrap().unwrap();
+    let adapter = AdapterFolder::open(&folder(name)).unwrap();
     assert_eq!(adapter.base(), BaseModel { name: format!("../{base}"), revision: None });
     adapter.merge(&ModelFolder::open(&folder(base)).unwrap(), out.path()).unwrap();
     out
@@ -263,11 +263,43 @@ fn what_is_exported_is_what_peft_saved() {
         let whole = tempfile::tempdir().unwrap();
         checkpoint::save(&backend, &model, whole.path()).unwrap();
         let again = tempfile::tempdir().unwrap();
-        let adapter = AdapterFolder::open(out.path()).unwrap().unwrap();
+        let adapter = AdapterFolder::open(out.path()).unwrap();
         adapter.merge(&ModelFolder::open(&folder(base)).unwrap(), again.path()).unwrap();
         let read = |place: &Path| bits(tensors(&place.join("model.safetensors")));
         assert!(read(whole.path()) == read(again.path()), "{name}: merged before and after");
     }
+}
+
+/// Where a vocabulary has grown, its table is trained beside the adapters, and kept whole.
+#[test]
+fn a_table_of_tokens_is_saved_whole_and_stays_that_of_the_head() {
+    let backend = Reference::<f32>::new();
+    let mut model = adapted(&backend, ("adapter-qwen2", "qwen2-language"), 0.0);
+    model.table.set_trainable(|spec| spec.adapter || spec.name == "embeddings.token");
+    let tokens = model.table.find("embeddings.token").unwrap();
+    let moved: Vec<f32> = values(&backend, &model, tokens).into_iter().map(|value| value as f32 + 0.5).collect();
+    model.parameters.set_values(&backend, tokens, &moved);
+    let (out, whole, again) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let base = BaseModel { name: "qwen".into(), revision: Some("a".into()) };
+    save_adapter(&backend, &model, &base, out.path()).unwrap();
+    checkpoint::save(&backend, &model, whole.path()).unwrap();
+    let merge = || {
+        let adapter = AdapterFolder::open(out.path()).unwrap();
+        assert_eq!(adapter.base(), base);
+        adapter.merge(&ModelFolder::open(&folder("qwen2-language")).unwrap(), again.path())
+    };
+    merge().unwrap();
+    let read = |place: &Path| bits(tensors(&place.join("model.safetensors")));
+    assert!(read(whole.path()) == read(again.path()));
+
+    let path = out.path().join("adapter_config.json");
+    let mut settings: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(settings["modules_to_save"], json!(["embed_tokens"]));
+    settings["ensure_weight_tying"] = json!(false);
+    std::fs::write(&path, settings.to_string()).unwrap();
+    let error = merge().unwrap_err().to_string();
+    assert!(error.contains("`embed_tokens.weight` was trained apart from the head"), "{error}");
 }
 
 /// The linear layers of the blocks that PEFT would choose by `target_modules`.
@@ -310,9 +342,7 @@ fn spoiled(change: impl FnOnce(&mut Value, &Path)) -> String {
     change(&mut settings, place.path());
     std::fs::write(place.path().join("adapter_config.json"), settings.to_string()).unwrap();
     let out = tempfile::tempdir().unwrap();
-    let merge = |adapter: Option<AdapterFolder>| {
-        adapter.unwrap().merge(&ModelFolder::open(&folder("bert")).unwrap(), out.path())
-    };
+    let merge = |adapter: AdapterFolder| adapter.merge(&ModelFolder::open(&folder("bert")).unwrap(), out.path());
     let error = AdapterFolder::open(place.path()).and_then(merge).unwrap_err();
     assert!(error.hint().is_some(), "{error}");
     assert!(out.path().read_dir().unwrap().next().is_none(), "something was written");
@@ -350,5 +380,4 @@ fn what_would_be_another_arithmetic_is_refused() {
         std::fs::copy(other, place.join("adapter_model.safetensors")).unwrap();
     });
     assert!(error.contains("no place for the tensor `base_model.model."), "{error}");
-    assert!(AdapterFolder::open(&folder("bert")).unwrap().is_none());
 }

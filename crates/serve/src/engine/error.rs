@@ -2,8 +2,10 @@
 
 use finetone_classify::ClassifyError;
 use finetone_classify::source::SourceError;
+use finetone_generate::GenerateError;
 
 use crate::error::ApiError;
+use crate::workshop::OpenError;
 
 /// An error of the engine.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +26,10 @@ pub enum EngineError {
     ShuttingDown,
     /// The model cannot be opened.
     #[error(transparent)]
-    Open(#[from] ClassifyError),
+    Open(#[from] OpenError),
+    /// A text that the model cannot write.
+    #[error(transparent)]
+    Write(#[from] GenerateError),
     /// The machine has no thread left.
     #[error("no thread for a model: {0}")]
     Thread(std::io::Error),
@@ -36,6 +41,13 @@ pub enum EngineError {
     Stopped,
 }
 
+impl EngineError {
+    /// Weights that are no numbers give answers that are none, which no format of the API can say.
+    pub fn no_numbers() -> Self {
+        Self::Failed("it gave values that are no numbers".into())
+    }
+}
+
 /// Seconds after which there may be room again.
 const ROOM_IN: u64 = 1;
 
@@ -44,11 +56,14 @@ impl From<EngineError> for ApiError {
         match error {
             EngineError::Overloaded => Self::too_many(error.to_string(), ROOM_IN),
             // Where the model lies is nobody's business but the server's.
-            EngineError::Open(ClassifyError::Source(SourceError::Untrained { .. })) => {
+            EngineError::Open(OpenError::Judge(ClassifyError::Source(SourceError::Untrained { .. }))) => {
                 Self::bad_request("This model starts from scratch and knows nothing yet: fine-tune it first")
                     .param("model")
             }
-            EngineError::TooMany { .. } => Self::bad_request(error.to_string()),
+            EngineError::Write(GenerateError::TooLong { .. }) => {
+                Self::bad_request(error.to_string()).code("context_length_exceeded")
+            }
+            EngineError::TooMany { .. } | EngineError::Write(_) => Self::bad_request(error.to_string()),
             EngineError::ShuttingDown => Self::unavailable(error.to_string(), ROOM_IN),
             other => Self::internal(&other),
         }

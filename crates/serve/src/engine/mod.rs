@@ -2,12 +2,15 @@
 //!
 //! A model has a thread of its own and a queue before it. Texts are read (prepared, tokenised) by whoever asks, so that the
 //! thread does nothing but compute; it takes what waits, up to a number of tokens, and never waits while there is something to
-//! do. A full queue refuses at once instead of letting everybody wait longer.
+//! do. A full queue refuses at once instead of letting everybody wait longer. Models that write have a thread that gives its
+//! requests a token each in turn ([`writer`]).
 
 mod error;
 mod queue;
+mod telling;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,9 +26,10 @@ use tokio::task::spawn_blocking;
 
 pub use error::EngineError;
 pub use queue::Answer;
+pub use writer::{OpenWriter, Written};
 
 use crate::metrics::Metrics;
-use crate::workshop::Workshop;
+use crate::workshop::{Opened, Workshop};
 use queue::Waiting;
 
 /// What the engine may use.
@@ -70,8 +74,41 @@ struct State {
 
 /// A model that is open or being opened.
 struct Slot {
-    model: Arc<OnceCell<Arc<OpenModel>>>,
+    model: Arc<OnceCell<Open>>,
     last_asked: u64,
+}
+
+/// An open model of either kind.
+#[derive(Clone)]
+pub enum Open {
+    /// One that judges texts.
+    Judge(Arc<OpenModel>),
+    /// One that writes.
+    Writer(Arc<OpenWriter>),
+}
+
+impl Open {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Judge(model) => model.bytes,
+            Self::Writer(model) => model.bytes,
+        }
+    }
+
+    /// Whether its thread has ended, which is a bug.
+    fn is_closed(&self) -> bool {
+        match self {
+            Self::Judge(model) => model.queue.is_closed(),
+            Self::Writer(model) => model.queue.is_closed(),
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        match self {
+            Self::Judge(model) => model.queue.max_capacity() - model.queue.capacity(),
+            Self::Writer(model) => model.queue.max_capacity() - model.queue.capacity(),
+        }
+    }
 }
 
 impl Engine {
@@ -89,12 +126,12 @@ impl Engine {
     ///
     /// # Errors
     /// A folder that cannot be opened; an engine that is shut down.
-    pub async fn open(&self, source: &Path, wanted: Use) -> Result<Arc<OpenModel>, EngineError> {
+    pub async fn open(&self, source: &Path, wanted: Use) -> Result<Open, EngineError> {
         let key = (source.to_owned(), wanted);
         loop {
             let slot = self.state().slot(&key)?;
             match slot.get_or_try_init(|| self.load(&key)).await {
-                Ok(model) if !model.queue.is_closed() => {
+                Ok(model) if !model.is_closed() => {
                     self.state().make_room(&key, self.limits.model_bytes);
                     return Ok(model.clone());
                 }
@@ -115,7 +152,7 @@ impl Engine {
 
     /// How many texts wait for their model.
     pub fn waiting(&self) -> usize {
-        self.state().models().map(|(_, model)| model.queue.max_capacity() - model.queue.capacity()).sum()
+        self.state().models().map(|(_, model)| model.waiting()).sum()
     }
 
     /// Takes nothing more and returns when everything that was accepted is computed.
@@ -131,19 +168,32 @@ impl Engine {
         drop(spawn_blocking(join).await);
     }
 
-    async fn load(&self, key: &Key) -> Result<Arc<OpenModel>, EngineError> {
+    async fn load(&self, key: &Key) -> Result<Open, EngineError> {
         let (workshop, (source, wanted)) = (self.workshop.clone(), key.clone());
         let opened = spawn_blocking(move || workshop.open(&source, wanted)).await;
-        let Served { reader, rows, bytes, compute } = opened.map_err(|_| EngineError::Stopped)??;
-        let (queue, waiting) = mpsc::channel(self.limits.waiting_texts);
-        let (tokens, metrics) = (self.limits.batch_tokens, self.metrics.clone());
-        let thread = thread::Builder::new().name("model".into());
-        let thread = thread.spawn(move || queue::run(compute, waiting, tokens, &metrics));
-        let thread = thread.map_err(EngineError::Thread)?;
+        match opened.map_err(|_| EngineError::Stopped)?? {
+            Opened::Judge(Served { reader, rows, bytes, compute }) => {
+                let (queue, waiting) = mpsc::channel(self.limits.waiting_texts);
+                let (tokens, metrics) = (self.limits.batch_tokens, self.metrics.clone());
+                self.start(move || queue::run(compute, waiting, tokens, &metrics))?;
+                Ok(Open::Judge(Arc::new(OpenModel { reader, rows, bytes, queue })))
+            }
+            Opened::Writer(finetone_generate::Served { reader, bytes, model }) => {
+                let (queue, waiting) = mpsc::channel(self.limits.waiting_texts);
+                let shared = reader.clone();
+                self.start(move || writer::run(model.as_ref(), &shared, waiting))?;
+                Ok(Open::Writer(Arc::new(OpenWriter::new(reader, bytes, queue))))
+            }
+        }
+    }
+
+    /// Starts the thread of a model.
+    fn start(&self, run: impl FnOnce() + Send + 'static) -> Result<(), EngineError> {
+        let thread = thread::Builder::new().name("model".into()).spawn(run).map_err(EngineError::Thread)?;
         let mut state = self.state();
         state.threads.retain(|thread| !thread.is_finished());
         state.threads.push(thread);
-        Ok(Arc::new(OpenModel { reader, rows, bytes, queue }))
+        Ok(())
     }
 
     /// A panic while the lock is held leaves nothing half done that matters here.
@@ -154,7 +204,7 @@ impl Engine {
 
 impl State {
     /// The place of a model, which counts as asked for.
-    fn slot(&mut self, key: &Key) -> Result<Arc<OnceCell<Arc<OpenModel>>>, EngineError> {
+    fn slot(&mut self, key: &Key) -> Result<Arc<OnceCell<Open>>, EngineError> {
         if self.closed {
             return Err(EngineError::ShuttingDown);
         }
@@ -165,13 +215,13 @@ impl State {
     }
 
     /// The models that are open.
-    fn models(&self) -> impl Iterator<Item = (&Key, &Arc<OpenModel>)> {
+    fn models(&self) -> impl Iterator<Item = (&Key, &Open)> {
         self.open.iter().filter_map(|(key, slot)| Some((key, slot.model.get()?)))
     }
 
     /// Closes models until the rest fits, `keep` last of all.
     fn make_room(&mut self, keep: &Key, budget: usize) {
-        while self.models().map(|(_, model)| model.bytes).sum::<usize>() > budget {
+        while self.models().map(|(_, model)| model.bytes()).sum::<usize>() > budget {
             let others = self.models().filter(|(key, _)| *key != keep).map(|(key, _)| key);
             let Some(oldest) = others.min_by_key(|key| self.open[*key].last_asked).cloned() else { return };
             self.open.remove(&oldest);
@@ -179,14 +229,14 @@ impl State {
     }
 
     /// Gives up a place, unless somebody has taken it anew.
-    fn forget(&mut self, key: &Key, slot: &Arc<OnceCell<Arc<OpenModel>>>) {
+    fn forget(&mut self, key: &Key, slot: &Arc<OnceCell<Open>>) {
         if self.open.get(key).is_some_and(|open| Arc::ptr_eq(&open.model, slot)) {
             self.open.remove(key);
         }
     }
 }
 
-/// A model that answers. It closes when nobody holds it any more, which is not before all answers are given.
+/// A model that judges. It closes when nobody holds it any more, which is not before all answers are given.
 pub struct OpenModel {
     reader: Arc<TextReader>,
     rows: Rows,

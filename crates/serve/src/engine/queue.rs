@@ -83,8 +83,7 @@ fn answer(compute: &mut dyn Compute, batch: Vec<Waiting>) {
     }
 }
 
-/// Weights that are no numbers give answers that are none, which no format of the API can say.
 fn finite(answer: Answer) -> Result<Answer, EngineError> {
     let all = answer.row.iter().all(|number| number.is_finite());
-    if all { Ok(answer) } else { Err(EngineError::Failed("it gave values that are no numbers".into())) }
+    if all { Ok(answer) } else { Err(EngineError::no_numbers()) }
 }

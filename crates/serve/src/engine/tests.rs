@@ -13,9 +13,9 @@ use finetone_train::{Control, Outcome, RunConfig, TrainError};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::{Answer, Engine, EngineError, EngineLimits, OpenModel};
+use super::{Answer, Engine, EngineError, EngineLimits, Open, OpenModel};
 use crate::metrics::Metrics;
-use crate::workshop::Workshop;
+use crate::workshop::{OpenError, Opened, Workshop};
 
 /// Long enough for anything here, unless it hangs.
 const LONG: Duration = Duration::from_secs(20);
@@ -62,19 +62,19 @@ impl Workshop for Bench {
         unreachable!("nothing is trained here")
     }
 
-    /// The name of a source is the bytes that the model has.
     fn writes_answers(&self, _: &Path) -> Result<bool, TrainError> {
         Ok(false)
     }
 
-    fn open(&self, source: &Path, _: Use) -> Result<Served, ClassifyError> {
+    /// The name of a source is the bytes that the model has.
+    fn open(&self, source: &Path, _: Use) -> Result<Opened, OpenError> {
         self.opened.fetch_add(1, Ordering::SeqCst);
-        let missing = || TokenizerError::Missing { folder: source.to_owned() };
+        let missing = || ClassifyError::from(TokenizerError::Missing { folder: source.to_owned() });
         let bytes = source.to_string_lossy().parse().map_err(|_| missing())?;
         let (taken, batches) = (self.taken.clone(), self.batches.clone());
         let compute = Counter { taken, batches, go: self.go.lock().unwrap().take() };
         let reader = Arc::new(TextReader::plain(tokenizer(), TextLimit::head(100)));
-        Ok(Served { reader, rows: Rows::Vectors(1), bytes, compute: Box::new(compute) })
+        Ok(Served { reader, rows: Rows::Vectors(1), bytes, compute: Box::new(compute) }.into())
     }
 }
 
@@ -102,7 +102,10 @@ fn held_up(limits: EngineLimits) -> (Arc<Bench>, Arc<Engine>, Sender<()>) {
 const SMALL: EngineLimits = EngineLimits { model_bytes: 100, waiting_texts: 8, batch_tokens: 20 };
 
 async fn open(engine: &Engine, bytes: &str) -> Arc<OpenModel> {
-    engine.open(Path::new(bytes), Use::Answers).await.unwrap()
+    match engine.open(Path::new(bytes), Use::Answers).await.unwrap() {
+        Open::Judge(model) => model,
+        Open::Writer(_) => unreachable!("the workshop opens no model that writes"),
+    }
 }
 
 /// A text that is so many tokens with those at its ends.

@@ -49,14 +49,12 @@ fn is_ours(config: &ServeConfig, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Limits;
+    use crate::config::{Limits, WorkplaceConfig};
 
     fn config(address: &str) -> ServeConfig {
         ServeConfig {
             address: address.parse().unwrap(),
-            data: "data".into(),
-            models: Vec::new(),
-            aliases: Vec::new(),
+            workplace: WorkplaceConfig::new("data".into(), Vec::new()),
             names: vec!["mood.example".into()],
             tls: None,
             without_keys: false,

@@ -6,8 +6,8 @@ use finetone_data::chat::{FEWEST_EXAMPLES, TokenRule, Validation, validate};
 use finetone_data::{DataError, Dataset, LabelSet, ReadOptions};
 
 use super::fault::JobFault;
-use crate::app::App;
 use crate::store::JobRow;
+use crate::workplace::Workplace;
 
 /// Faults that the error of a job names; the rest is counted.
 const NAMED_FAULTS: usize = 5;
@@ -25,14 +25,14 @@ pub struct Material {
 
 impl Material {
     /// The file that a job learns from.
-    pub fn training(app: &App, job: &JobRow) -> Self {
-        let path = app.folder.job(&job.id).join("train.jsonl");
+    pub fn training(place: &Workplace, job: &JobRow) -> Self {
+        let path = place.folder.job(&job.id).join("train.jsonl");
         Self { path, id: job.training_file.clone(), param: "training_file" }
     }
 
     /// The file that it is measured on, if there is one.
-    pub fn validation(app: &App, job: &JobRow) -> Option<Self> {
-        let path = app.folder.job(&job.id).join("validation.jsonl");
+    pub fn validation(place: &Workplace, job: &JobRow) -> Option<Self> {
+        let path = place.folder.job(&job.id).join("validation.jsonl");
         job.validation_file.clone().map(|id| Self { path, id, param: "validation_file" })
     }
 
@@ -40,13 +40,20 @@ impl Material {
     ///
     /// # Errors
     /// The disk, or an upload that is gone.
-    pub fn place(&self, app: &App) -> std::io::Result<()> {
-        let upload = app.folder.file(&self.id);
+    pub fn put(&self, place: &Workplace) -> std::io::Result<()> {
+        let upload = place.folder.file(&self.id);
         if self.path.exists() {
             return Ok(());
         }
-        // Where the file system knows no links, a copy does as well.
-        std::fs::hard_link(&upload, &self.path).or_else(|_| std::fs::copy(&upload, &self.path).map(drop))
+        match std::fs::hard_link(&upload, &self.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                // Where the file system knows no links, a copy does as well, once it is whole.
+                let unfinished = self.path.with_extension("part");
+                std::fs::copy(&upload, &unfinished).and_then(|_| std::fs::rename(&unfinished, &self.path))
+            }
+            // Another process may have put it there.
+            _ => Ok(()),
+        }
     }
 
     /// How many examples there are, none of which has a fault.

@@ -1,9 +1,12 @@
 //! From a request to a model: files are validated, jobs wait for their turn, one is trained at a time.
 //!
-//! The database alone knows where a job is. [`validate_jobs`] and [`train_jobs`] look there for something to do, and are rung
-//! when there may be something new; whoever pauses or cancels a job writes that down first and then stops the training.
+//! The database alone knows where a job is. [`validate_jobs`] and [`train_jobs`] claim there what waits, in as many processes
+//! as share it, and are rung when there may be something new; whoever pauses or cancels a job writes that down first, and
+//! then the training is stopped: at once in the same process, with the next renewal of its claim in another.
 
+mod claimed;
 mod fault;
+mod integrations;
 mod material;
 mod recorder;
 pub mod request;

@@ -1,20 +1,50 @@
 //! What happens in a training, written down as the events of its job.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use finetone_train::TrainEvent;
 use finetone_train::events::Listener;
+use finetone_train::{Control, TrainEvent};
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
 
 use super::material::Material;
-use crate::store::{JobRow, NewEvent, Store, now};
+use super::work::AFTER_TROUBLE;
+use crate::store::{Claim, JobRow, NewEvent, Store, now};
+
+/// Where the events of a claimed job are written down.
+pub struct Log {
+    /// What is remembered.
+    pub store: Store,
+    /// Where the store is waited for.
+    pub runtime: Handle,
+    /// The job, as long as it is ours.
+    pub claim: Claim,
+    /// What stops the training when it is not.
+    pub control: Control,
+}
+
+impl Log {
+    /// Waits until something is written down. A step that was taken and not told would be missing for ever, so training waits
+    /// as well, until the database answers or the job is somebody else's.
+    fn keep(&self, write: impl AsyncFn(&Store, &Claim) -> Result<bool, sqlx::Error>) {
+        while !self.control.is_abandoned() {
+            match self.runtime.block_on(write(&self.store, &self.claim)) {
+                Ok(true) => return,
+                Ok(false) => self.control.abandon.store(true, Ordering::Relaxed),
+                Err(error) => {
+                    eprintln!("error: {}: {error}", self.claim.job);
+                    std::thread::sleep(AFTER_TROUBLE);
+                }
+            }
+        }
+    }
+}
 
 /// Writes the events of one job.
 pub struct Recorder {
-    store: Store,
-    runtime: Handle,
+    log: Log,
     job: JobRow,
     /// Its files, which events call by their ids.
     files: Vec<Material>,
@@ -35,16 +65,9 @@ struct Measured {
 }
 
 impl Recorder {
-    /// A recorder that writes to `store`, waiting for it on `runtime`.
-    pub fn new(store: Store, runtime: Handle, job: JobRow, files: Vec<Material>) -> Self {
-        Self { store, runtime, job, files, steps: 0, began: None, latest: None }
-    }
-
-    /// Waits for the database. An event that cannot be kept is told on standard error: it is no reason to stop training.
-    fn keep(&self, kept: impl Future<Output = Result<(), sqlx::Error>>) {
-        if let Err(error) = self.runtime.block_on(kept) {
-            eprintln!("error: {}: {error}", self.job.id);
-        }
+    /// A recorder that writes to `log`.
+    pub fn new(log: Log, job: JobRow, files: Vec<Material>) -> Self {
+        Self { log, job, files, steps: 0, began: None, latest: None }
     }
 
     fn without_paths(&self, message: &str) -> String {
@@ -53,10 +76,10 @@ impl Recorder {
 
     fn started(&mut self, steps: u64, resumed_from: u64) {
         self.steps = steps;
-        self.keep(self.store.forget_steps_after(&self.job.id, resumed_from));
+        self.log.keep(async |store, claim| store.forget_steps_after(claim, resumed_from).await);
         if resumed_from > 0 {
             let event = NewEvent::info(format!("Training goes on from step {resumed_from}/{steps}"));
-            self.keep(self.store.add_event(&self.job.id, &event));
+            self.log.keep(async |store, claim| store.add_event(claim, &event).await);
         }
     }
 
@@ -64,10 +87,12 @@ impl Recorder {
         let (began, first) = *self.began.get_or_insert_with(|| (Instant::now(), step));
         let message = format!("Step {step}/{}: training loss={:.2}", self.steps, measured.loss);
         let data = self.numbers(step, measured);
-        self.keep(self.store.add_event(&self.job.id, &NewEvent::metrics(step, message, data)));
+        let event = NewEvent::metrics(step, message, data);
+        self.log.keep(async |store, claim| store.add_event(claim, &event).await);
         let per_step = began.elapsed().as_secs_f64() / (step - first).max(1) as f64;
         let left = (self.steps - step.min(self.steps)) as f64 * per_step;
-        self.keep(self.store.keep_progress(&self.job.id, tokens, now() + left.ceil() as i64));
+        let estimated_finish = now() + left.ceil() as i64;
+        self.log.keep(async |store, claim| store.keep_progress(claim, tokens, estimated_finish).await);
     }
 
     /// The numbers that clients know, and some more that the pages draw.
@@ -89,8 +114,8 @@ impl Recorder {
     /// Adds what was measured on the validation file to the step after which it was: all of it is measured each time.
     fn evaluated(&self, step: u64, metrics: &BTreeMap<String, f64>) {
         let loss = metrics["eval_loss"];
-        self.keep(async {
-            let Some(known) = self.store.step(&self.job.id, step).await? else { return Ok(()) };
+        self.log.keep(async |store, claim| {
+            let Some(known) = store.step(&claim.job, step).await? else { return Ok(true) };
             let message = format!("{}, validation loss={loss:.2}, full validation loss={loss:.2}", known.message);
             let data = known.data.and_then(|text| serde_json::from_str(&text).ok());
             let mut data: Map<String, Value> = data.unwrap_or_default();
@@ -101,7 +126,7 @@ impl Recorder {
             if let Some(f1) = metrics.get("eval_f1_macro") {
                 data.insert("valid_f1_macro".into(), (*f1).into());
             }
-            self.store.add_event(&self.job.id, &NewEvent::metrics(step, message, data.into())).await
+            store.add_event(claim, &NewEvent::metrics(step, message, data.into())).await
         });
     }
 }
@@ -112,7 +137,7 @@ impl Listener for Recorder {
             TrainEvent::Started { steps, resumed_from, .. } => self.started(*steps, *resumed_from),
             TrainEvent::Notice { message } => {
                 let event = NewEvent::info(self.without_paths(message));
-                self.keep(self.store.add_event_once(&self.job.id, &event));
+                self.log.keep(async |store, claim| store.add_event_once(claim, &event).await);
             }
             &TrainEvent::Step {
                 step,
@@ -128,14 +153,14 @@ impl Listener for Recorder {
             }
             TrainEvent::Evaluated { step, metrics, .. } => self.evaluated(*step, metrics),
             TrainEvent::Finished { step, best_step, metrics, measured_on, .. } => {
-                self.keep(self.store.keep_final_step(&self.job.id, *best_step));
+                self.log.keep(async |store, claim| store.keep_final_step(claim, *best_step).await);
                 if best_step < step {
                     let message =
                         format!("The model is that of step {best_step}, which did best on the validation examples");
-                    self.keep(self.store.add_event_once(&self.job.id, &NewEvent::info(message)));
+                    self.log.keep(async |store, claim| store.add_event_once(claim, &NewEvent::info(&message)).await);
                 }
                 let event = NewEvent::info(measured(metrics, measured_on)).data(json!(metrics));
-                self.keep(self.store.add_event_once(&self.job.id, &event));
+                self.log.keep(async |store, claim| store.add_event_once(claim, &event).await);
             }
             // A stop is told by whoever asked for it; a job is a single training without folds or seeds.
             TrainEvent::Checkpoint { .. }

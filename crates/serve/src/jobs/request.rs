@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
+use super::integrations;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::http::{Fields, decimal, integer, invalid_type};
 use crate::ids;
+use crate::models::Resolved;
 use crate::store::{Hyperparameters, JobRow, Status, now};
 use crate::upload::FINE_TUNE;
 
@@ -22,7 +24,7 @@ const ORGANISATION: &str = "personal";
 /// # Errors
 /// 400 with the name of the field.
 pub async fn read(app: &App, mut body: Fields) -> Result<JobRow, ApiError> {
-    let model = model(app, &body.required_text("model")?).await?;
+    let begins_with = model(app, &body.required_text("model")?).await?;
     let training_file = body.required_text("training_file")?;
     check_file(app, "training_file", &training_file).await?;
     let validation_file = body.text("validation_file")?;
@@ -34,19 +36,21 @@ pub async fn read(app: &App, mut body: Fields) -> Result<JobRow, ApiError> {
     let outer = body.object("hyperparameters")?.map(hyperparameters).transpose()?;
     let hyperparameters = body.object("method")?.map(method).transpose()?.flatten().or(outer).unwrap_or_default();
     let metadata = body.object("metadata")?.map(metadata).transpose()?;
-    refuse_integrations(&mut body)?;
+    let integrations = integrations::read(&mut body)?;
     body.refuse_rest()?;
     Ok(JobRow {
         id: ids::with_prefix("ftjob-", 24),
         status: Status::ValidatingFiles,
-        tuned_name: name(&model, suffix.as_deref()),
-        model,
+        tuned_name: name(&begins_with.name, suffix.as_deref()),
+        base: begins_with.source.to_str().filter(|_| begins_with.is_base).map(str::to_owned),
+        model: begins_with.name,
         training_file,
         validation_file,
         suffix,
         seed,
         hyperparameters,
         metadata,
+        integrations,
         created_at: now(),
         started_at: None,
         finished_at: None,
@@ -58,10 +62,10 @@ pub async fn read(app: &App, mut body: Fields) -> Result<JobRow, ApiError> {
     })
 }
 
-/// The own name of the model to begin with.
-async fn model(app: &App, name: &str) -> Result<String, ApiError> {
+/// The model to begin with.
+async fn model(app: &App, name: &str) -> Result<Resolved, ApiError> {
     let resolved = app.models.resolve(name, &app.store, &app.folder).await;
-    resolved.map(|model| model.name).map_err(|_| {
+    resolved.map_err(|_| {
         let message = format!("Model {name} is not available for fine-tuning or does not exist.");
         ApiError::bad_request(message).param("model").code("model_not_available")
     })
@@ -136,19 +140,6 @@ fn metadata(fields: Fields) -> Result<String, ApiError> {
         }
     }
     Ok(Value::Object(map).to_string())
-}
-
-/// Nothing is sent anywhere: an empty list is all that can be asked for.
-fn refuse_integrations(body: &mut Fields) -> Result<(), ApiError> {
-    match body.take("integrations") {
-        None => Ok(()),
-        Some(Value::Array(list)) if list.is_empty() => Ok(()),
-        Some(_) => {
-            let message =
-                "Integrations are not available here: the numbers of a job are in its events and its result file";
-            Err(ApiError::bad_request(message).param("integrations"))
-        }
-    }
 }
 
 #[cfg(test)]

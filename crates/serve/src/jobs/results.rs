@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::fault::JobFault;
 use super::request;
 use super::tally::Tally;
-use crate::app::App;
 use crate::ids;
 use crate::routes::RESULTS;
-use crate::store::{CheckpointRow, EventRow, FileRow, JobRow, NewEvent, Results, TunedModel, now};
+use crate::store::{CheckpointRow, Claim, EventRow, FileRow, JobRow, NewEvent, Results, TunedModel, now};
+use crate::workplace::Workplace;
 
 /// The columns of the result file, and where a step's data have them.
 const COLUMNS: [(&str, &str); 5] = [
@@ -35,24 +35,24 @@ fn run(job: &str) -> String {
 }
 
 /// Where a job's run lies.
-pub fn run_folder(app: &App, job: &str) -> PathBuf {
-    app.folder.join(&run(job))
+pub fn run_folder(place: &Workplace, job: &str) -> PathBuf {
+    place.folder.join(&run(job))
 }
 
 /// Puts everything together that a trained job has to show, and ends the job with it.
-pub async fn collect(app: &App, job: &JobRow) -> Result<(), JobFault> {
+pub async fn collect(place: &Workplace, job: &JobRow, claim: &Claim) -> Result<(), JobFault> {
     let internal = |what: &dyn std::fmt::Display| JobFault::internal(job, what);
     // What is kept of a job has changed while it was trained.
-    let job = &app.store.job(&job.id).await.map_err(|error| internal(&error))?.unwrap_or_else(|| job.clone());
-    let steps = app.store.steps(&job.id).await.map_err(|error| internal(&error))?;
-    let file = write_numbers(app, &steps).map_err(|error| internal(&error))?;
-    let kept = kept(app, job).map_err(|error| internal(&error))?;
+    let job = &place.store.job(&job.id).await.map_err(|error| internal(&error))?.unwrap_or_else(|| job.clone());
+    let steps = place.store.steps(&job.id).await.map_err(|error| internal(&error))?;
+    let file = write_numbers(place, &steps).map_err(|error| internal(&error))?;
+    let kept = kept(place, job).map_err(|error| internal(&error))?;
     let mut results = results(job, file, &kept, &steps);
     // A model that cannot be asked is a model all the same.
-    if let Ok(tally) = Tally::take(app, job, &run_folder(app, &job.id).join("model")).await {
+    if let Ok(tally) = Tally::take(place, job, &run_folder(place, &job.id).join("model")).await {
         results.events.insert(0, tally.event());
     }
-    app.store.succeed(&job.id, &results).await.map_err(|error| internal(&error))?;
+    place.store.succeed(claim, &results).await.map_err(|error| internal(&error))?;
     Ok(())
 }
 
@@ -60,11 +60,11 @@ pub async fn collect(app: &App, job: &JobRow) -> Result<(), JobFault> {
 ///
 /// Clients count on the last checkpoint to be the final model. Where a validation file chose that, it may be of an earlier epoch
 /// than the last: the models of later ones, which did worse, are removed.
-fn kept(app: &App, job: &JobRow) -> std::io::Result<Vec<Kept>> {
+fn kept(place: &Workplace, job: &JobRow) -> std::io::Result<Vec<Kept>> {
     let run = run(&job.id);
     let last = job.final_step.unwrap_or_default();
     let mut kept = vec![Kept { step: last, folder: format!("{run}/model"), is_final: true }];
-    let epochs = match app.folder.join(&run).join("epochs").read_dir() {
+    let epochs = match place.folder.join(&run).join("epochs").read_dir() {
         Ok(entries) => entries.collect::<Result<Vec<_>, _>>()?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error),
@@ -75,7 +75,7 @@ fn kept(app: &App, job: &JobRow) -> std::io::Result<Vec<Kept>> {
         if step < last {
             kept.push(Kept { step, folder, is_final: false });
         } else if step > last {
-            std::fs::remove_dir_all(app.folder.join(&folder))?;
+            std::fs::remove_dir_all(place.folder.join(&folder))?;
         }
     }
     kept.sort_by_key(|kept| kept.step);
@@ -112,12 +112,12 @@ fn results(job: &JobRow, file: FileRow, kept: &[Kept], steps: &[EventRow]) -> Re
 }
 
 /// Writes the numbers of every step as a file.
-fn write_numbers(app: &App, steps: &[EventRow]) -> std::io::Result<FileRow> {
+fn write_numbers(place: &Workplace, steps: &[EventRow]) -> std::io::Result<FileRow> {
     let bytes = numbers(steps)?;
     let id = ids::with_prefix("file-", 24);
-    let place = app.folder.file(&id);
-    std::fs::write(&place, &bytes)?;
-    std::fs::File::open(&place)?.sync_all()?;
+    let path = place.folder.file(&id);
+    std::fs::write(&path, &bytes)?;
+    std::fs::File::open(&path)?.sync_all()?;
     Ok(FileRow {
         id,
         purpose: RESULTS.into(),

@@ -1,26 +1,27 @@
 //! The base and the tuned model are asked a few messages of the job, ten times each, as people compare them in a playground.
 //!
 //! The messages are those of the validation file, which the model has not learnt from, or else of the training file. Answers are
-//! drawn at temperature 1 from what each model says about a message, so that a tally costs one look at each message.
+//! drawn at temperature 1. Of a model that judges, or was taught a few answers, that costs one look at each message.
 
 use std::collections::HashSet;
 use std::path::Path;
 
 use finetone_data::chat::{Chat, Role};
-use finetone_data::split::random::Random;
 use finetone_data::{OpenOptions, Reader};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::material::Material;
-use crate::app::App;
 use crate::error::ApiError;
 use crate::models::Resolved;
-use crate::reply::{Distribution, Format, Question, judge};
+use crate::reply::{self, Format, Options, Question};
 use crate::store::{JobRow, NewEvent};
+use crate::workplace::Workplace;
 
 /// Answers to each message.
 const DRAWS: usize = 10;
+/// The most tokens of an answer: a base that writes freely may go on without end.
+const MOST_TOKENS: usize = 32;
 /// The most messages.
 const MESSAGES: usize = 5;
 /// Where a tally lies in the folder of a job.
@@ -67,15 +68,15 @@ impl Tally {
     ///
     /// # Errors
     /// A file that is gone; a tuned model that does not answer.
-    pub async fn take(app: &App, job: &JobRow, tuned: &Path) -> Result<Self, ApiError> {
-        let material = Material::validation(app, job).unwrap_or_else(|| Material::training(app, job));
+    pub async fn take(place: &Workplace, job: &JobRow, tuned: &Path) -> Result<Self, ApiError> {
+        let material = Material::validation(place, job).unwrap_or_else(|| Material::training(place, job));
         let chats = chats(&material.path).map_err(|error| ApiError::internal(&error))?;
-        let base = match app.models.resolve(&job.model, &app.store, &app.folder).await {
-            Ok(base) => answers(app, &base, &chats, job.seed).await,
+        let base = match place.models.of_job(job, &place.store, &place.folder).await {
+            Ok(base) => answers(place, &base, &chats, job.seed).await,
             Err(gone) => Err(gone),
         };
         let tuned = Resolved { name: job.tuned_name.clone(), source: tuned.to_owned(), is_base: false };
-        let tuned = answers(app, &tuned, &chats, job.seed).await?;
+        let tuned = answers(place, &tuned, &chats, job.seed).await?;
         let base_fault = base.as_ref().err().map(|error| error.message().to_owned());
         let base = base.unwrap_or_else(|_| vec![Counts::new(); chats.len()]);
         let asked = |((chat, base), tuned): ((&Chat, Counts), Counts)| Asked {
@@ -86,14 +87,14 @@ impl Tally {
         };
         let messages = chats.iter().zip(base).zip(tuned).map(asked).collect();
         let tally = Self { file: material.param.to_owned(), draws: DRAWS, base_fault, messages };
-        let (path, text) = (app.folder.job(&job.id).join(FILE), json!(tally).to_string());
+        let (path, text) = (place.folder.job(&job.id).join(FILE), json!(tally).to_string());
         tokio::fs::write(path, text).await.map_err(|error| ApiError::internal(&error))?;
         Ok(tally)
     }
 
     /// The tally of a job, if it has one.
-    pub async fn of(app: &App, job: &str) -> Option<Self> {
-        let text = tokio::fs::read(app.folder.job(job).join(FILE)).await.ok()?;
+    pub async fn of(place: &Workplace, job: &str) -> Option<Self> {
+        let text = tokio::fs::read(place.folder.job(job).join(FILE)).await.ok()?;
         serde_json::from_slice(&text).ok()
     }
 
@@ -151,21 +152,27 @@ fn expected(chat: &Chat) -> &str {
     chat.answer().map_or("", |answer| answer.content.trim())
 }
 
-async fn answers(app: &App, model: &Resolved, chats: &[Chat], seed: i64) -> Result<Vec<Counts>, ApiError> {
-    let questions: Vec<Question> = chats.iter().map(|chat| Question::chat(chat.prompt().to_vec())).collect();
-    let judgements = judge(app, model, &questions, &Format::default()).await?;
-    Ok(judgements.iter().enumerate().map(|(place, judged)| drawn(&judged.distribution, seed, place)).collect())
+async fn answers(place: &Workplace, model: &Resolved, chats: &[Chat], seed: i64) -> Result<Vec<Counts>, ApiError> {
+    let questions = chats.iter().map(|chat| Question::Chat(chat.prompt().to_vec())).collect();
+    let options = Options { n: DRAWS, seed: Some(seed), max_tokens: Some(MOST_TOKENS), ..Options::default() };
+    let asked = reply::Asked { questions, options, format: Format::default(), alternatives: 0 };
+    let mut all = Vec::with_capacity(chats.len());
+    for answers in reply::answers(place, model, asked).await? {
+        let (replies, _) = answers.whole().await?;
+        all.push(counted(replies.iter().map(|reply| reply.text().trim().to_owned())));
+    }
+    Ok(all)
 }
 
-/// The counts of so many draws, as a request with this seed would have them.
-fn drawn(distribution: &Distribution, seed: i64, place: usize) -> Counts {
-    let words = distribution.words();
-    let mut counts = vec![0; words.len()];
-    for choice in 0..DRAWS {
-        let mut random = Random::of(&[seed as u64, place as u64, choice as u64]);
-        counts[distribution.draw(1.0, 1.0, &mut random)] += 1;
+/// How often each answer was given, the most frequent first, and of equals the first one.
+fn counted(answers: impl Iterator<Item = String>) -> Counts {
+    let mut counts = Counts::new();
+    for answer in answers {
+        match counts.iter_mut().find(|(known, _)| *known == answer) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((answer, 1)),
+        }
     }
-    let mut counts: Counts = words.iter().cloned().zip(counts).filter(|(_, count)| *count > 0).collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     counts
 }
@@ -189,13 +196,9 @@ mod tests {
     }
 
     #[test]
-    fn all_draws_are_counted_and_the_most_frequent_answer_comes_first() {
-        let three = Distribution::new(&["a".into(), "b".into(), "c".into()], &[0.2, 0.8, 0.0]);
-        let counts = drawn(&three, 7, 0);
-        assert_eq!(counts.iter().map(|(_, count)| count).sum::<usize>(), DRAWS);
-        assert!(counts.is_sorted_by_key(|(_, count)| std::cmp::Reverse(*count)));
-        assert!(counts.iter().all(|(word, _)| word != "c"));
-        assert_eq!(counts, drawn(&three, 7, 0));
+    fn all_answers_are_counted_and_the_most_frequent_one_comes_first() {
+        let counts = counted(["b", "a", "c", "a"].map(str::to_owned).into_iter());
+        assert_eq!(counts, [("a".to_owned(), 2), ("b".to_owned(), 1), ("c".to_owned(), 1)]);
     }
 
     #[test]

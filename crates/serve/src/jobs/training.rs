@@ -6,66 +6,80 @@ use std::sync::Arc;
 use finetone_train::{Control, Outcome, RunConfig, RunFile, TrainError};
 use tokio::runtime::Handle;
 
+use super::claimed::{hold_folder, while_claimed};
 use super::fault::JobFault;
+use super::integrations;
 use super::material::Material;
-use super::recorder::Recorder;
+use super::recorder::{Log, Recorder};
 use super::results;
-use crate::app::App;
 use crate::error::ApiError;
-use crate::store::{JobRow, Status};
+use crate::store::{Claim, JobRow, Status};
+use crate::workplace::Workplace;
 
 /// Models of epochs that are kept beside the final one.
 const KEPT_EPOCHS: i64 = 3;
 
-/// Trains the jobs that wait, one after the other, until the server is stopped.
-pub async fn train_jobs(app: Arc<App>) {
-    let mut bell = app.work.listen();
+/// Trains the jobs that wait, one after the other, until the process is stopped.
+pub async fn train_jobs(place: Arc<Workplace>) {
+    let mut bell = place.work.listen();
     while bell.goes_on() {
-        bell.settle(train_next(&app).await).await;
+        bell.settle(train_next(&place).await).await;
     }
 }
 
 /// Says whether there was a job to train.
-async fn train_next(app: &Arc<App>) -> Result<bool, sqlx::Error> {
-    let Some(job) = app.store.claim_job().await? else { return Ok(false) };
-    train(app, &job).await?;
+async fn train_next(place: &Arc<Workplace>) -> Result<bool, sqlx::Error> {
+    let Some((job, claim)) = place.store.claim_to_train(place.lease).await? else { return Ok(false) };
+    let control = place.work.begin(&job.id);
+    let done = while_claimed(place, &claim, &control, train(place, &job, &claim, &control)).await;
+    place.work.end(&job.id);
+    done?;
+    // Whoever cancels the job while it is claimed leaves its folder to its worker.
+    place.store.give_back(&claim).await?;
+    if let Some(Status::Failed | Status::Cancelled) = status(place, &job).await? {
+        remove_folder(place, &job.id).await;
+    }
     Ok(true)
 }
 
-async fn train(app: &Arc<App>, job: &JobRow) -> Result<(), sqlx::Error> {
-    let control = app.work.begin(&job.id);
+async fn train(place: &Arc<Workplace>, job: &JobRow, claim: &Claim, control: &Control) -> Result<(), sqlx::Error> {
     // Whoever moved the job on before there was something to stop has left that in the database.
-    let ended = if status(app, job).await? == Some(Status::Running) {
-        run(app, job, control).await
-    } else {
-        Ok(Outcome::Interrupted { step: 0 })
+    let ended = match status(place, job).await? {
+        Some(Status::Running) => run_alone(place, job, claim, control).await,
+        _ => Ok(Outcome::Interrupted { step: 0 }),
     };
-    app.work.end();
     let finished = match ended {
-        Ok(Outcome::Finished(())) => results::collect(app, job).await,
-        // It was paused or cancelled, or the server is stopped and goes on with it when it is started again.
+        Ok(Outcome::Finished(())) => results::collect(place, job, claim).await,
+        // It was paused, cancelled or taken away; or this worker is stopped, and another one goes on with it.
         Ok(Outcome::Interrupted { .. }) => Ok(()),
         Err(fault) => Err(fault),
     };
-    if let Err(fault) = finished {
-        app.store.fail_job(&job.id, &fault.json()).await?;
+    match finished {
+        Err(fault) => place.store.fail_job(claim, &fault.json()).await,
+        Ok(()) => Ok(()),
     }
-    match status(app, job).await? {
-        // It was paused and resumed again before it had stopped.
-        Some(Status::Running) if !app.work.is_closed() => app.store.requeue_jobs().await?,
-        Some(Status::Failed | Status::Cancelled) => remove_folder(app, &job.id).await,
-        _ => {}
-    }
-    Ok(())
 }
 
-async fn status(app: &App, job: &JobRow) -> Result<Option<Status>, sqlx::Error> {
-    Ok(app.store.job(&job.id).await?.map(|job| job.status))
+/// Runs a job while nobody else is in its folder.
+async fn run_alone(
+    place: &Arc<Workplace>,
+    job: &JobRow,
+    claim: &Claim,
+    control: &Control,
+) -> Result<Outcome<()>, JobFault> {
+    match hold_folder(place, claim, control).await.map_err(|error| JobFault::internal(job, &error))? {
+        Some(_held) => run(place, job, claim, control).await,
+        None => Ok(Outcome::Interrupted { step: 0 }),
+    }
+}
+
+async fn status(place: &Workplace, job: &JobRow) -> Result<Option<Status>, sqlx::Error> {
+    Ok(place.store.job(&job.id).await?.map(|job| job.status))
 }
 
 /// What a job that came to nothing leaves is of no use.
-pub async fn remove_folder(app: &App, job: &str) {
-    let folder = app.folder.job(job);
+pub async fn remove_folder(place: &Workplace, job: &str) {
+    let folder = place.folder.job(job);
     let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder)).await;
     if let Ok(Err(error)) = removed
         && error.kind() != std::io::ErrorKind::NotFound
@@ -74,9 +88,9 @@ pub async fn remove_folder(app: &App, job: &str) {
     }
 }
 
-async fn run(app: &Arc<App>, job: &JobRow, control: Control) -> Result<Outcome<()>, JobFault> {
-    let base = base(app, job).await?;
-    let folder = results::run_folder(app, &job.id);
+async fn run(place: &Arc<Workplace>, job: &JobRow, claim: &Claim, control: &Control) -> Result<Outcome<()>, JobFault> {
+    let base = base(place, job).await?;
+    let folder = results::run_folder(place, &job.id);
     if finetone_train::is_finished(&folder) {
         return Ok(Outcome::Finished(()));
     }
@@ -84,10 +98,12 @@ async fn run(app: &Arc<App>, job: &JobRow, control: Control) -> Result<Outcome<(
         // An earlier process was killed before the run had begun.
         std::fs::remove_dir_all(&folder).map_err(|error| JobFault::internal(job, &error))?;
     }
-    let config = config(app, job, &base).map_err(|error| JobFault::of_training(&error))?;
-    let files: Vec<_> = [Material::training(app, job)].into_iter().chain(Material::validation(app, job)).collect();
-    let mut recorder = Recorder::new(app.store.clone(), Handle::current(), job.clone(), files.clone());
-    let workshop = Arc::clone(&app.workshop);
+    let config = config(place, job, &base).map_err(|error| JobFault::of_training(&error))?;
+    let files: Vec<_> = [Material::training(place, job)].into_iter().chain(Material::validation(place, job)).collect();
+    let log =
+        Log { store: place.store.clone(), runtime: Handle::current(), claim: claim.clone(), control: control.clone() };
+    let mut recorder = Recorder::new(log, job.clone(), files.clone());
+    let (workshop, control) = (Arc::clone(&place.workshop), control.clone());
     let work = move || workshop.train(&config, &folder, &control, &mut recorder);
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(outcome)) => Ok(outcome),
@@ -101,8 +117,8 @@ async fn run(app: &Arc<App>, job: &JobRow, control: Control) -> Result<Outcome<(
 }
 
 /// Where the model lies that a job begins with.
-pub async fn base(app: &App, job: &JobRow) -> Result<PathBuf, JobFault> {
-    let base = app.models.resolve(&job.model, &app.store, &app.folder).await;
+pub async fn base(place: &Workplace, job: &JobRow) -> Result<PathBuf, JobFault> {
+    let base = place.models.of_job(job, &place.store, &place.folder).await;
     base.map(|base| base.source).map_err(|error: ApiError| JobFault {
         code: "model_not_available",
         param: Some("model"),
@@ -111,14 +127,14 @@ pub async fn base(app: &App, job: &JobRow) -> Result<PathBuf, JobFault> {
 }
 
 /// The settings of a run for a job whose files are validated.
-fn config(app: &App, job: &JobRow, base: &Path) -> Result<RunConfig, TrainError> {
+fn config(place: &Workplace, job: &JobRow, base: &Path) -> Result<RunConfig, TrainError> {
     let used = &job.hyperparameters;
     let mut file = RunFile::default();
-    file.set("train", Material::training(app, job).path.display().to_string());
+    file.set("train", Material::training(place, job).path.display().to_string());
     // All examples are learnt from, as clients count on; what is measured comes in a file of its own.
     file.set("test_fraction", 0.0);
     file.set("validation_fraction", 0.0);
-    if let Some(validation) = Material::validation(app, job) {
+    if let Some(validation) = Material::validation(place, job) {
         file.set("validation", validation.path.display().to_string());
     }
     file.set("model", base.display().to_string());
@@ -128,5 +144,5 @@ fn config(app: &App, job: &JobRow, base: &Path) -> Result<RunConfig, TrainError>
     file.set("keep_epochs", KEPT_EPOCHS);
     let config = file.resolve()?;
     let learning_rate = config.learning_rate * used.learning_rate_multiplier.unwrap_or(1.0);
-    Ok(RunConfig { learning_rate, ..config })
+    Ok(RunConfig { learning_rate, track: integrations::tracking(job), ..config })
 }

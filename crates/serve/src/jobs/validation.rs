@@ -4,67 +4,65 @@ use std::path::Path;
 use std::sync::Arc;
 
 use finetone_data::chat::{default_batch_size, default_epochs};
+use finetone_train::Control;
 
+use super::claimed::while_claimed;
 use super::fault::JobFault;
 use super::material::Material;
 use super::training::{base, remove_folder};
-use crate::app::App;
-use crate::store::{Hyperparameters, JobRow, NewEvent, Status};
+use crate::store::{Claim, Hyperparameters, JobRow, NewEvent, Status};
+use crate::workplace::Workplace;
 
-/// Looks at the files of new jobs, one job after the other, until the server is stopped.
-pub async fn validate_jobs(app: Arc<App>) {
-    let mut bell = app.work.listen();
+/// Looks at the files of new jobs, one job after the other, until the process is stopped.
+pub async fn validate_jobs(place: Arc<Workplace>) {
+    let mut bell = place.work.listen();
     while bell.goes_on() {
-        bell.settle(validate_next(&app).await).await;
+        bell.settle(validate_next(&place).await).await;
     }
 }
 
 /// Says whether there was a job to look at.
-async fn validate_next(app: &Arc<App>) -> Result<bool, sqlx::Error> {
-    let Some(job) = app.store.next_to_validate().await? else { return Ok(false) };
-    validate(app, &job).await?;
+async fn validate_next(place: &Arc<Workplace>) -> Result<bool, sqlx::Error> {
+    let Some((job, claim)) = place.store.claim_to_validate(place.lease).await? else { return Ok(false) };
+    while_claimed(place, &claim, &Control::default(), validate(place, &job, &claim)).await?;
+    place.store.give_back(&claim).await?;
+    match place.store.job(&job.id).await?.map(|job| job.status) {
+        Some(Status::Queued) => place.work.ring(),
+        // It may have been cancelled while its files were read.
+        Some(Status::Failed | Status::Cancelled) => remove_folder(place, &job.id).await,
+        _ => {}
+    }
     Ok(true)
 }
 
-async fn validate(app: &Arc<App>, job: &JobRow) -> Result<(), sqlx::Error> {
-    let (reader, of) = (Arc::clone(app), job.clone());
-    let read = match base(app, job).await {
+async fn validate(place: &Arc<Workplace>, job: &JobRow, claim: &Claim) -> Result<(), sqlx::Error> {
+    let (reader, of) = (Arc::clone(place), job.clone());
+    let read = match base(place, job).await {
         Ok(base) => tokio::task::spawn_blocking(move || read(&reader, &of, &base)).await,
         Err(fault) => Ok(Err(fault)),
     };
-    let read = read.unwrap_or_else(|panic| Err(JobFault::internal(job, &panic)));
-    let used = match read {
-        Ok(examples) => used(&job.hyperparameters, examples),
-        Err(fault) => {
-            app.store.fail_job(&job.id, &fault.json()).await?;
-            remove_folder(app, &job.id).await;
-            return Ok(());
+    match read.unwrap_or_else(|panic| Err(JobFault::internal(job, &panic))) {
+        Ok(examples) => {
+            let event = NewEvent::info("Files validated, moving job to queued state");
+            place.store.queue_job(claim, &used(&job.hyperparameters, examples), &event).await
         }
-    };
-    app.store.settle(&job.id, &used).await?;
-    let event = NewEvent::info("Files validated, moving job to queued state");
-    if app.store.move_job(&job.id, &[Status::ValidatingFiles], Status::Queued, &event).await? {
-        app.work.ring();
-    } else {
-        // It was cancelled while its files were read.
-        remove_folder(app, &job.id).await;
+        Err(fault) => place.store.fail_job(claim, &fault.json()).await,
     }
-    Ok(())
 }
 
 /// How many examples there are to learn from, once everything is found to be fine for a job that begins with `base`: a language
 /// model learns any answers, a classifier those of a closed set.
-fn read(app: &App, job: &JobRow, base: &Path) -> Result<usize, JobFault> {
+fn read(place: &Workplace, job: &JobRow, base: &Path) -> Result<usize, JobFault> {
     let internal = |error: std::io::Error| JobFault::internal(job, &error);
-    std::fs::create_dir_all(app.folder.job(&job.id)).map_err(internal)?;
-    let training = Material::training(app, job);
-    training.place(app).map_err(internal)?;
+    std::fs::create_dir_all(place.folder.job(&job.id)).map_err(internal)?;
+    let training = Material::training(place, job);
+    training.put(place).map_err(internal)?;
     let examples = training.check()?;
     training.check_number(examples)?;
-    let is_free = app.workshop.writes_answers(base).map_err(|error| JobFault::of_training(&error))?;
+    let is_free = place.workshop.writes_answers(base).map_err(|error| JobFault::of_training(&error))?;
     let answers = if is_free { None } else { Some(training.answers(None)?) };
-    if let Some(validation) = Material::validation(app, job) {
-        validation.place(app).map_err(internal)?;
+    if let Some(validation) = Material::validation(place, job) {
+        validation.put(place).map_err(internal)?;
         validation.check()?;
         answers.map(|answers| validation.answers(Some(answers))).transpose()?;
     }

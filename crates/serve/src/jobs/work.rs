@@ -1,5 +1,6 @@
 //! How those who work on jobs are woken and stopped.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -7,14 +8,16 @@ use std::time::Duration;
 use finetone_train::Control;
 use tokio::sync::watch;
 
+/// How often to look without being rung: another process may have left something to do.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long to wait after the database did not answer.
-const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+pub const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 
-/// The bell, and the job that is being trained.
+/// The bell, and the jobs that are being trained.
 #[derive(Debug, Default)]
 pub struct Work {
     bell: watch::Sender<bool>,
-    current: Mutex<Option<(String, Control)>>,
+    current: Mutex<HashMap<String, Control>>,
 }
 
 impl Work {
@@ -26,14 +29,14 @@ impl Work {
     /// Ends the work: what is being trained is saved and stopped.
     pub fn close(&self) {
         self.bell.send_replace(true);
-        if let Some((_, control)) = &*self.current() {
+        for control in self.current().values() {
             control.stop.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Stops the training of a job after its current step, if it is this one that is being trained.
+    /// Stops the training of a job after its current step, if it is trained here.
     pub fn interrupt(&self, job: &str) {
-        if let Some((_, control)) = self.current().as_ref().filter(|(id, _)| id == job) {
+        if let Some(control) = self.current().get(job) {
             control.stop.store(true, Ordering::Relaxed);
         }
     }
@@ -41,21 +44,16 @@ impl Work {
     /// What can stop the training of `job` from now on.
     pub fn begin(&self, job: &str) -> Control {
         let control = Control::default();
-        *self.current() = Some((job.to_owned(), control.clone()));
+        self.current().insert(job.to_owned(), control.clone());
         if self.is_closed() {
             control.stop.store(true, Ordering::Relaxed);
         }
         control
     }
 
-    /// Nothing is being trained any more.
-    pub fn end(&self) {
-        *self.current() = None;
-    }
-
-    /// Whether `job` is being trained.
-    pub fn is_at(&self, job: &str) -> bool {
-        self.current().as_ref().is_some_and(|(id, _)| id == job)
+    /// `job` is not being trained any more.
+    pub fn end(&self, job: &str) {
+        self.current().remove(job);
     }
 
     /// Whether the work is to end.
@@ -68,7 +66,7 @@ impl Work {
         Bell(self.bell.subscribe())
     }
 
-    fn current(&self) -> std::sync::MutexGuard<'_, Option<(String, Control)>> {
+    fn current(&self) -> std::sync::MutexGuard<'_, HashMap<String, Control>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -83,13 +81,12 @@ impl Bell {
         !*self.0.borrow_and_update()
     }
 
-    /// Waits until it makes sense to look again: at once where something was found, for the bell where nothing was, a while
-    /// where the database did not answer.
+    /// Waits until it makes sense to look again: at once where something was found, for the bell or a while where nothing was
+    /// or the database did not answer.
     pub async fn settle(&mut self, found: Result<bool, sqlx::Error>) {
         match found {
             Ok(true) => {}
-            // The sender lives as long as the server; without it there is nothing to wait for either.
-            Ok(false) => drop(self.0.changed().await),
+            Ok(false) => drop(tokio::time::timeout(LOOK_AGAIN, self.0.changed()).await),
             Err(error) => {
                 eprintln!("error: {error}");
                 tokio::time::sleep(AFTER_TROUBLE).await;

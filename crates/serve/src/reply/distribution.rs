@@ -5,6 +5,11 @@ use finetone_data::split::random::Random;
 /// The least log-probability that an answer tells: JSON has no infinity.
 const FLOOR: f64 = -9999.0;
 
+/// A log-probability that can be told.
+pub fn at_least(log: f64) -> f64 {
+    log.max(FLOOR)
+}
+
 /// The words that an answer may be, and their probabilities, which sum to one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Distribution {
@@ -34,7 +39,7 @@ impl Distribution {
 
     /// The logarithm of a word's probability.
     pub fn log_probability(&self, word: usize) -> f64 {
-        self.probabilities[word].ln().max(FLOOR)
+        at_least(self.probabilities[word].ln())
     }
 
     /// The words from the most to the least probable; of equals the first comes first.

@@ -108,6 +108,11 @@ impl Format {
         &self.frame
     }
 
+    /// Whether any text has it.
+    pub fn is_free(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The words that are allowed, where it says so.
     pub fn allowed(&self) -> Option<&[String]> {
         self.allowed.as_deref()

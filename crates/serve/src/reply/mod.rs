@@ -1,73 +1,44 @@
 //! From a model's probabilities to the words of an answer.
 //!
 //! A classifier answers with a label, which is one token: its log-probability is that of the class, and the classes' sum to
-//! one. A model without a trained head compares the text with words that the request names ([`zero_shot`]).
+//! one. A model without a trained head compares the text with words that the request names ([`zero_shot`]). A language model
+//! writes ([`mod@write`]), or is held to a few words, which then are one token each as a label is.
 
+mod answers;
 mod distribution;
 pub mod events;
 mod format;
 mod messages;
 mod options;
 mod pieces;
+mod question;
 mod usage;
 mod words;
+mod write;
 mod zero_shot;
 
 use std::time::{Duration, Instant};
 
 use finetone_classify::{Rows, Use};
-use finetone_data::chat::{Message, Role};
 use finetone_data::split::random::Random;
 use sha2::{Digest, Sha256};
 
-use crate::app::App;
-use crate::engine::{Answer, OpenModel};
+use crate::engine::{Answer, Open, OpenModel};
 use crate::error::ApiError;
 use crate::models::Resolved;
+use crate::workplace::Workplace;
 
-pub use distribution::Distribution;
+pub use answers::Answers;
+pub use distribution::{Distribution, at_least};
 pub use format::{Format, Frame};
 pub use messages::messages;
 pub use options::{Options, array_of_texts};
-pub use pieces::{Piece, Reply};
+pub use pieces::{Finish, Part, Piece, Reply};
+pub use question::Question;
 pub use usage::Usage;
 
-/// What is asked of a model.
-pub struct Question {
-    messages: Vec<Message>,
-}
-
-impl Question {
-    /// The answer to these messages.
-    pub fn chat(messages: Vec<Message>) -> Self {
-        Self { messages }
-    }
-
-    /// The answer to a text.
-    pub fn prompt(text: &str) -> Self {
-        Self { messages: vec![Message::new(Role::User, text)] }
-    }
-
-    /// What the model is to judge.
-    fn text(&self, open: &OpenModel) -> Result<String, ApiError> {
-        let text = open.reader().text_of(&self.messages);
-        if text.is_empty() {
-            let problem = "The messages hold nothing that the user says";
-            return Err(ApiError::bad_request(problem).param("messages").code("invalid_value"));
-        }
-        Ok(text)
-    }
-
-    /// What says which words a model without labels of its own may answer with: the instructions, or without any the text.
-    fn instructions(&self) -> String {
-        let has_any = self.messages.iter().any(|message| message.role.instructs());
-        let said = self.messages.iter().filter(|message| message.role.instructs() || !has_any);
-        said.map(|message| message.content.as_str()).collect::<Vec<_>>().join("\n")
-    }
-}
-
 /// What a model says to a question, before a word is drawn.
-pub struct Judgement {
+struct Judgement {
     /// The words that the answer may be, and how probable each is.
     pub distribution: Distribution,
     /// Tokens that were read.
@@ -95,25 +66,58 @@ impl Computed {
     }
 }
 
-/// Asks a model; the judgements are in the order of the questions.
+/// What is to be answered, and how.
+pub struct Asked {
+    /// One or more questions.
+    pub questions: Vec<Question>,
+    /// How answers are drawn.
+    pub options: Options,
+    /// The form of the answers.
+    pub format: Format,
+    /// How many alternatives of each token are looked at.
+    pub alternatives: usize,
+}
+
+/// Asks a model; the answers are in the order of the questions.
 ///
 /// # Errors
 /// A model that cannot answer such questions, and everything that the engine may fail by.
-pub async fn judge(
-    app: &App,
+pub async fn answers(place: &Workplace, model: &Resolved, asked: Asked) -> Result<Vec<Answers>, ApiError> {
+    let Asked { questions, options, format, alternatives } = asked;
+    let seed = options.seed();
+    let mut judgements = match place.engine.open(&model.source, Use::Answers).await? {
+        Open::Judge(open) => judge(place, &open, model, &questions, &format).await?,
+        Open::Writer(open) => match write::held_to(&open, &format)? {
+            Some(words) => write::judge(&open, &questions, &words).await?,
+            None => return write::all(&open, questions, &options, (alternatives, seed)).await,
+        },
+    };
+    for judgement in &mut judgements {
+        judgement.distribution = format.restrict(&judgement.distribution)?;
+    }
+    let drawn = judgements.iter().enumerate().map(|(place, judgement)| {
+        let replies = draw(&judgement.distribution, &options, format.frame(), (seed, place));
+        Answers::known(judgement, replies)
+    });
+    Ok(drawn.collect())
+}
+
+/// What a model that judges says; the judgements are in the order of the questions.
+async fn judge(
+    place: &Workplace,
+    open: &OpenModel,
     model: &Resolved,
     questions: &[Question],
     format: &Format,
 ) -> Result<Vec<Judgement>, ApiError> {
-    let open = app.engine.open(&model.source, Use::Answers).await?;
-    let texts = questions.iter().map(|question| question.text(&open)).collect::<Result<Vec<_>, ApiError>>()?;
-    let mut judgements = match open.rows() {
+    let texts = questions.iter().map(|question| question.text(open)).collect::<Result<Vec<_>, ApiError>>()?;
+    match open.rows() {
         Rows::Logits(classes) if classes.is_multi_label() => {
             let problem = "gives any number of labels to a text, which is not one answer: ask it at /predict";
-            return Err(ApiError::bad_request(format!("The model '{}' {problem}", model.name)).param("model"));
+            Err(ApiError::bad_request(format!("The model '{}' {problem}", model.name)).param("model"))
         }
         Rows::Logits(classes) => {
-            let answers = ask(app, &open, texts).await?;
+            let answers = ask(place, open, texts).await?;
             let judged = answers.iter().map(|(answer, tokens)| {
                 let probabilities = classes.probabilities(&answer.row);
                 Judgement {
@@ -122,25 +126,21 @@ pub async fn judge(
                     abstained: classes.abstention().map(|rule| rule.abstains(&probabilities, false)),
                 }
             });
-            judged.collect()
+            Ok(judged.collect())
         }
         Rows::Vectors(_) => {
             let offered = questions.iter().map(|question| zero_shot::offered(question, model, format));
             let offered = offered.collect::<Result<Vec<_>, ApiError>>()?;
-            zero_shot::judge(app, &open, texts, &offered).await?
+            zero_shot::judge(place, open, texts, &offered).await
         }
-    };
-    for judgement in &mut judgements {
-        judgement.distribution = format.restrict(&judgement.distribution)?;
     }
-    Ok(judgements)
 }
 
 /// Reads and computes texts: the answer to each, and its tokens.
 ///
 /// # Errors
 /// A model that reads more than a text, and everything that the engine may fail by.
-pub async fn ask(app: &App, open: &OpenModel, texts: Vec<String>) -> Result<Vec<(Answer, usize)>, ApiError> {
+pub async fn ask(place: &Workplace, open: &OpenModel, texts: Vec<String>) -> Result<Vec<(Answer, usize)>, ApiError> {
     if let [column, ..] = open.reader().columns() {
         let problem = format!("The model reads the column '{column}' beside the text, which a request cannot give");
         return Err(ApiError::bad_request(problem).param("model"));
@@ -151,17 +151,12 @@ pub async fn ask(app: &App, open: &OpenModel, texts: Vec<String>) -> Result<Vec<
     let tokens: Vec<usize> = readings.iter().map(|reading| reading.ids.len()).collect();
     let tokenization = start.elapsed();
     let answers = open.answer(readings).await?;
-    app.metrics.computed(characters, &Computed::of(&answers, tokenization));
+    place.metrics.computed(characters, &Computed::of(&answers, tokenization));
     Ok(answers.into_iter().zip(tokens).collect())
 }
 
 /// Draws the answers to a question: as many as are wanted, each by a stream of its own.
-pub fn draw(
-    distribution: &Distribution,
-    options: &Options,
-    frame: &Frame,
-    (seed, question): (u64, usize),
-) -> Vec<Reply> {
+fn draw(distribution: &Distribution, options: &Options, frame: &Frame, (seed, question): (u64, usize)) -> Vec<Reply> {
     let answer = |choice: usize| {
         let mut random = Random::of(&[seed, question as u64, choice as u64]);
         let drawn = distribution.draw(options.temperature, options.top_p, &mut random);

@@ -1,5 +1,6 @@
 //! How an answer is to be drawn: the fields that chats and completions share.
 
+use finetone_generate::Penalties;
 use serde_json::Value;
 
 use crate::error::ApiError;
@@ -21,6 +22,8 @@ pub struct Options {
     pub max_tokens: Option<usize>,
     /// Texts before which an answer stops.
     pub stop: Vec<String>,
+    /// What makes tokens more or less probable; a label is one token, so a model that judges has no use for it.
+    pub penalties: Penalties,
     /// What the draws depend on; the same gives the same.
     pub seed: Option<i64>,
     /// Whether the answer comes as events.
@@ -37,6 +40,7 @@ impl Default for Options {
             n: 1,
             max_tokens: None,
             stop: Vec::new(),
+            penalties: Penalties::default(),
             seed: None,
             stream: false,
             include_usage: false,
@@ -51,13 +55,6 @@ impl Options {
     /// A value of another type or out of its range.
     pub fn of(fields: &mut Fields, fewest: i64) -> Result<Self, ApiError> {
         let usual = Self::default();
-        // These steer the choice among many tokens, and a label is one; a wrong value is still told.
-        for penalty in ["frequency_penalty", "presence_penalty"] {
-            fields.decimal(penalty, -2.0..=2.0)?;
-        }
-        for (token, value) in fields.object("logit_bias")?.map(Fields::into_map).unwrap_or_default() {
-            decimal(&value, &format!("logit_bias.{token}"), -100.0..=100.0)?;
-        }
         let max_tokens = fields.integer("max_tokens", fewest..=i64::MAX)?;
         let max_tokens = fields.integer("max_completion_tokens", fewest..=i64::MAX)?.or(max_tokens);
         let stream = fields.boolean("stream")?.unwrap_or(false);
@@ -75,6 +72,7 @@ impl Options {
             n: fields.integer("n", 1..=128)?.map_or(usual.n, |n| n as usize),
             max_tokens: max_tokens.map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
             stop: stops(fields)?,
+            penalties: penalties(fields)?,
             seed: fields.integer("seed", i64::MIN..=i64::MAX)?,
             stream,
             include_usage,
@@ -92,6 +90,22 @@ impl Options {
             i64::cast_unsigned,
         )
     }
+}
+
+fn penalties(fields: &mut Fields) -> Result<Penalties, ApiError> {
+    let mut penalty = |name| fields.decimal(name, -2.0..=2.0).map(|given| given.unwrap_or(0.0));
+    let (frequency, presence) = (penalty("frequency_penalty")?, penalty("presence_penalty")?);
+    let mut bias = Vec::new();
+    for (token, value) in fields.object("logit_bias")?.map(Fields::into_map).unwrap_or_default() {
+        let name = format!("logit_bias.{token}");
+        let value = decimal(&value, &name, -100.0..=100.0)?;
+        let id = token.parse().map_err(|_| {
+            let message = format!("Invalid key in 'logit_bias': {token}. The keys are numbers of tokens.");
+            ApiError::bad_request(message).param(name).code("invalid_value")
+        });
+        bias.push((id?, value));
+    }
+    Ok(Penalties { frequency, presence, bias })
 }
 
 fn stops(fields: &mut Fields) -> Result<Vec<String>, ApiError> {

@@ -1,7 +1,9 @@
 //! The tokens of an answer.
 
+use finetone_data::tokenizer::Spelt;
 use serde_json::{Value, json};
 
+use super::distribution::at_least;
 use super::{Distribution, Frame, Options};
 
 /// Why an answer ends.
@@ -27,26 +29,53 @@ impl Finish {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Piece {
     /// What it says.
-    pub text: String,
+    pub says: Spelt,
     /// The logarithm of its probability.
     pub log_probability: f64,
-    /// All tokens that it might have been, the most probable first.
-    pub alternatives: Vec<(String, f64)>,
+    /// Tokens that it might have been, the most probable first.
+    pub alternatives: Vec<(Spelt, f64)>,
 }
 
 impl Piece {
     /// A token that nothing else could have been.
     fn certain(text: &str) -> Self {
-        Self { text: text.to_owned(), log_probability: 0.0, alternatives: vec![(text.to_owned(), 0.0)] }
+        Self { says: text.into(), log_probability: 0.0, alternatives: vec![(text.into(), 0.0)] }
     }
 
     /// The token as chat completions show it, with its `k` most probable alternatives.
     pub fn shown(&self, k: usize) -> Value {
-        let token = |text: &str, log: f64| json!({"token": text, "logprob": log, "bytes": text.as_bytes()});
-        let mut shown = token(&self.text, self.log_probability);
-        shown["top_logprobs"] = self.alternatives.iter().take(k).map(|(text, log)| token(text, *log)).collect();
+        let token = |says: &Spelt, log: f64| json!({"token": says.text, "logprob": at_least(log), "bytes": says.bytes});
+        let mut shown = token(&self.says, self.log_probability);
+        shown["top_logprobs"] = self.alternatives.iter().take(k).map(|(says, log)| token(says, *log)).collect();
         shown
     }
+}
+
+/// What follows in one of the answers to a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// The number of the answer.
+    pub index: usize,
+    /// Its tokens.
+    pub pieces: Vec<Piece>,
+    /// Why the answer ends with it, if it does.
+    pub finish: Option<Finish>,
+}
+
+impl Part {
+    /// What it says.
+    pub fn text(&self) -> String {
+        text_of(&self.pieces)
+    }
+
+    /// Whether it tells anything.
+    pub fn is_something(&self) -> bool {
+        !self.pieces.is_empty() || self.finish.is_some()
+    }
+}
+
+fn text_of(pieces: &[Piece]) -> String {
+    pieces.iter().map(|piece| piece.says.text.as_str()).collect()
 }
 
 /// An answer.
@@ -62,10 +91,11 @@ impl Reply {
     /// The answer with the word that was drawn, in its frame.
     pub fn new(distribution: &Distribution, drawn: usize, frame: &Frame) -> Self {
         let words = distribution.words();
+        let says = |word: usize| Spelt::from(words[word].as_str());
         let alternatives =
-            distribution.ranking().into_iter().map(|word| (words[word].clone(), distribution.log_probability(word)));
+            distribution.ranking().into_iter().map(|word| (says(word), distribution.log_probability(word)));
         let word = Piece {
-            text: words[drawn].clone(),
+            says: says(drawn),
             log_probability: distribution.log_probability(drawn),
             alternatives: alternatives.collect(),
         };
@@ -76,7 +106,7 @@ impl Reply {
 
     /// What it says.
     pub fn text(&self) -> String {
-        self.pieces.iter().map(|piece| piece.text.as_str()).collect()
+        text_of(&self.pieces)
     }
 
     /// The part of it that was asked for: up to a text to stop at, and up to a number of tokens.
@@ -90,11 +120,11 @@ impl Reply {
         if let Some(mut left) = end {
             self.finish = Finish::Stop;
             for piece in &mut self.pieces {
-                let kept = left.min(piece.text.len());
+                let kept = left.min(piece.says.text.len());
                 left -= kept;
-                piece.text.truncate(kept);
+                piece.says = Spelt::from(&piece.says.text[..kept]);
             }
-            self.pieces.retain(|piece| !piece.text.is_empty());
+            self.pieces.retain(|piece| !piece.says.text.is_empty());
         }
         self
     }

@@ -2,8 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::Reply;
-
 /// Tokens that were read and written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -14,11 +12,6 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// The tokens of the texts and of these answers to them.
-    pub fn new<'a>(prompt: usize, replies: impl IntoIterator<Item = &'a Reply>) -> Self {
-        Self { prompt, completion: replies.into_iter().map(|reply| reply.pieces.len()).sum() }
-    }
-
     /// As answers show it.
     pub fn shown(self) -> Value {
         json!({

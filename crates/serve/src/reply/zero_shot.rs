@@ -6,10 +6,10 @@
 //! knows before it is tuned, which is little: the probabilities say how alike vectors are, not how often such an answer is right.
 
 use super::{Distribution, Format, Judgement, Question, ask, words};
-use crate::app::App;
 use crate::engine::OpenModel;
 use crate::error::ApiError;
 use crate::models::Resolved;
+use crate::workplace::Workplace;
 
 /// What a cosine is multiplied by before the softmax.
 const SCALE: f64 = 20.0;
@@ -18,14 +18,14 @@ const MOST_WORDS: usize = 100;
 
 /// Compares each text with the words that are offered for it.
 pub async fn judge(
-    app: &App,
+    place: &Workplace,
     open: &OpenModel,
     texts: Vec<String>,
     offered: &[Vec<String>],
 ) -> Result<Vec<Judgement>, ApiError> {
     let asked =
         texts.into_iter().zip(offered).flat_map(|(text, words)| std::iter::once(text).chain(words.iter().cloned()));
-    let answers = ask(app, open, asked.collect()).await?;
+    let answers = ask(place, open, asked.collect()).await?;
     let (mut rest, mut judgements) = (answers.as_slice(), Vec::with_capacity(offered.len()));
     for words in offered {
         let (own, others) = rest.split_at(1 + words.len());
@@ -84,13 +84,13 @@ mod tests {
     fn words_come_from_the_form_or_the_instructions() {
         let model = Resolved { name: "base".into(), source: "folder".into(), is_base: true };
         let asked = |system: &str, user: &str| {
-            let question = Question::chat(vec![Message::new(Role::System, system), Message::new(Role::User, user)]);
+            let question = Question::Chat(vec![Message::new(Role::System, system), Message::new(Role::User, user)]);
             offered(&question, &model, &Format::default())
         };
         assert_eq!(asked("Say Yes or No", "tea or coffee?").unwrap(), ["Yes", "No"]);
         let error = asked("Be helpful", "tea or coffee?").unwrap_err();
         assert!(error.message().contains("'base'") && error.message().contains("system message"), "{error:?}");
-        let prompt = offered(&Question::prompt("tea or coffee?"), &model, &Format::default());
+        let prompt = offered(&Question::Text("tea or coffee?".into()), &model, &Format::default());
         assert_eq!(prompt.unwrap(), ["tea", "coffee"]);
     }
 }

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::http::{Fields, JsonBody};
 use crate::ids;
-use crate::reply::{self, Format, Judgement, Options, Question, Reply, Usage, events};
+use crate::reply::{self, Asked, Format, Options, Part, Piece, Question, Reply, events};
 use crate::store::now;
 
 pub fn routes() -> Router<Arc<App>> {
@@ -22,29 +22,28 @@ pub fn routes() -> Router<Arc<App>> {
 
 async fn create(State(app): State<Arc<App>>, JsonBody(mut fields): JsonBody) -> Result<Response, ApiError> {
     let model = named_model(&app, &mut fields).await?;
-    let question = Question::chat(reply::messages(&mut fields)?);
+    let questions = vec![Question::Chat(reply::messages(&mut fields)?)];
     let options = Options::of(&mut fields, 1)?;
-    let shown_logs = log_probabilities(&mut fields)?;
+    let logs = Logs(log_probabilities(&mut fields)?);
     let format = Format::of(&mut fields)?;
-    let judgements = reply::judge(&app, &model, &[question], &format).await?;
-    let Judgement { tokens: prompt, distribution, abstained } = &judgements[0];
-    let replies = reply::draw(distribution, &options, format.frame(), (options.seed(), 0));
-    let mut completion = Completion {
-        usage: Usage::new(*prompt, &replies),
-        replies,
-        shown_logs,
-        head: json!({
-            "id": ids::with_prefix("chatcmpl-", 29), "object": "chat.completion", "created": now(), "model": model.name,
-            "service_tier": "default", "system_fingerprint": reply::fingerprint(&model.name),
-        }),
-    };
-    if let Some(abstained) = abstained {
-        completion.head["abstained"] = json!(abstained);
+    let (stream, include_usage, n) = (options.stream, options.include_usage, options.n);
+    let asked = Asked { questions, options, format, alternatives: logs.0.unwrap_or(0) };
+    let mut answers = reply::answers(&app, &model, asked).await?;
+    let mut head = json!({
+        "id": ids::with_prefix("chatcmpl-", 29), "object": "chat.completion", "created": now(), "model": model.name,
+        "service_tier": "default", "system_fingerprint": reply::fingerprint(&model.name),
+    });
+    if let Some(abstained) = answers[0].abstained() {
+        head["abstained"] = abstained.into();
     }
-    if options.stream {
-        return Ok(events::response(completion.events(options.include_usage)));
+    if stream {
+        head["object"] = "chat.completion.chunk".into();
+        return Ok(events::response(head, answers, Chunks { n, logs }, include_usage));
     }
-    Ok(Json(completion.whole()).into_response())
+    let (replies, usage) = answers.swap_remove(0).whole().await?;
+    head["choices"] = replies.iter().enumerate().map(|(index, reply)| choice(index, reply, logs)).collect();
+    head["usage"] = usage.shown();
+    Ok(Json(head).into_response())
 }
 
 /// How many alternatives of each token are shown, if any log-probabilities are.
@@ -58,59 +57,46 @@ fn log_probabilities(fields: &mut Fields) -> Result<Option<usize>, ApiError> {
     Ok(wanted.then(|| top.map_or(0, |top| top as usize)))
 }
 
-/// Answers and what is told about them.
-struct Completion {
-    /// What every part of the response begins with.
-    head: Value,
-    replies: Vec<Reply>,
-    usage: Usage,
-    shown_logs: Option<usize>,
+fn choice(index: usize, reply: &Reply, logs: Logs) -> Value {
+    json!({
+        "index": index,
+        "message": {"role": "assistant", "content": reply.text(), "refusal": null, "annotations": []},
+        "logprobs": logs.shown(&reply.pieces),
+        "finish_reason": reply.finish.name(),
+    })
 }
 
-impl Completion {
-    fn whole(&self) -> Value {
-        let choice = |(index, reply): (usize, &Reply)| {
-            json!({
-                "index": index,
-                "message": {"role": "assistant", "content": reply.text(), "refusal": null, "annotations": []},
-                "logprobs": self.logs(reply),
-                "finish_reason": reply.finish.name(),
-            })
-        };
-        let mut whole = self.head.clone();
-        whole["choices"] = self.replies.iter().enumerate().map(choice).collect();
-        whole["usage"] = self.usage.shown();
-        whole
+/// Log-probabilities, where they are wanted, with so many alternatives of each token.
+#[derive(Clone, Copy)]
+struct Logs(Option<usize>);
+
+impl Logs {
+    fn shown(self, pieces: &[Piece]) -> Value {
+        let content = |k| pieces.iter().map(|piece| piece.shown(k)).collect::<Vec<_>>();
+        self.0.map_or(Value::Null, |k| json!({"content": content(k), "refusal": null}))
+    }
+}
+
+/// The role of each answer, then what it says part by part, and why it ends.
+struct Chunks {
+    n: usize,
+    logs: Logs,
+}
+
+fn chunk(index: usize, delta: Value, logs: Value, finish: Option<&str>) -> Value {
+    json!([{"index": index, "delta": delta, "logprobs": logs, "finish_reason": finish}])
+}
+
+impl events::Form for Chunks {
+    fn opening(&self) -> Vec<Value> {
+        let role = || json!({"role": "assistant", "content": "", "refusal": null});
+        (0..self.n).map(|index| chunk(index, role(), Value::Null, None)).collect()
     }
 
-    /// The role of each answer, then what it says token by token, then why it ends, and last the number of tokens.
-    fn events(&self, include_usage: bool) -> Vec<Value> {
-        let mut chunks: Vec<Value> = Vec::new();
-        let mut add = |index: usize, delta: Value, logs: Value, finish: Option<&str>| {
-            chunks.push(json!([{"index": index, "delta": delta, "logprobs": logs, "finish_reason": finish}]));
-        };
-        for index in 0..self.replies.len() {
-            add(index, json!({"role": "assistant", "content": "", "refusal": null}), Value::Null, None);
-        }
-        let longest = self.replies.iter().map(|reply| reply.pieces.len()).max().unwrap_or(0);
-        for place in 0..longest {
-            for (index, reply) in self.replies.iter().enumerate() {
-                if let Some(piece) = reply.pieces.get(place) {
-                    let logs = self.shown_logs.map(|k| json!({"content": [piece.shown(k)], "refusal": null}));
-                    add(index, json!({"content": piece.text}), logs.unwrap_or_default(), None);
-                }
-            }
-        }
-        for (index, reply) in self.replies.iter().enumerate() {
-            add(index, json!({}), Value::Null, Some(reply.finish.name()));
-        }
-        let mut head = self.head.clone();
-        head["object"] = "chat.completion.chunk".into();
-        events::with_usage(&head, chunks, include_usage.then_some(self.usage))
-    }
-
-    fn logs(&self, reply: &Reply) -> Value {
-        let content = |k| reply.pieces.iter().map(|piece| piece.shown(k)).collect::<Vec<_>>();
-        self.shown_logs.map_or(Value::Null, |k| json!({"content": content(k), "refusal": null}))
+    fn part(&mut self, part: &Part) -> Vec<Value> {
+        let said = || chunk(part.index, json!({"content": part.text()}), self.logs.shown(&part.pieces), None);
+        let ended = |finish: reply::Finish| chunk(part.index, json!({}), Value::Null, Some(finish.name()));
+        let said = (!part.pieces.is_empty()).then(said);
+        said.into_iter().chain(part.finish.map(ended)).collect()
     }
 }

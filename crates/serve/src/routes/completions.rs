@@ -11,9 +11,9 @@ use serde_json::{Map, Value, json};
 use super::named_model;
 use crate::app::App;
 use crate::error::ApiError;
-use crate::http::{Fields, JsonBody};
+use crate::http::{Fields, JsonBody, integer, invalid_type};
 use crate::ids;
-use crate::reply::{self, Format, Frame, Options, Piece, Question, Reply, Usage, events};
+use crate::reply::{self, Answers, Asked, Format, Options, Part, Piece, Question, Usage, at_least, events};
 use crate::store::now;
 
 /// The most prompts of a request.
@@ -27,46 +27,73 @@ pub fn routes() -> Router<Arc<App>> {
 
 async fn create(State(app): State<Arc<App>>, JsonBody(mut fields): JsonBody) -> Result<Response, ApiError> {
     let model = named_model(&app, &mut fields).await?;
-    let prompts = prompts(&mut fields)?;
+    let questions = prompts(&mut fields)?;
     let mut options = Options::of(&mut fields, 0)?;
     options.max_tokens = options.max_tokens.or(Some(USUAL_TOKENS));
     check_best_of(&mut fields, options.n)?;
     let (top, echo) = (fields.integer("logprobs", 0..=5)?, fields.boolean("echo")?.unwrap_or(false));
-    let questions: Vec<Question> = prompts.iter().map(|text| Question::prompt(text)).collect();
-    let judgements = reply::judge(&app, &model, &questions, &Format::default()).await?;
-    let (seed, mut choices) = (options.seed(), Vec::new());
-    for (place, (judgement, prompt)) in judgements.iter().zip(&prompts).enumerate() {
-        let replies = reply::draw(&judgement.distribution, &options, &Frame::default(), (seed, place));
-        let echoed = if echo { prompt.as_str() } else { "" };
-        choices.extend(replies.into_iter().map(|reply| Choice { echoed, reply, top: top.map(|top| top as usize) }));
-    }
-    let read = judgements.iter().map(|judgement| judgement.tokens).sum();
-    let usage = Usage::new(read, choices.iter().map(|choice| &choice.reply));
+    let top = top.map(|top| top as usize);
+    let (stream, include_usage) = (options.stream, options.include_usage);
+    let texts = questions.iter().flat_map(|question| vec![echoed(question, echo); options.n]).collect();
+    let form = Choices { said: texts, top };
+    let asked = Asked { questions, options, format: Format::default(), alternatives: top.unwrap_or(0) };
+    let answers = reply::answers(&app, &model, asked).await?;
     let mut head = json!({
         "id": ids::with_prefix("cmpl-", 29), "object": "text_completion", "created": now(), "model": model.name,
         "system_fingerprint": reply::fingerprint(&model.name),
     });
-    if options.stream {
-        let usage = options.include_usage.then_some(usage);
-        return Ok(events::response(events::with_usage(&head, chunks(&choices), usage)));
+    if stream {
+        return Ok(events::response(head, answers, form, include_usage));
     }
-    head["choices"] = choices.iter().enumerate().map(|(index, choice)| choice.whole(index)).collect();
+    let (choices, usage) = form.whole(answers).await?;
+    head["choices"] = choices;
     head["usage"] = usage.shown();
     Ok(Json(head).into_response())
 }
 
-/// The prompts, of which there is at least one and none is empty.
-fn prompts(fields: &mut Fields) -> Result<Vec<String>, ApiError> {
+/// The prompts, of which there is at least one and none is empty: texts, or numbers of tokens.
+fn prompts(fields: &mut Fields) -> Result<Vec<Question>, ApiError> {
     let missing = || {
         let message = "Missing required parameter: 'prompt'.";
         ApiError::bad_request(message).param("prompt").code("missing_required_parameter")
     };
-    let prompts = reply::array_of_texts(fields.take("prompt").ok_or_else(missing)?, "prompt")?;
-    if !(1..=MOST_PROMPTS).contains(&prompts.len()) || prompts.iter().any(|prompt| prompt.trim().is_empty()) {
+    let given = fields.take("prompt").ok_or_else(missing)?;
+    let prompts = match given {
+        Value::Array(values) if values.iter().any(Value::is_array) => {
+            let one = |(place, value)| tokens(value, format!("prompt[{place}]"));
+            values.into_iter().enumerate().map(one).collect::<Result<Vec<_>, ApiError>>()?
+        }
+        Value::Array(values) if values.iter().any(Value::is_number) => vec![tokens(values.into(), "prompt".into())?],
+        other => reply::array_of_texts(other, "prompt")?.into_iter().map(Question::Text).collect(),
+    };
+    let is_empty = |prompt: &Question| match prompt {
+        Question::Text(text) => text.trim().is_empty(),
+        Question::Tokens(ids, _) => ids.is_empty(),
+        Question::Chat(_) => false,
+    };
+    if !(1..=MOST_PROMPTS).contains(&prompts.len()) || prompts.iter().any(is_empty) {
         let message = format!("Invalid 'prompt': give 1 to {MOST_PROMPTS} texts, none of them empty.");
         return Err(ApiError::bad_request(message).param("prompt").code("invalid_value"));
     }
     Ok(prompts)
+}
+
+fn tokens(value: Value, name: String) -> Result<Question, ApiError> {
+    let Value::Array(values) = value else { return Err(invalid_type(&name, "an array of token numbers", &value)) };
+    let id = |(place, value): (usize, &Value)| {
+        let id = integer(value, &format!("{name}[{place}]"), 0..=i64::from(u32::MAX))?;
+        Ok(id as u32)
+    };
+    let ids = values.iter().enumerate().map(id).collect::<Result<_, ApiError>>()?;
+    Ok(Question::Tokens(ids, name))
+}
+
+/// What stands before the answer.
+fn echoed(question: &Question, echo: bool) -> String {
+    match question {
+        Question::Text(text) if echo => text.clone(),
+        _ => String::new(),
+    }
 }
 
 /// Answers are drawn independently, so the best of several is not looked for; a wrong number is still told.
@@ -80,55 +107,67 @@ fn check_best_of(fields: &mut Fields, n: usize) -> Result<(), ApiError> {
     }
 }
 
-/// An answer, with the prompt before it where that is asked for.
-struct Choice<'a> {
-    echoed: &'a str,
-    reply: Reply,
+/// Answers, each behind its prompt where that is asked for.
+struct Choices {
+    /// What was said of each.
+    said: Vec<String>,
+    /// How many alternatives of each token are shown, if any log-probabilities are.
     top: Option<usize>,
 }
 
-impl Choice<'_> {
-    fn whole(&self, index: usize) -> Value {
-        let (text, finish) = (format!("{}{}", self.echoed, self.reply.text()), self.reply.finish.name());
-        self.part(index, &text, &self.reply.pieces, Some(finish))
+impl Choices {
+    async fn whole(mut self, answers: Vec<Answers>) -> Result<(Value, Usage), ApiError> {
+        let (mut choices, mut usage) = (Vec::new(), Usage::default());
+        for answers in answers {
+            let (replies, used) = answers.whole().await?;
+            usage.prompt += used.prompt;
+            usage.completion += used.completion;
+            for reply in replies {
+                let (index, before) = (choices.len(), self.said[choices.len()].clone());
+                let logs = self.logs(index, &reply.pieces);
+                let (text, finish) = (before + &reply.text(), reply.finish.name());
+                choices.push(json!({"text": text, "index": index, "logprobs": logs, "finish_reason": finish}));
+            }
+        }
+        Ok((choices.into(), usage))
     }
 
-    fn part(&self, index: usize, text: &str, pieces: &[Piece], finish: Option<&str>) -> Value {
-        json!({"text": text, "index": index, "logprobs": self.logs(pieces), "finish_reason": finish})
-    }
-
-    /// The log-probabilities of the answer's tokens; the echoed prompt has none.
-    fn logs(&self, pieces: &[Piece]) -> Value {
+    /// The log-probabilities of tokens that come next in an answer; the echoed prompt has none.
+    fn logs(&mut self, index: usize, pieces: &[Piece]) -> Value {
+        let said = &mut self.said[index];
+        let mut offsets = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            offsets.push(said.chars().count());
+            said.push_str(&piece.says.text);
+        }
         let Some(k) = self.top else { return Value::Null };
         let best = |piece: &Piece| {
-            let tops = piece.alternatives.iter().take(k).map(|(text, log)| (text.clone(), json!(log)));
+            let tops = piece.alternatives.iter().take(k).map(|(says, log)| (says.text.clone(), json!(at_least(*log))));
             Value::Object(tops.collect::<Map<String, Value>>())
         };
-        let mut end = self.echoed.chars().count();
-        let offset = |piece: &Piece| {
-            let start = end;
-            end += piece.text.chars().count();
-            start
-        };
-        let offsets: Vec<usize> = pieces.iter().map(offset).collect();
         json!({
-            "tokens": pieces.iter().map(|piece| piece.text.as_str()).collect::<Vec<_>>(),
-            "token_logprobs": pieces.iter().map(|piece| piece.log_probability).collect::<Vec<_>>(),
+            "tokens": pieces.iter().map(|piece| piece.says.text.as_str()).collect::<Vec<_>>(),
+            "token_logprobs": pieces.iter().map(|piece| at_least(piece.log_probability)).collect::<Vec<_>>(),
             "top_logprobs": pieces.iter().map(best).collect::<Vec<_>>(),
             "text_offset": offsets,
         })
     }
 }
 
-/// What each answer says, then why each ends.
-fn chunks(choices: &[Choice<'_>]) -> Vec<Value> {
-    let said = |(index, choice): (usize, &Choice<'_>)| {
-        let text = format!("{}{}", choice.echoed, choice.reply.text());
-        json!([choice.part(index, &text, &choice.reply.pieces, None)])
-    };
-    let ended = |(index, choice): (usize, &Choice<'_>)| {
-        let finish = choice.reply.finish.name();
-        json!([{"text": "", "index": index, "logprobs": null, "finish_reason": finish}])
-    };
-    choices.iter().enumerate().map(said).chain(choices.iter().enumerate().map(ended)).collect()
+fn chunk(index: usize, text: &str, logs: Value, finish: Option<&str>) -> Value {
+    json!([{"text": text, "index": index, "logprobs": logs, "finish_reason": finish}])
+}
+
+impl events::Form for Choices {
+    fn opening(&self) -> Vec<Value> {
+        let echoed = self.said.iter().enumerate().filter(|(_, said)| !said.is_empty());
+        echoed.map(|(index, said)| chunk(index, said, Value::Null, None)).collect()
+    }
+
+    fn part(&mut self, part: &Part) -> Vec<Value> {
+        let logs = self.logs(part.index, &part.pieces);
+        let said = (!part.pieces.is_empty()).then(|| chunk(part.index, &part.text(), logs, None));
+        let ended = |finish: reply::Finish| chunk(part.index, "", Value::Null, Some(finish.name()));
+        said.into_iter().chain(part.finish.map(ended)).collect()
+    }
 }

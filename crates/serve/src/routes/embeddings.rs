@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::named_model;
 use crate::app::App;
-use crate::engine::Answer;
+use crate::engine::{Answer, Open};
 use crate::error::ApiError;
 use crate::http::{Fields, JsonBody};
 use crate::reply;
@@ -28,10 +28,9 @@ async fn create(State(app): State<Arc<App>>, JsonBody(mut fields): JsonBody) -> 
     let model = named_model(&app, &mut fields).await?;
     let texts = texts(&mut fields)?;
     let as_base64 = is_base64(&mut fields)?;
-    let open = app.engine.open(&model.source, Use::Vectors).await?;
-    let Rows::Vectors(width) = *open.rows() else {
-        return Err(ApiError::internal(&"a model opened for vectors has none"));
-    };
+    let no_vectors = || ApiError::internal(&"a model opened for vectors has none");
+    let Open::Judge(open) = app.engine.open(&model.source, Use::Vectors).await? else { return Err(no_vectors()) };
+    let Rows::Vectors(width) = *open.rows() else { return Err(no_vectors()) };
     let wanted = fields.integer("dimensions", 1..=width as i64)?.map_or(width, |wanted| wanted as usize);
     let answers = reply::ask(&app, &open, texts).await?;
     let tokens: usize = answers.iter().map(|(_, tokens)| tokens).sum();

@@ -61,7 +61,7 @@ fn shown(job: &JobRow) -> Value {
         "user_provided_suffix": job.suffix,
         "seed": job.seed,
         "estimated_finish": job.estimated_finish,
-        "integrations": [],
+        "integrations": job.integrations.as_ref().map_or_else(|| json!([]), |text| stored(Some(text))),
         "method": {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}},
         "metadata": stored(job.metadata.as_ref()),
         "usage_metrics": null,
@@ -85,8 +85,16 @@ async fn create(State(app): State<Arc<App>>, JsonBody(body): JsonBody) -> Result
         }
         None => format!("Validating training file: {}", job.training_file),
     };
-    let created = NewEvent::info(format!("Created fine-tuning job: {}", job.id)).data(json!({}));
-    app.store.add_job(&job, &[created, NewEvent::info(files).data(json!({}))]).await?;
+    let mut events = vec![format!("Created fine-tuning job: {}", job.id), files];
+    if job.integrations.is_some() {
+        events.push(format!(
+            "Weights & Biases: an offline run will lie in jobs/{}/run/wandb of the data folder; nothing is sent until \
+             somebody calls `wandb sync` there",
+            job.id
+        ));
+    }
+    let events: Vec<NewEvent> = events.into_iter().map(|message| NewEvent::info(message).data(json!({}))).collect();
+    app.store.add_job(&job, &events).await?;
     app.work.ring();
     Ok(Json(shown(&job)))
 }
@@ -135,7 +143,7 @@ async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<J
     let from = [Status::ValidatingFiles, Status::Queued, Status::Running, Status::Paused];
     let event = NewEvent::info("Fine-tuning job cancelled");
     let cancelled = move_on(&app, &id, (&from, Status::Cancelled), ("cancelled", event)).await?;
-    if !app.work.is_at(&id) {
+    if !app.store.is_claimed(&id).await? {
         remove_folder(&app, &id).await;
     }
     Ok(cancelled)

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sqlx::{AssertSqlSafe, FromRow};
+use sqlx::{AnyConnection, AssertSqlSafe, FromRow};
 
 use super::page::Page;
 use super::{ACTIVE, Store, now};
@@ -38,7 +38,7 @@ impl Store {
 
     /// The file of this id, unless its time is over.
     pub async fn file(&self, id: &str) -> Result<Option<FileRow>, sqlx::Error> {
-        let sql = format!("SELECT {COLUMNS} FROM files WHERE id = ? AND (expires_at IS NULL OR expires_at > ?)");
+        let sql = format!("SELECT {COLUMNS} FROM files WHERE id = $1 AND (expires_at IS NULL OR expires_at > $2)");
         sqlx::query_as(AssertSqlSafe(sql)).bind(id).bind(now()).fetch_optional(&self.pool).await
     }
 
@@ -46,7 +46,7 @@ impl Store {
     pub async fn files(&self, purpose: Option<&str>, page: &Page) -> Result<Option<(Vec<FileRow>, bool)>, sqlx::Error> {
         let Some(place) = self.place("files", page).await? else { return Ok(None) };
         let sql = format!(
-            "SELECT {COLUMNS} FROM files WHERE (purpose = ?2 OR ?2 IS NULL) AND (expires_at IS NULL OR expires_at > ?3) AND {}",
+            "SELECT {COLUMNS} FROM files WHERE (purpose = $2 OR $2 IS NULL) AND (expires_at IS NULL OR expires_at > $3) AND {}",
             page.sql("place")
         );
         let query = sqlx::query_as(AssertSqlSafe(sql)).bind(place.0).bind(purpose).bind(now());
@@ -55,20 +55,20 @@ impl Store {
 
     /// Forgets a file.
     pub async fn delete_file(&self, id: &str) -> Result<(), sqlx::Error> {
-        sqlx::query("DELETE FROM files WHERE id = ?").bind(id).execute(&self.pool).await.map(drop)
+        sqlx::query("DELETE FROM files WHERE id = $1").bind(id).execute(&self.pool).await.map(drop)
     }
 
     /// The job that still needs a file.
     pub async fn job_that_needs(&self, file: &str) -> Result<Option<String>, sqlx::Error> {
         let sql =
-            format!("SELECT id FROM jobs WHERE (training_file = ?1 OR validation_file = ?1) AND status IN {ACTIVE}");
+            format!("SELECT id FROM jobs WHERE (training_file = $1 OR validation_file = $1) AND status IN {ACTIVE}");
         sqlx::query_scalar(AssertSqlSafe(sql)).bind(file).fetch_optional(&self.pool).await
     }
 
     /// Forgets files whose time is over and that no job needs, and gives the ids of all that are left.
     pub async fn remaining_files(&self) -> Result<HashSet<String>, sqlx::Error> {
         let sql = format!(
-            "DELETE FROM files WHERE expires_at <= ? AND id NOT IN (
+            "DELETE FROM files WHERE expires_at <= $1 AND id NOT IN (
                  SELECT training_file FROM jobs WHERE status IN {ACTIVE}
                  UNION SELECT validation_file FROM jobs WHERE status IN {ACTIVE} AND validation_file IS NOT NULL)"
         );
@@ -79,8 +79,8 @@ impl Store {
 }
 
 /// Adds a file within a transaction.
-pub(super) async fn insert(file: &FileRow, connection: &mut sqlx::SqliteConnection) -> Result<(), sqlx::Error> {
-    let sql = format!("INSERT INTO files ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+pub(super) async fn insert(file: &FileRow, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    let sql = format!("INSERT INTO files ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)");
     let query =
         sqlx::query(AssertSqlSafe(sql)).bind(&file.id).bind(&file.purpose).bind(&file.filename).bind(file.bytes);
     let query = query.bind(file.created_at).bind(file.expires_at).bind(&file.status).bind(&file.status_details);

@@ -1,15 +1,15 @@
 //! Fine-tuning jobs: what was asked for, how far it is, how it ended.
 
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, FromRow};
+use sqlx::{AnyConnection, AssertSqlSafe, FromRow};
 
+use super::claims::Claim;
 use super::events::{Level, NewEvent};
 use super::page::Page;
 use super::{Store, now};
 
 /// Where a job is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
-#[sqlx(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// Its files are being read.
     ValidatingFiles,
@@ -41,9 +41,28 @@ impl Status {
         }
     }
 
+    const ALL: [Self; 7] = [
+        Self::ValidatingFiles,
+        Self::Queued,
+        Self::Running,
+        Self::Paused,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
     /// Whether nothing more will happen.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+impl TryFrom<String> for Status {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|status| status.word() == word);
+        known.ok_or_else(|| format!("`{word}` is not where a job can be"))
     }
 }
 
@@ -64,9 +83,12 @@ pub struct JobRow {
     /// `ftjob-` and 24 letters and digits.
     pub id: String,
     /// Where it is.
+    #[sqlx(try_from = "String")]
     pub status: Status,
     /// The model that it begins with, by its own name.
     pub model: String,
+    /// Where that lies if it is a base, for workers that know no names.
+    pub base: Option<String>,
     /// The name that the model will have.
     pub tuned_name: String,
     /// What it learns from.
@@ -82,6 +104,8 @@ pub struct JobRow {
     pub hyperparameters: Hyperparameters,
     /// A JSON object of texts.
     pub metadata: Option<String>,
+    /// A JSON list of who else gets its numbers, as clients see it.
+    pub integrations: Option<String>,
     /// Seconds since 1970, as all times.
     pub created_at: i64,
     /// When the first step was near.
@@ -100,8 +124,8 @@ pub struct JobRow {
     pub error: Option<String>,
 }
 
-const COLUMNS: &str = "id, status, model, tuned_name, training_file, validation_file, suffix, seed, n_epochs, batch_size, \
-     learning_rate_multiplier, metadata, created_at, started_at, finished_at, estimated_finish, trained_tokens, final_step, \
+pub(super) const COLUMNS: &str = "id, status, model, base, tuned_name, training_file, validation_file, suffix, seed, n_epochs, batch_size, \
+     learning_rate_multiplier, metadata, integrations, created_at, started_at, finished_at, estimated_finish, trained_tokens, final_step, \
      result_file, error";
 
 /// Which jobs a list shows by what the user noted with them.
@@ -129,14 +153,16 @@ impl MetadataFilter {
 impl Store {
     /// Adds a job with its first events.
     pub async fn add_job(&self, job: &JobRow, events: &[NewEvent]) -> Result<(), sqlx::Error> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let sql = "INSERT INTO jobs (id, status, model, tuned_name, training_file, validation_file, suffix, seed, n_epochs, \
-                   batch_size, learning_rate_multiplier, metadata, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-        let query = sqlx::query(sql).bind(&job.id).bind(job.status).bind(&job.model).bind(&job.tuned_name);
+        let mut transaction = self.begin().await?;
+        let sql = "INSERT INTO jobs (id, status, model, base, tuned_name, training_file, validation_file, suffix, seed, n_epochs, \
+                   batch_size, learning_rate_multiplier, metadata, integrations, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, \
+                   $8, $9, $10, $11, $12, $13, $14, $15)";
+        let query = sqlx::query(sql).bind(&job.id).bind(job.status.word()).bind(&job.model).bind(&job.base);
+        let query = query.bind(&job.tuned_name);
         let query = query.bind(&job.training_file).bind(&job.validation_file).bind(&job.suffix).bind(job.seed);
         let Hyperparameters { n_epochs, batch_size, learning_rate_multiplier } = job.hyperparameters;
         let query = query.bind(n_epochs).bind(batch_size).bind(learning_rate_multiplier);
-        query.bind(&job.metadata).bind(job.created_at).execute(&mut *transaction).await?;
+        query.bind(&job.metadata).bind(&job.integrations).bind(job.created_at).execute(&mut *transaction).await?;
         for event in events {
             event.insert(&job.id, &mut transaction).await?;
         }
@@ -145,7 +171,7 @@ impl Store {
 
     /// The job of this id.
     pub async fn job(&self, id: &str) -> Result<Option<JobRow>, sqlx::Error> {
-        let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id = ?");
+        let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id = $1");
         sqlx::query_as(AssertSqlSafe(sql)).bind(id).fetch_optional(&self.pool).await
     }
 
@@ -153,10 +179,12 @@ impl Store {
     pub async fn jobs(&self, filter: &MetadataFilter, page: &Page) -> Result<Option<(Vec<JobRow>, bool)>, sqlx::Error> {
         let Some(place) = self.place("jobs", page).await? else { return Ok(None) };
         let sql = format!(
-            "SELECT {COLUMNS} FROM jobs WHERE CASE ?2 WHEN 'null' THEN metadata IS NULL ELSE NOT EXISTS (
-                 SELECT 1 FROM json_each(?2) AS wanted WHERE NOT EXISTS (
-                     SELECT 1 FROM json_each(metadata) AS noted WHERE noted.key = wanted.key AND noted.value = wanted.value
+            "SELECT {COLUMNS} FROM jobs WHERE CASE $2 WHEN 'null' THEN metadata IS NULL ELSE NOT EXISTS (
+                 SELECT 1 FROM {} AS wanted WHERE NOT EXISTS (
+                     SELECT 1 FROM {} AS noted WHERE noted.key = wanted.key AND noted.value = wanted.value
                  )) END AND {}",
+            self.dialect.pairs("$2"),
+            self.dialect.pairs("metadata"),
             page.sql("place")
         );
         let query = sqlx::query_as(AssertSqlSafe(sql)).bind(place.0).bind(filter.json());
@@ -165,89 +193,77 @@ impl Store {
 
     /// Moves a job on, with the event that says so, if it is in one of the states `from`; says whether it was.
     pub async fn move_job(&self, id: &str, from: &[Status], to: Status, event: &NewEvent) -> Result<bool, sqlx::Error> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let query = sqlx::query_scalar("SELECT status FROM jobs WHERE id = ?").bind(id);
-        let status: Option<Status> = query.fetch_optional(&mut *transaction).await?;
-        if !status.is_some_and(|status| from.contains(&status)) {
-            return Ok(false);
+        let mut transaction = self.begin().await?;
+        let moved = self.change_status(&mut transaction, id, from, to).await?;
+        if moved {
+            event.insert(id, &mut transaction).await?;
         }
-        let query = sqlx::query(
-            "UPDATE jobs SET status = ?, estimated_finish = NULL, finished_at = CASE WHEN ? THEN ? END WHERE id = ?",
-        );
-        query.bind(to).bind(to.is_final()).bind(now()).bind(id).execute(&mut *transaction).await?;
-        event.insert(id, &mut transaction).await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(moved)
     }
 
-    /// Ends a job that is at work, with `{code, message, param}`.
-    pub async fn fail_job(&self, id: &str, error: &Value) -> Result<(), sqlx::Error> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let query = sqlx::query(
-            "UPDATE jobs SET status = 'failed', estimated_finish = NULL, finished_at = ?, error = ?
-             WHERE id = ? AND status IN ('validating_files', 'running')",
+    /// In one query: whoever moves a job at the same time moves it before or after.
+    async fn change_status(
+        &self,
+        connection: &mut AnyConnection,
+        id: &str,
+        from: &[Status],
+        to: Status,
+    ) -> Result<bool, sqlx::Error> {
+        let from: Vec<String> = from.iter().map(|status| format!("'{}'", status.word())).collect();
+        let sql = format!(
+            "UPDATE jobs SET status = $1, estimated_finish = NULL, finished_at = $2 WHERE id = $3 AND status IN ({})",
+            from.join(", ")
         );
-        let query = query.bind(now()).bind(error.to_string()).bind(id);
-        if query.execute(&mut *transaction).await?.rows_affected() == 1 {
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(to.word()).bind(to.is_final().then(now)).bind(id);
+        Ok(query.execute(connection).await?.rows_affected() == 1)
+    }
+
+    /// Ends a claimed job that is at work, with `{code, message, param}`.
+    pub async fn fail_job(&self, claim: &Claim, error: &Value) -> Result<(), sqlx::Error> {
+        let Some(mut transaction) = self.holding(claim).await? else { return Ok(()) };
+        let at_work = [Status::ValidatingFiles, Status::Running];
+        if self.change_status(&mut transaction, &claim.job, &at_work, Status::Failed).await? {
+            let query = sqlx::query("UPDATE jobs SET error = $1 WHERE id = $2").bind(error.to_string());
+            query.bind(&claim.job).execute(&mut *transaction).await?;
             let message = error["message"].as_str().unwrap_or_default();
-            NewEvent::new(Level::Error, message).insert(id, &mut transaction).await?;
+            NewEvent::new(Level::Error, message).insert(&claim.job, &mut transaction).await?;
         }
         transaction.commit().await
     }
 
-    /// A job whose files have not been looked at.
-    pub async fn next_to_validate(&self) -> Result<Option<JobRow>, sqlx::Error> {
-        let sql = format!("SELECT {COLUMNS} FROM jobs WHERE status = 'validating_files' ORDER BY place LIMIT 1");
-        sqlx::query_as(AssertSqlSafe(sql)).fetch_optional(&self.pool).await
-    }
-
-    /// Keeps what the files decided.
-    pub async fn settle(&self, id: &str, used: &Hyperparameters) -> Result<(), sqlx::Error> {
-        let query =
-            sqlx::query("UPDATE jobs SET n_epochs = ?, batch_size = ?, learning_rate_multiplier = ? WHERE id = ?");
-        let query = query.bind(used.n_epochs).bind(used.batch_size).bind(used.learning_rate_multiplier).bind(id);
-        query.execute(&self.pool).await.map(drop)
-    }
-
-    /// Takes the job that has waited longest, if any waits: it is running from now on, and nobody else gets it.
-    pub async fn claim_job(&self) -> Result<Option<JobRow>, sqlx::Error> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let sql = format!(
-            "UPDATE jobs SET status = 'running' WHERE id = (SELECT id FROM jobs WHERE status = 'queued' ORDER BY place LIMIT 1)
-             RETURNING {COLUMNS}"
-        );
-        let job: Option<JobRow> = sqlx::query_as(AssertSqlSafe(sql)).fetch_optional(&mut *transaction).await?;
-        if let Some(job) = &job
-            && job.started_at.is_none()
-        {
-            let query = sqlx::query("UPDATE jobs SET started_at = ? WHERE id = ?").bind(now()).bind(&job.id);
-            query.execute(&mut *transaction).await?;
-            NewEvent::info("Fine-tuning job started").insert(&job.id, &mut transaction).await?;
+    /// Lets a claimed job whose files are fine wait for its turn, with what the files decided, unless it was moved meanwhile.
+    pub async fn queue_job(&self, claim: &Claim, used: &Hyperparameters, event: &NewEvent) -> Result<(), sqlx::Error> {
+        let Some(mut transaction) = self.holding(claim).await? else { return Ok(()) };
+        if self.change_status(&mut transaction, &claim.job, &[Status::ValidatingFiles], Status::Queued).await? {
+            let sql = "UPDATE jobs SET n_epochs = $1, batch_size = $2, learning_rate_multiplier = $3 WHERE id = $4";
+            let query = sqlx::query(sql).bind(used.n_epochs).bind(used.batch_size).bind(used.learning_rate_multiplier);
+            query.bind(&claim.job).execute(&mut *transaction).await?;
+            event.insert(&claim.job, &mut transaction).await?;
         }
-        transaction.commit().await?;
-        Ok(job)
+        transaction.commit().await
     }
 
-    /// Lets jobs wait for their turn again that nobody is working on any more.
-    pub async fn requeue_jobs(&self) -> Result<(), sqlx::Error> {
-        sqlx::query("UPDATE jobs SET status = 'queued' WHERE status = 'running'").execute(&self.pool).await.map(drop)
-    }
-
-    /// Keeps how far a job is.
-    pub async fn keep_progress(&self, id: &str, tokens: u64, estimated_finish: i64) -> Result<(), sqlx::Error> {
-        let query = sqlx::query("UPDATE jobs SET trained_tokens = ?, estimated_finish = ? WHERE id = ?");
-        query.bind(tokens as i64).bind(estimated_finish).bind(id).execute(&self.pool).await.map(drop)
+    /// Keeps how far a claimed job is.
+    pub async fn keep_progress(&self, claim: &Claim, tokens: u64, estimated_finish: i64) -> Result<bool, sqlx::Error> {
+        let Some(mut transaction) = self.holding(claim).await? else { return Ok(false) };
+        let query = sqlx::query("UPDATE jobs SET trained_tokens = $1, estimated_finish = $2 WHERE id = $3");
+        let query = query.bind(tokens as i64).bind(estimated_finish).bind(&claim.job);
+        query.execute(&mut *transaction).await?;
+        transaction.commit().await.map(|()| true)
     }
 
     /// Keeps which step's weights are the model.
-    pub async fn keep_final_step(&self, id: &str, step: u64) -> Result<(), sqlx::Error> {
-        let query = sqlx::query("UPDATE jobs SET final_step = ? WHERE id = ?").bind(step as i64).bind(id);
-        query.execute(&self.pool).await.map(drop)
+    pub async fn keep_final_step(&self, claim: &Claim, step: u64) -> Result<bool, sqlx::Error> {
+        let Some(mut transaction) = self.holding(claim).await? else { return Ok(false) };
+        let query = sqlx::query("UPDATE jobs SET final_step = $1 WHERE id = $2").bind(step as i64).bind(&claim.job);
+        query.execute(&mut *transaction).await?;
+        transaction.commit().await.map(|()| true)
     }
 
     /// The job that is not over and begins with a model.
     pub async fn job_that_begins_with(&self, model: &str) -> Result<Option<String>, sqlx::Error> {
-        let sql = format!("SELECT id FROM jobs WHERE model = ? AND status IN {}", super::ACTIVE);
+        let sql = format!("SELECT id FROM jobs WHERE model = $1 AND status IN {}", super::ACTIVE);
         sqlx::query_scalar(AssertSqlSafe(sql)).bind(model).fetch_optional(&self.pool).await
     }
 }

@@ -22,7 +22,7 @@ pub struct KeyRow {
 impl Store {
     /// Adds a key.
     pub async fn add_key(&self, key: &KeyRow) -> Result<(), sqlx::Error> {
-        let query = sqlx::query("INSERT INTO keys (id, name, hash, created_at) VALUES (?, ?, ?, ?)");
+        let query = sqlx::query("INSERT INTO keys (id, name, hash, created_at) VALUES ($1, $2, $3, $4)");
         query.bind(&key.id).bind(&key.name).bind(&key.hash).bind(key.created_at).execute(&self.pool).await.map(drop)
     }
 
@@ -34,7 +34,7 @@ impl Store {
 
     /// The key with this id, unless it is revoked.
     pub async fn key(&self, id: &str) -> Result<Option<KeyRow>, sqlx::Error> {
-        let sql = "SELECT id, name, hash, created_at, revoked_at FROM keys WHERE id = ? AND revoked_at IS NULL";
+        let sql = "SELECT id, name, hash, created_at, revoked_at FROM keys WHERE id = $1 AND revoked_at IS NULL";
         sqlx::query_as(sql).bind(id).fetch_optional(&self.pool).await
     }
 
@@ -46,7 +46,7 @@ impl Store {
 
     /// Makes a key worthless; says whether it was worth something.
     pub async fn revoke_key(&self, id: &str) -> Result<bool, sqlx::Error> {
-        let query = sqlx::query("UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL");
+        let query = sqlx::query("UPDATE keys SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL");
         Ok(query.bind(now()).bind(id).execute(&self.pool).await?.rows_affected() == 1)
     }
 }

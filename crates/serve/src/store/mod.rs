@@ -1,5 +1,10 @@
-//! The database: SQLite in the data folder, one file of queries for each kind of row.
+//! The database: SQLite in the data folder or PostgreSQL, one file of queries for each kind of row.
+//!
+//! A query is written once, for both. Where they differ, `dialect` has the word.
 
+mod claims;
+mod database;
+mod dialect;
 mod events;
 mod files;
 mod jobs;
@@ -7,13 +12,17 @@ mod keys;
 mod models;
 mod page;
 mod results;
+#[cfg(all(test, unix))]
+mod tests;
 
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, SqlitePool};
+use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use sqlx::{Any, AnyPool, AssertSqlSafe, ConnectOptions, Connection, Executor, Transaction};
 
+pub use claims::Claim;
+pub use database::Database;
 pub use events::{EventRow, NewEvent};
 pub use files::FileRow;
 pub use jobs::{Hyperparameters, JobRow, MetadataFilter, Status};
@@ -22,33 +31,55 @@ pub use models::TunedModel;
 pub use page::Page;
 pub use results::{CheckpointRow, Results};
 
+use crate::error::ServeError;
+use dialect::Dialect;
+
 /// The jobs that are not over, as a query has them.
 const ACTIVE: &str = "('validating_files', 'queued', 'running', 'paused')";
+/// How long a connection is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What makes SQLite serve several connections. With a write-ahead log the database survives any end of the process, and a
+/// power cut without damage.
+const OF_SQLITE: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL";
 
 /// The connections to the database.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pool: SqlitePool,
+    pool: AnyPool,
+    dialect: &'static Dialect,
 }
 
 impl Store {
-    /// Opens the database at `path`, makes it where it is missing, and brings an older one up to date.
+    /// Opens the database of the data folder `folder`, makes what is missing in it, and brings an older one up to date.
     ///
     /// # Errors
-    /// A file that cannot be opened or is no database.
-    pub async fn open(path: &Path) -> Result<Self, sqlx::Error> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // With a write-ahead log the database survives any end of the process, and a power cut without damage.
-            .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(Duration::from_secs(10));
-        // The connections are files of this machine: to ask before each use whether they still work would double its time.
-        let pool = SqlitePoolOptions::new().max_connections(8).test_before_acquire(false).connect_with(options).await?;
-        sqlx::migrate!().run(&pool).await?;
-        Ok(Self { pool })
+    /// A file that cannot be opened or is no database, a server that cannot be reached.
+    pub async fn open(database: &Database, folder: &Path) -> Result<Self, ServeError> {
+        let unreachable = |source| ServeError::Unreachable { database: database.clone(), source };
+        install_default_drivers();
+        let options = database.options(folder).map_err(unreachable)?;
+        // A pool waits for a server that is not there; this says why it is not.
+        let connected = tokio::time::timeout(PATIENCE, options.connect()).await;
+        let first = connected.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(unreachable)?;
+        first.close().await.map_err(unreachable)?;
+        let mut pool = AnyPoolOptions::new().max_connections(8).acquire_timeout(PATIENCE);
+        // Files of this machine: to ask before each use whether they still work would double its time.
+        pool = pool.test_before_acquire(database.is_shared());
+        if !database.is_shared() {
+            pool =
+                pool.after_connect(|connection, _| Box::pin(async { connection.execute(OF_SQLITE).await.map(drop) }));
+        }
+        let pool = pool.connect_with(options).await.map_err(unreachable)?;
+        let dialect = database.dialect();
+        dialect.migrations().run(&pool).await.map_err(|error| unreachable(error.into()))?;
+        Ok(Self { pool, dialect })
+    }
+
+    /// The name of the data folder that has the files of this database: `name`, if there was none before.
+    pub async fn folder(&self, name: &str) -> Result<String, sqlx::Error> {
+        let query = sqlx::query("INSERT INTO folder (place, name) VALUES (1, $1) ON CONFLICT DO NOTHING").bind(name);
+        query.execute(&self.pool).await?;
+        sqlx::query_scalar("SELECT name FROM folder").fetch_one(&self.pool).await
     }
 
     /// Ends the connections, so that everything is in the one file.
@@ -56,10 +87,15 @@ impl Store {
         self.pool.close().await;
     }
 
+    /// A transaction that writes.
+    async fn begin(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
+        self.pool.begin_with(self.dialect.begin).await
+    }
+
     /// Where in a table the row lies behind which a page begins: `None` if it should begin behind a row that is not there.
     async fn place(&self, table: &str, page: &Page) -> Result<Option<(Option<i64>,)>, sqlx::Error> {
         let Some(after) = &page.after else { return Ok(Some((None,))) };
-        let query = sqlx::query_scalar(AssertSqlSafe(format!("SELECT place FROM {table} WHERE id = ?"))).bind(after);
+        let query = sqlx::query_scalar(AssertSqlSafe(format!("SELECT place FROM {table} WHERE id = $1"))).bind(after);
         let place: Option<i64> = query.fetch_optional(&self.pool).await?;
         Ok(place.map(|place| (Some(place),)))
     }

@@ -20,7 +20,7 @@ pub struct TunedModel {
 impl Store {
     /// The model of this name.
     pub async fn model(&self, id: &str) -> Result<Option<TunedModel>, sqlx::Error> {
-        sqlx::query_as("SELECT id, created_at, job, folder FROM models WHERE id = ?")
+        sqlx::query_as("SELECT id, created_at, job, folder FROM models WHERE id = $1")
             .bind(id)
             .fetch_optional(&self.pool)
             .await
@@ -33,6 +33,6 @@ impl Store {
 
     /// Forgets a model.
     pub async fn delete_model(&self, id: &str) -> Result<(), sqlx::Error> {
-        sqlx::query("DELETE FROM models WHERE id = ?").bind(id).execute(&self.pool).await.map(drop)
+        sqlx::query("DELETE FROM models WHERE id = $1").bind(id).execute(&self.pool).await.map(drop)
     }
 }

@@ -29,7 +29,7 @@ impl Page {
     pub(super) fn sql(&self, place: &str) -> String {
         let (sign, direction) = if self.ascending { (">", "ASC") } else { ("<", "DESC") };
         let limit = self.limit + 1;
-        format!("({place} {sign} ?1 OR ?1 IS NULL) ORDER BY {place} {direction} LIMIT {limit}")
+        format!("({place} {sign} $1 OR $1 IS NULL) ORDER BY {place} {direction} LIMIT {limit}")
     }
 
     /// Takes away the row that is one too many, and says whether there was one.

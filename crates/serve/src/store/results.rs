@@ -1,7 +1,8 @@
 //! What a finished job leaves: its models, its checkpoints and the file with its numbers.
 
-use sqlx::{AssertSqlSafe, FromRow, SqliteConnection};
+use sqlx::{AnyConnection, AssertSqlSafe, FromRow};
 
+use super::claims::Claim;
 use super::events::NewEvent;
 use super::files::{self, FileRow};
 use super::models::TunedModel;
@@ -38,14 +39,14 @@ pub struct Results {
 
 impl Store {
     /// Ends a running job with its results: all of them are there from one moment to the next. Says whether the job was
-    /// still running.
-    pub async fn succeed(&self, job: &str, results: &Results) -> Result<bool, sqlx::Error> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+    /// still running, and whoever claims it.
+    pub async fn succeed(&self, claim: &Claim, results: &Results) -> Result<bool, sqlx::Error> {
+        let Some(mut transaction) = self.holding(claim).await? else { return Ok(false) };
         let query = sqlx::query(
-            "UPDATE jobs SET status = 'succeeded', finished_at = ?, estimated_finish = NULL, result_file = ?
-             WHERE id = ? AND status = 'running'",
+            "UPDATE jobs SET status = 'succeeded', finished_at = $1, estimated_finish = NULL, result_file = $2
+             WHERE id = $3 AND status = 'running'",
         );
-        let query = query.bind(now()).bind(&results.file.id).bind(job);
+        let query = query.bind(now()).bind(&results.file.id).bind(&claim.job);
         if query.execute(&mut *transaction).await?.rows_affected() == 0 {
             return Ok(false);
         }
@@ -54,10 +55,10 @@ impl Store {
             insert_model(model, &mut transaction).await?;
         }
         for checkpoint in &results.checkpoints {
-            insert_checkpoint(job, checkpoint, &mut transaction).await?;
+            insert_checkpoint(&claim.job, checkpoint, &mut transaction).await?;
         }
         for event in &results.events {
-            event.insert(job, &mut transaction).await?;
+            event.insert(&claim.job, &mut transaction).await?;
         }
         transaction.commit().await?;
         Ok(true)
@@ -68,7 +69,7 @@ impl Store {
     pub async fn checkpoints(&self, job: &str, page: &Page) -> Result<Option<(Vec<CheckpointRow>, bool)>, sqlx::Error> {
         let Some(place) = self.place("checkpoints", page).await? else { return Ok(None) };
         let sql = format!(
-            "SELECT id, created_at, model, step, metrics FROM checkpoints WHERE job = ?2 AND {}",
+            "SELECT id, created_at, model, step, metrics FROM checkpoints WHERE job = $2 AND {}",
             page.sql("place")
         );
         let query = sqlx::query_as(AssertSqlSafe(sql)).bind(place.0).bind(job);
@@ -76,8 +77,8 @@ impl Store {
     }
 }
 
-async fn insert_model(model: &TunedModel, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    let query = sqlx::query("INSERT INTO models (id, created_at, job, folder) VALUES (?, ?, ?, ?)");
+async fn insert_model(model: &TunedModel, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    let query = sqlx::query("INSERT INTO models (id, created_at, job, folder) VALUES ($1, $2, $3, $4)");
     let query = query.bind(&model.id).bind(model.created_at).bind(&model.job).bind(&model.folder);
     query.execute(connection).await.map(drop)
 }
@@ -85,10 +86,11 @@ async fn insert_model(model: &TunedModel, connection: &mut SqliteConnection) -> 
 async fn insert_checkpoint(
     job: &str,
     checkpoint: &CheckpointRow,
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
 ) -> Result<(), sqlx::Error> {
-    let query =
-        sqlx::query("INSERT INTO checkpoints (id, job, created_at, model, step, metrics) VALUES (?, ?, ?, ?, ?, ?)");
+    let query = sqlx::query(
+        "INSERT INTO checkpoints (id, job, created_at, model, step, metrics) VALUES ($1, $2, $3, $4, $5, $6)",
+    );
     let query = query.bind(&checkpoint.id).bind(job).bind(checkpoint.created_at).bind(&checkpoint.model);
     query.bind(checkpoint.step).bind(&checkpoint.metrics).execute(connection).await.map(drop)
 }

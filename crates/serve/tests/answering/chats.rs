@@ -33,6 +33,11 @@ fn a_chat_answers_with_a_label_and_its_true_probability() {
     let usage = &body["usage"];
     assert_eq!([&usage["prompt_tokens"], &usage["completion_tokens"], &usage["total_tokens"]], [7, 1, 8]);
     assert!(body["id"].as_str().unwrap().len() == 38 && body["system_fingerprint"].as_str().unwrap().len() == 13);
+    let abstains = |p: &[f32]| p.iter().all(|&p| p < 0.5);
+    assert_eq!(body["abstained"], json!(abstains(&expected)));
+    let other = classifier.classify(&[Example::from_text("heat")]).unwrap().probabilities;
+    let event = &server.chat("heat", &json!({"stream": true})).events()[0];
+    assert_eq!(event["abstained"], json!(abstains(&other)));
     let plain = server.chat(text, &json!({"temperature": 0, "logprobs": true})).fine();
     assert_eq!(plain["choices"][0]["logprobs"]["content"][0]["top_logprobs"], json!([]));
     assert_eq!(server.chat(text, &json!({})).fine()["choices"][0]["logprobs"], json!(null));

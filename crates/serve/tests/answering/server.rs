@@ -9,12 +9,15 @@ use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
 use finetone_backend_cpu::{Cpu, CpuOptions};
-use finetone_classify::{ClassifyError, Served, TOKEN_BUDGET, Use};
-use finetone_serve::{BaseModel, Limits, ServeConfig, Workshop, serve};
+use finetone_classify::{Served, TOKEN_BUDGET, Use};
+use finetone_generate::is_language_model;
+use finetone_serve::{BaseModel, Limits, OpenError, Opened, ServeConfig, WorkplaceConfig, Workshop, serve};
 use finetone_train::events::Listener;
 use finetone_train::{Control, Outcome, RunConfig, TrainError};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::letters;
 
 /// The classes of `mood`.
 pub const LABELS: [&str; 3] = ["negative", "neutral", "positive"];
@@ -45,8 +48,11 @@ impl Workshop for Shop {
         Ok(false)
     }
 
-    fn open(&self, source: &Path, wanted: Use) -> Result<Served, ClassifyError> {
-        Served::open(self.0.clone(), source, wanted, TOKEN_BUDGET)
+    fn open(&self, source: &Path, wanted: Use) -> Result<Opened, OpenError> {
+        if wanted == Use::Answers && is_language_model(source)? {
+            return Ok(finetone_generate::Served::open(self.0.clone(), source)?.into());
+        }
+        Ok(Served::open(self.0.clone(), source, wanted, TOKEN_BUDGET)?.into())
     }
 }
 
@@ -61,6 +67,11 @@ pub fn model(folder: &Path, change: impl FnOnce(&mut Value)) -> PathBuf {
     let words = "[PAD] [UNK] [CLS] [SEP] [MASK] the net in tent nine a tin tea hen at ten heat neat good bad";
     fs::write(folder.join("vocab.txt"), words.replace(' ', "\n")).unwrap();
     folder.to_owned()
+}
+
+/// Notes that only two answers may be given.
+pub fn closed(config: &mut Value) {
+    config["finetone"] = json!({"chat": {"answers": ["Positive", "Negative"]}});
 }
 
 /// Other labels than the weights know: a model without a head.
@@ -109,21 +120,30 @@ impl Said {
 }
 
 impl Server {
-    /// A classifier `mood`, a model `plain` without head, and `tags` that gives any number of labels.
+    /// A classifier `mood` that leaves a text to a person below a confidence of one half, a model `plain` without head, `tags`
+    /// that gives any number of labels; `story` and `tale`, which write, and `closed`, which has two answers.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = |name: &str| folder.path().join(name);
         let tags = |config: &mut Value| config["problem_type"] = json!("multi_label_classification");
+        let careful = |config: &mut Value| {
+            config["finetone"]["abstention"] = json!({"least_confidence": 0.5, "aim": {"precision": 0.9}});
+        };
         let models = [
-            ("mood", model(&place("mood"), |_| {})),
+            ("mood", model(&place("mood"), careful)),
             ("plain", model(&place("plain"), without_head)),
             ("tags", model(&place("tags"), tags)),
+            ("story", letters::model(&place("story"), "llama-language", |_| {})),
+            ("tale", letters::model(&place("tale"), "gpt2-language", |_| {})),
+            ("closed", letters::model(&place("closed"), "llama-language", closed)),
         ];
+        let models = models.map(|(name, source)| BaseModel { name: name.into(), source });
         let config = ServeConfig {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            data: place("data"),
-            models: models.map(|(name, source)| BaseModel { name: name.into(), source }).into(),
-            aliases: vec![("gpt-3.5-turbo".into(), "plain".into())],
+            workplace: WorkplaceConfig {
+                aliases: vec![("gpt-3.5-turbo".into(), "plain".into())],
+                ..WorkplaceConfig::new(place("data"), models.into())
+            },
             names: Vec::new(),
             tls: None,
             without_keys: false,

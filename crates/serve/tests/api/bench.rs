@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use finetone_classify::source::SourceError;
-use finetone_classify::{ClassifyError, Served, Use};
-use finetone_serve::Workshop;
+use finetone_classify::{ClassifyError, Use};
+use finetone_serve::{OpenError, Opened, Workshop};
 use finetone_train::events::Listener;
 use finetone_train::{Control, Outcome, RunConfig, TrainError, TrainEvent};
 
@@ -104,8 +104,8 @@ impl Workshop for Bench {
         Ok(source.ends_with("writer"))
     }
 
-    fn open(&self, source: &Path, _: Use) -> Result<Served, ClassifyError> {
-        Err(SourceError::NoFolder { path: source.to_owned() }.into())
+    fn open(&self, source: &Path, _: Use) -> Result<Opened, OpenError> {
+        Err(ClassifyError::from(SourceError::NoFolder { path: source.to_owned() }).into())
     }
 }
 

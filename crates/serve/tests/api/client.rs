@@ -8,13 +8,15 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use finetone_serve::{BaseModel, ServeConfig, ServeError, serve};
+use finetone_serve::{BaseModel, KeyPlace, ServeConfig, ServeError, WorkplaceConfig, serve};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
 use super::bench::Bench;
+#[cfg(unix)]
+use super::postgres;
 
 /// The longest that a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -76,14 +78,23 @@ pub fn settings(folder: &Path) -> ServeConfig {
     let base = |name: &str| BaseModel { name: name.into(), source: "tiny".into() };
     ServeConfig {
         address: "127.0.0.1:0".parse().unwrap(),
-        data: folder.join("data"),
-        models: vec![base("small"), base("other")],
-        aliases: vec![("gpt-4o-mini".into(), "other".into())],
+        workplace: WorkplaceConfig {
+            #[cfg(unix)]
+            database: postgres::database(folder),
+            aliases: vec![("gpt-4o-mini".into(), "other".into())],
+            ..WorkplaceConfig::new(folder.join("data"), vec![base("small"), base("other")])
+        },
         names: vec!["mood.example".into()],
         tls: None,
         without_keys: false,
         limits: finetone_serve::Limits { file_bytes: 200_000, ..finetone_serve::Limits::default() },
     }
+}
+
+/// Where the keys of a server with the usual settings are.
+pub fn keys(folder: &Path) -> KeyPlace {
+    let WorkplaceConfig { data, database, .. } = settings(folder).workplace;
+    KeyPlace { data, database }
 }
 
 impl Server {
@@ -195,9 +206,9 @@ impl Server {
     pub fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(bytes).unwrap();
         let mut answer = Vec::new();
-        // A connection that is reset has said what it had to say.
+        // A connection that is reset has said what it had to say, also before it has heard everything.
+        let _ = stream.write_all(bytes);
         let _ = stream.read_to_end(&mut answer);
         String::from_utf8_lossy(&answer).into_owned()
     }

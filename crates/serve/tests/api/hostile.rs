@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use finetone_serve::{ServeError, serve};
+use finetone_serve::{Database, ServeError, serve};
 use serde_json::{Value, json};
 
 use super::bench::Bench;
@@ -102,10 +102,37 @@ fn a_body_that_comes_drop_by_drop_is_not_waited_for() {
 #[test]
 fn compressed_bodies_are_not_unpacked() {
     let server = Server::start();
-    let head = "POST /v1/fine_tuning/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Encoding: gzip\r\n\
-                Content-Length: 4\r\n\r\nabcd";
-    let answer = server.raw(head.as_bytes());
-    assert!(answer.starts_with("HTTP/1.1 415") && answer.contains("compressed bodies are not read"), "{answer}");
+    for (path, kind) in [
+        ("/v1/fine_tuning/jobs", "application/json"),
+        ("/v1/chat/completions", "application/json"),
+        ("/predict", "application/json"),
+        ("/v1/files", "multipart/form-data; boundary=line"),
+    ] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Encoding: gzip\r\n\
+             Content-Type: {kind}\r\nContent-Length: 4\r\n\r\nabcd"
+        );
+        let answer = server.raw(head.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 415") && answer.contains("compressed bodies are not read"), "{answer}");
+    }
+}
+
+#[test]
+fn no_body_is_too_deep_to_be_refused() {
+    let server = Server::start();
+    let nested = |open: &str, close: &str| open.repeat(50_000) + &close.repeat(50_000);
+    for body in [nested("[", "]"), nested("{\"a\":", "}"), format!("{{\"inputs\": {}}}", nested("[", "]"))] {
+        for path in ["/chat/completions", "/completions", "/embeddings", "/fine_tuning/jobs"] {
+            server.post_bytes(path, "application/json", body.as_bytes()).error(400);
+        }
+        let length = body.len();
+        let head = format!(
+            "POST /predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        );
+        let answer = server.raw((head + &body).as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+    server.get("/models").json(200);
 }
 
 #[test]
@@ -125,7 +152,8 @@ fn no_name_or_id_reaches_the_file_system() {
         for path in [format!("/files/{id}"), format!("/files/{id}/content"), format!("/models/{id}")] {
             let answer = server
                 .raw(format!("GET /v1{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes());
-            assert!(answer.starts_with("HTTP/1.1 404") && !answer.contains("nobody may"), "{path}: {answer}");
+            let is_refused = answer.starts_with("HTTP/1.1 404") || answer.starts_with("HTTP/1.1 400");
+            assert!(is_refused && !answer.contains("nobody may"), "{path}: {answer}");
         }
     }
     let escaped = std::fs::read_dir(server.folder.path()).unwrap().count();
@@ -154,9 +182,18 @@ fn what_is_no_http_is_no_harm() {
         b"GET\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
         b"GET /v1/files HTTP/1.1\r\nX: \x00\r\n\r\n",
+        b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
+        b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
     ] {
         let answer = server.raw(bytes);
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer}");
+    }
+    let many = "X: x\r\n".repeat(5_000);
+    for head in [many, format!("X: {}\r\n", "x".repeat(1 << 20))] {
+        let answer = server.raw(format!("GET /v1/models HTTP/1.1\r\nHost: localhost\r\n{head}\r\n").as_bytes());
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
     }
     server.get("/models").json(200);
 }
@@ -165,7 +202,10 @@ fn what_is_no_http_is_no_harm() {
 fn a_second_server_does_not_work_in_the_same_folder() {
     let server = Server::start();
     let stop = Arc::new(AtomicBool::new(true));
-    let error = serve(settings(server.folder.path()), Arc::new(Bench::default()), stop, |_| {}).unwrap_err();
+    let mut config = settings(server.folder.path());
+    // Beside a server with a database that can be shared, this one is the one who cannot share.
+    config.workplace.database = Database::InFolder;
+    let error = serve(config, Arc::new(Bench::default()), stop, |_| {}).unwrap_err();
     assert!(matches!(error, ServeError::Taken { .. }), "{error}");
 }
 
@@ -178,10 +218,10 @@ fn settings_that_cannot_be_are_refused_with_a_hint() {
         serve(config, Arc::new(Bench::default()), Arc::new(AtomicBool::new(true)), |_| {}).unwrap_err()
     };
     let errors = [
-        start(&|config| config.models[0].name = "a/b".into()),
-        start(&|config| config.models[0].name = "other".into()),
-        start(&|config| config.models.clear()),
-        start(&|config| config.aliases[0].1 = "nothing".into()),
+        start(&|config| config.workplace.models[0].name = "a/b".into()),
+        start(&|config| config.workplace.models[0].name = "other".into()),
+        start(&|config| config.workplace.models.clear()),
+        start(&|config| config.workplace.aliases[0].1 = "nothing".into()),
         start(&|config| config.address = "192.0.2.1:1".parse().unwrap()),
     ];
     assert!(errors.iter().all(|error| error.hint().is_some_and(|hint| !hint.is_empty())));

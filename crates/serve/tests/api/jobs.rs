@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use base64::Engine;
 use finetone_serve::BaseModel;
+use finetone_train::Tracker;
 use serde_json::{Value, json};
 
 use super::client::{Part, Server, chat, eventually};
@@ -48,6 +49,23 @@ fn a_job_goes_from_its_files_to_its_results() {
     assert!(job["finished_at"].as_i64() >= job["created_at"].as_i64());
     let config = server.bench.configs.lock().unwrap()[0].clone();
     assert_eq!((config.epochs, config.batch_size, config.seed, config.keep_epochs), (Some(4.0), 5, 7, 3));
+}
+
+#[test]
+fn an_integration_is_an_offline_run_of_the_job() {
+    let server = Server::start();
+    let file = server.uploaded(&chat(12));
+    let asked = json!([{"type": "wandb", "wandb": {"project": "moods", "tags": ["a", "b"]}}]);
+    let id = server.job(&json!({"model": "small", "training_file": file, "integrations": asked}));
+    let job = server.wait(&id, "succeeded");
+    let shown = json!({"project": "moods", "name": null, "entity": null, "tags": ["a", "b"]});
+    assert_eq!(job["integrations"], json!([{"type": "wandb", "wandb": shown}]));
+    let track = server.bench.configs.lock().unwrap()[0].track.clone();
+    assert_eq!((track.to.as_slice(), track.project()), (&[Tracker::Wandb][..], "moods"));
+    assert_eq!(track.name.as_ref(), Some(&id));
+    assert_eq!(track.tags, ["a", "b"]);
+    let told = server.messages(&id).into_iter().find(|message| message.contains("wandb sync")).unwrap();
+    assert!(told.contains(&format!("jobs/{id}/run/wandb")), "{told}");
 }
 
 #[test]
@@ -157,7 +175,25 @@ fn what_cannot_be_asked_for_is_told_by_its_field() {
         (json!({"seed": -1}), "seed", "below minimum"),
         (json!({"seed": 2_147_483_648_i64}), "seed", "above maximum"),
         (json!({"method": {"type": "dpo"}}), "method", "only 'supervised' is"),
-        (json!({"integrations": [{"type": "wandb"}]}), "integrations", "not available"),
+        (json!({"integrations": [{"type": "wandb"}]}), "integrations[0].wandb.project", "required parameter"),
+        (json!({"integrations": [{"type": "mlflow"}]}), "integrations[0].type", "only 'wandb' is"),
+        (
+            json!({"integrations": [{"type": "wandb", "wandb": {"project": "a", "tags": [1]}}]}),
+            "integrations[0].wandb.tags",
+            "an array of strings",
+        ),
+        (
+            json!({"integrations": [{"type": "wandb", "wandb": {"project": " "}}]}),
+            "integrations[0].wandb",
+            "names of 1 to",
+        ),
+        (
+            json!({"integrations": [{"type": "wandb", "wandb": {"project": "a", "key": "b"}}]}),
+            "integrations[0].wandb.key",
+            "extra inputs",
+        ),
+        (json!({"integrations": [{}, {}]}), "integrations", "Only one"),
+        (json!({"integrations": "wandb"}), "integrations", "an array"),
         (json!({"metadata": {"a": 1}}), "metadata.a", "expected a string"),
         (json!({"metadata": {"a": "x".repeat(513)}}), "metadata", "at most"),
     ];
@@ -214,7 +250,7 @@ fn files_that_cannot_be_learnt_from_fail_the_job_with_their_fault() {
 #[test]
 fn a_language_model_learns_any_answers() {
     let writer = BaseModel { name: "writer".into(), source: "writer".into() };
-    let server = Server::with(Arc::new(tempfile::tempdir().unwrap()), |config| config.models.push(writer));
+    let server = Server::with(Arc::new(tempfile::tempdir().unwrap()), |config| config.workplace.models.push(writer));
     let line = |i| {
         json!({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": format!("answer {i}")}]})
             .to_string()

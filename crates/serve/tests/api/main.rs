@@ -8,3 +8,4 @@ mod jobs;
 mod keys;
 mod models;
 mod pages;
+mod postgres;

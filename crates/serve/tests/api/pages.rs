@@ -6,7 +6,7 @@ use serde_json::json;
 use ureq::Agent;
 use ureq::http::Response;
 
-use super::client::{Server, chat};
+use super::client::{Server, chat, keys};
 
 /// Asks for a path as a browser or as another client does.
 fn ask(server: &Server, path: &str, accept: &str) -> Response<ureq::Body> {
@@ -60,7 +60,7 @@ fn every_page_forbids_scripts_in_itself_and_anything_from_elsewhere() {
 fn the_report_of_a_model_is_shown_in_a_sandbox_to_whoever_may_ask() {
     let folder = Arc::new(tempfile::tempdir().unwrap());
     let base = folder.path().join("base");
-    let server = Server::with(folder, |config| config.models[0].source = base.clone());
+    let server = Server::with(folder, |config| config.workplace.models[0].source = base.clone());
     let file = server.uploaded(&chat(12));
     let job = server.job(&json!({"model": "small", "training_file": file}));
     let job = server.wait(&job, "succeeded");
@@ -77,7 +77,7 @@ fn the_report_of_a_model_is_shown_in_a_sandbox_to_whoever_may_ask() {
     assert!(policy.contains("default-src 'none'") && policy.contains("sandbox"), "{policy}");
     assert_eq!(ask(&server, "/ui/models/small/report", "text/html").status().as_u16(), 404);
 
-    finetone_serve::create_key(&server.folder.path().join("data"), "laptop").unwrap();
+    finetone_serve::create_key(&keys(server.folder.path()), "laptop").unwrap();
     assert_eq!(ask(&server, &path, "text/html").status().as_u16(), 401);
     assert_eq!(ask(&server, "/ui/", "text/html").status().as_u16(), 200);
 }

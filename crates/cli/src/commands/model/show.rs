@@ -70,6 +70,7 @@ fn on_disk(folder: &Path, kind: &FolderKind) -> Result<Facts, Failure> {
         FolderKind::Local => "folder".to_owned(),
         FolderKind::Run => "model of a run".to_owned(),
         FolderKind::Hub(id) => format!("{id} of the Hugging Face Hub"),
+        FolderKind::Adapter(adapter) => format!("the adapter {}, merged into its base", adapter.display()),
     };
     let mut facts = vec![("model", format!("{} ({place})", folder.display()))];
     facts.extend(shape(config));

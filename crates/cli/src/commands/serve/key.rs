@@ -1,12 +1,11 @@
 //! `finetone serve key`.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use clap::Subcommand;
 use finetone_serve::{create_key, list_keys, revoke_key};
 
-use super::USUAL_FOLDER;
+use super::Place;
 use crate::failure::Failure;
 
 /// The end of the help.
@@ -43,28 +42,20 @@ pub enum Command {
     },
 }
 
-/// Which server's keys.
-#[derive(clap::Args)]
-pub struct Place {
-    /// The folder of the server
-    #[arg(long, value_name = "DIR", default_value = USUAL_FOLDER)]
-    data: PathBuf,
-}
-
 impl Command {
     /// Does what was asked for.
     pub fn run(&self) -> Result<(), Failure> {
         match self {
-            Self::Create { name, place } => Ok(writeln!(anstream::stdout(), "{}", create_key(&place.data, name)?)?),
+            Self::Create { name, place } => Ok(writeln!(anstream::stdout(), "{}", create_key(&place.keys()?, name)?)?),
             Self::List { place } => list(place),
-            Self::Revoke { id, place } => Ok(revoke_key(&place.data, id)?),
+            Self::Revoke { id, place } => Ok(revoke_key(&place.keys()?, id)?),
         }
     }
 }
 
 fn list(place: &Place) -> Result<(), Failure> {
     let mut out = anstream::stdout();
-    for key in list_keys(&place.data)? {
+    for key in list_keys(&place.keys()?)? {
         let state = if key.revoked_at.is_some() { "revoked" } else { "valid" };
         writeln!(out, "{}  {state:7}  {}", key.id, key.name)?;
     }

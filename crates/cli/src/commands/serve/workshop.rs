@@ -6,8 +6,11 @@ use finetone_backend_cpu::Cpu;
 use finetone_classify::hub::HubConfig;
 use finetone_classify::source::{ModelSource, ResolvedModel, SourceError};
 use finetone_classify::{ClassifyError, Compute, Reading, Served, Use};
-use finetone_serve::Workshop;
-use finetone_track::JsonLines;
+use finetone_generate::{
+    Choices, Event, GenerateError, Language, Request, Served as ServedWriter, Writing, is_language_model,
+};
+use finetone_serve::{OpenError, Opened, Workshop};
+use finetone_track::{JsonLines, Trackers};
 use finetone_train::events::{Listener, Listeners};
 use finetone_train::{
     Control, Outcome, RunConfig, Surroundings, TrainError, TrainingPrecision, resume, saved_config, train,
@@ -46,15 +49,35 @@ impl CpuWorkshop {
     }
 }
 
-/// A model that computes on the threads of its processor alone: a thread of another's would wait for them at every product.
-struct OnItsThreads {
+/// What computes on the threads of its processor alone: a thread of another's would wait for them at every product.
+struct OnItsThreads<M> {
     cpu: Cpu,
-    compute: Box<dyn Compute>,
+    model: M,
 }
 
-impl Compute for OnItsThreads {
+impl Compute for OnItsThreads<Box<dyn Compute>> {
     fn compute(&mut self, readings: &[Reading]) -> Result<Vec<Vec<f64>>, ClassifyError> {
-        self.cpu.install(|| self.compute.compute(readings))
+        self.cpu.install(|| self.model.compute(readings))
+    }
+}
+
+impl Language for OnItsThreads<Box<dyn Language>> {
+    fn begin(&self, request: Request) -> Result<Box<dyn Writing + '_>, GenerateError> {
+        Ok(Box::new(OnItsThreads { cpu: self.cpu.clone(), model: self.model.begin(request)? }))
+    }
+
+    fn weigh(&self, prompt: &[u32], choices: &Choices) -> Result<Vec<f64>, GenerateError> {
+        self.cpu.install(|| self.model.weigh(prompt, choices))
+    }
+}
+
+impl Writing for OnItsThreads<Box<dyn Writing + '_>> {
+    fn step(&mut self) -> Result<Option<(usize, Event)>, GenerateError> {
+        self.cpu.install(|| self.model.step())
+    }
+
+    fn halt(&mut self) {
+        self.model.halt();
     }
 }
 
@@ -71,11 +94,17 @@ impl Workshop for CpuWorkshop {
             self.check(saved_config(folder)?.precision)?;
         }
         let config = RunConfig { precision: self.precision, ..config.clone() };
+        let trackers = Trackers::new(&config, folder);
+        let mut trackers = trackers.map_err(|error| TrainError::Setting {
+            problem: error.to_string(),
+            hint: error.hint().unwrap_or_default(),
+        })?;
         let mut log = JsonLines::new();
         let cpu = &self.training;
         let outcome = cpu.install(|| {
             let mut listeners = Listeners::default();
             listeners.add(&mut log);
+            listeners.add(&mut trackers);
             listeners.add(listener);
             let surroundings = Surroundings {
                 hub: &HubConfig::from_env(),
@@ -85,8 +114,9 @@ impl Workshop for CpuWorkshop {
                 checkup: None,
             };
             if goes_on { resume(cpu, folder, surroundings) } else { train(cpu, &config, folder, surroundings) }
-        })?;
-        Ok(match outcome {
+        });
+        trackers.finish();
+        Ok(match outcome? {
             Outcome::Finished(_) => Outcome::Finished(()),
             Outcome::Interrupted { step } => Outcome::Interrupted { step },
         })
@@ -96,17 +126,20 @@ impl Workshop for CpuWorkshop {
         writes_answers(&source.to_string_lossy(), &HubConfig::from_env(), &mut Download::default())
     }
 
-    fn open(&self, source: &Path, wanted: Use) -> Result<Served, ClassifyError> {
+    fn open(&self, source: &Path, wanted: Use) -> Result<Opened, OpenError> {
         let text = source.to_string_lossy();
-        match ModelSource::resolve(&text, &HubConfig::from_env(), &mut Download::default())? {
-            ResolvedModel::Folder { folder, .. } => {
-                let served = Served::open(self.answers.clone(), &folder, wanted, self.batch_tokens)?;
-                let compute = Box::new(OnItsThreads { cpu: self.answers.clone(), compute: served.compute });
-                Ok(Served { compute, ..served })
-            }
-            ResolvedModel::Scratch(_) | ResolvedModel::Config(_) => {
-                Err(SourceError::Untrained { text: text.into_owned() }.into())
-            }
+        let resolved = ModelSource::resolve(&text, &HubConfig::from_env(), &mut Download::default());
+        let ResolvedModel::Folder { folder, .. } = resolved.map_err(ClassifyError::from)? else {
+            return Err(ClassifyError::from(SourceError::Untrained { text: text.into_owned() }).into());
+        };
+        let cpu = self.answers.clone();
+        if wanted == Use::Answers && is_language_model(&folder)? {
+            let served = ServedWriter::open(cpu.clone(), &folder)?;
+            let model = Box::new(OnItsThreads { cpu, model: served.model });
+            return Ok(ServedWriter { model, ..served }.into());
         }
+        let served = Served::open(cpu.clone(), &folder, wanted, self.batch_tokens)?;
+        let compute = Box::new(OnItsThreads { cpu, model: served.compute });
+        Ok(Served { compute, ..served }.into())
     }
 }

@@ -82,11 +82,11 @@ impl Plan {
         }
     }
 
-    /// The precision of the run: decided, or as it began with.
-    pub fn precision(&self) -> Result<TrainingPrecision, Failure> {
+    /// The settings: those that were typed, or those that the run began with.
+    pub fn config(&self) -> Result<RunConfig, Failure> {
         match self {
-            Self::New { config, .. } => Ok(config.precision),
-            Self::Resumed { folder } => Ok(saved_config(folder)?.precision),
+            Self::New { config, .. } => Ok((**config).clone()),
+            Self::Resumed { folder } => Ok(saved_config(folder)?),
         }
     }
 
@@ -111,6 +111,7 @@ fn comparable(mut config: RunConfig) -> RunConfig {
     config.train = same_place(&config.train);
     config.test = config.test.map(|path| same_place(&path));
     config.validation = config.validation.map(|path| same_place(&path));
+    config.from = config.from.map(|path| same_place(&path));
     config.tokenizer = config.tokenizer.map(|path| same_place(&path));
     if Path::new(&config.model).exists() {
         config.model = same_place(Path::new(&config.model)).display().to_string();

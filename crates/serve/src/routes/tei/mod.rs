@@ -18,6 +18,7 @@ use finetone_classify::{Rows, Use};
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
+use crate::engine::Open;
 use crate::models::Resolved;
 use error::TeiError;
 
@@ -56,8 +57,25 @@ async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
 
 async fn describe(State(app): State<Arc<App>>) -> Result<Json<Value>, TeiError> {
     let model = served_model(&app, None).await?;
-    let open = app.engine.open(&model.source, Use::Answers).await?;
-    let kind = match open.rows() {
+    let (kind, most) = match app.engine.open(&model.source, Use::Answers).await? {
+        Open::Judge(open) => (kind(open.rows()), open.reader().limit().max_tokens),
+        // There is no word for a model that writes; what else it can give are vectors.
+        Open::Writer(open) => (json!({"embedding": {"pooling": "mean"}}), open.reader().context()),
+    };
+    let limits = app.engine.limits();
+    Ok(Json(json!({
+        "model_id": model.name, "model_sha": null, "model_dtype": "float32", "served_model_name": model.name,
+        "model_type": kind,
+        "max_concurrent_requests": limits.waiting_texts, "max_input_length": most,
+        "max_batch_tokens": limits.batch_tokens, "max_batch_requests": null,
+        "max_client_batch_size": inputs::MOST_TEXTS, "auto_truncate": true,
+        "tokenization_workers": std::thread::available_parallelism().map_or(1, usize::from),
+        "version": env!("CARGO_PKG_VERSION"), "sha": null, "docker_label": null,
+    })))
+}
+
+fn kind(rows: &Rows) -> Value {
+    match rows {
         Rows::Logits(classes) => {
             let names = classes.labels().iter().enumerate();
             let id2label: Map<String, Value> = names.clone().map(|(i, name)| (i.to_string(), json!(name))).collect();
@@ -65,15 +83,5 @@ async fn describe(State(app): State<Arc<App>>) -> Result<Json<Value>, TeiError> 
             json!({"classifier": {"id2label": id2label, "label2id": label2id}})
         }
         Rows::Vectors(_) => json!({"embedding": {"pooling": "mean"}}),
-    };
-    let limits = app.engine.limits();
-    Ok(Json(json!({
-        "model_id": model.name, "model_sha": null, "model_dtype": "float32", "served_model_name": model.name,
-        "model_type": kind,
-        "max_concurrent_requests": limits.waiting_texts, "max_input_length": open.reader().limit().max_tokens,
-        "max_batch_tokens": limits.batch_tokens, "max_batch_requests": null,
-        "max_client_batch_size": inputs::MOST_TEXTS, "auto_truncate": true,
-        "tokenization_workers": std::thread::available_parallelism().map_or(1, usize::from),
-        "version": env!("CARGO_PKG_VERSION"), "sha": null, "docker_label": null,
-    })))
+    }
 }

@@ -16,7 +16,7 @@ use super::error::TeiError;
 use super::inputs::Inputs;
 use super::served_model;
 use crate::app::App;
-use crate::engine::Answer;
+use crate::engine::{Answer, Open};
 use crate::reply::Computed;
 
 /// What is asked.
@@ -36,13 +36,11 @@ pub async fn predict(State(app): State<Arc<App>>, body: Bytes) -> Result<Respons
     let request = Request::parse(&body)?;
     app.metrics.predicting(request.inputs.texts.len());
     let model = served_model(&app, request.model.as_deref()).await?;
-    let open = app.engine.open(&model.source, Use::Answers).await?;
-    let Rows::Logits(classes) = open.rows() else {
-        return Err(TeiError::backend(format!(
-            "`{}` is not a classifier: it has not been trained to classify",
-            model.name
-        )));
+    let refused = |why: &str| TeiError::backend(format!("`{}` is not a classifier: {why}", model.name));
+    let Open::Judge(open) = app.engine.open(&model.source, Use::Answers).await? else {
+        return Err(refused("it writes; ask it at /v1/chat/completions"));
     };
+    let Rows::Logits(classes) = open.rows() else { return Err(refused("it has not been trained to classify")) };
     if let [column, ..] = open.reader().columns() {
         return Err(TeiError::backend(format!("`{}` reads the column `{column}` beside the text", model.name)));
     }
