@@ -180,7 +180,7 @@ pub(crate) fn fit<B: Backend>(
     if let Some(best) = trainer.progress.best {
         store.load_best(backend, &mut trainer.model, best.step)?;
     }
-    let (mut sets, tokens) = said_in_the_end(&trainer, &rows)?;
+    let LastWords { mut sets, tokens } = LastWords::of(&trainer, &rows)?;
     let Settled { calibration, abstention } = match &seen {
         Some(seen) => settle((&mut trainer, seen), texts, &mut sets, &mut recorder)?,
         None => Settled::default(),
@@ -240,20 +240,25 @@ fn settle<B: Backend>(
     Ok(Settled { calibration, abstention })
 }
 
-/// What the finished model says about each set that is measured, by the set's name: probabilities, and what a language model
-/// thought of the tokens.
-#[expect(clippy::type_complexity, reason = "two lists by name, taken apart at once")]
-fn said_in_the_end<B: Backend>(
-    trainer: &Trainer<'_, B>,
-    rows: &Sets,
-) -> Result<(Vec<(String, Vec<f32>)>, Vec<(String, Judgement)>), TrainError> {
-    let (mut sets, mut tokens) = (Vec::new(), Vec::new());
-    for (name, rows) in rows.measured() {
-        let said = trainer.said(rows, &mut trainer.examiner(rows))?;
-        sets.extend(said.probabilities.map(|probabilities| (name.to_owned(), probabilities)));
-        tokens.extend(said.tokens.map(|judged| (name.to_owned(), judged)));
+/// What the finished model says about each set that is measured, by the set's name.
+#[derive(Default)]
+struct LastWords {
+    /// Probabilities of the classes, or of the answers of a closed set.
+    sets: Vec<(String, Vec<f32>)>,
+    /// What a language model thinks of the tokens to learn.
+    tokens: Vec<(String, Judgement)>,
+}
+
+impl LastWords {
+    fn of<B: Backend>(trainer: &Trainer<'_, B>, rows: &Sets) -> Result<Self, TrainError> {
+        let mut words = Self::default();
+        for (name, rows) in rows.measured() {
+            let said = trainer.said(rows, &mut trainer.examiner(rows))?;
+            words.sets.extend(said.probabilities.map(|probabilities| (name.to_owned(), probabilities)));
+            words.tokens.extend(said.tokens.map(|judged| (name.to_owned(), judged)));
+        }
+        Ok(words)
     }
-    Ok((sets, tokens))
 }
 
 /// Whether a fit could begin, without beginning it.

@@ -40,6 +40,7 @@ Examples:
   finetone train reviews.csv --folds 5            cross-validation: every row judged unseen
   finetone train reviews.csv --seeds 3            how much of a result is luck
   finetone train reviews.csv --ladder             what training bought over simpler ways
+  finetone train chat.jsonl --model llama-tiny    a language model learns to answer chats
   finetone train reviews.csv --track tensorboard  every curve in TensorBoard as well
   finetone train --resume runs/reviews-1
   finetone train new.csv --from runs/reviews-1    go on with the run's model, on old and new rows";
