@@ -1,9 +1,9 @@
 """Opens an adapter with PEFT over the base that it names, and compares what it says with the merged model.
 
-    python adapter.py ADAPTER_DIR MODEL_DIR
+    python adapter.py ADAPTER_DIR MODEL_DIR [ADAPTER_DIR MODEL_DIR …]
 
 The logits of random ids must be equal within 1e-5 of the largest. The exit code is 1 when they differ, or when PEFT misses a
-tensor of the adapter or does not know one.
+tensor of the adapter.
 """
 
 import argparse
@@ -22,8 +22,7 @@ LENGTHS = [1, 5, 12]
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("adapter", help="a folder with adapter_config.json")
-    parser.add_argument("model", help="the folder with the merged model")
+    parser.add_argument("folders", nargs="+", help="a folder with adapter_config.json, and one with the merged model; and so on")
     return parser.parse_args()
 
 
@@ -37,19 +36,16 @@ def opened(folder, names):
             config.base_model_name_or_path, num_labels=len(names), ignore_mismatched_sizes=True
         )
     with warnings.catch_warnings():
-        # PEFT warns of tensors that the adapter lacks.
-        warnings.simplefilter("error")
+        warnings.filterwarnings("error", message="Found missing adapter keys")
         return PeftModel.from_pretrained(base, folder), config
 
 
-def main():
-    chosen = arguments()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    names = AutoConfig.from_pretrained(chosen.model).id2label
-    adapted, config = opened(chosen.adapter, names)
+def compare(folder, model):
+    """What is wrong with an adapter beside the merged model."""
+    names = AutoConfig.from_pretrained(model).id2label
+    adapted, config = opened(folder, names)
     kind = AutoModelForCausalLM if config.task_type == "CAUSAL_LM" else AutoModelForSequenceClassification
-    merged, report = kind.from_pretrained(chosen.model, output_loading_info=True)
+    merged, report = kind.from_pretrained(model, output_loading_info=True)
     faults = [f"{kind}: {sorted(map(str, found))}" for kind, found in report.items() if found]
     generator = torch.Generator().manual_seed(1)
     worst, largest, moved = 0.0, 0.0, 0.0
@@ -65,6 +61,14 @@ def main():
     if not moved > 1e-3:
         faults.append(f"the adapter moves the logits by {moved:.3g} only: the comparison says nothing")
     print(f"{sorted(config.target_modules)}: the logits differ by {worst:.3g}, the adapter moves them by {moved:.3g}")
+    return faults
+
+
+def main():
+    folders = arguments().folders
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    faults = [f"{adapter}: {fault}" for adapter, model in zip(folders[::2], folders[1::2]) for fault in compare(adapter, model)]
     for fault in faults:
         print(f"error: {fault}", file=sys.stderr)
     return 1 if faults else 0

@@ -53,6 +53,11 @@ impl Failure {
         Self::Error { message: message.into(), hint: hint.into(), code: 130 }
     }
 
+    /// A gate that the user set is not passed.
+    pub fn gate(message: impl Into<String>) -> Self {
+        Self::Error { message: message.into(), hint: None, code: 3 }
+    }
+
     /// A file or folder of ours that could not be read or written.
     pub fn io(path: &Path, error: &io::Error) -> Self {
         Self::new(format!("{}: {error}", path.display()), io_hint(error))

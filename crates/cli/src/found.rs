@@ -9,7 +9,7 @@ use finetone_classify::hub::HubConfig;
 use finetone_classify::source::{FolderKind, ModelSource, ResolvedModel};
 use finetone_classify::{Classifier, TOKEN_BUDGET, preparation};
 use finetone_data::reader::{OpenOptions, Source};
-use finetone_data::{Preparation, ReadOptions, Reader, Role, chat, columns};
+use finetone_data::{LabelSet, Preparation, ReadOptions, Reader, Role, chat, columns};
 use finetone_model::checkpoint::ModelFolder;
 use finetone_train::{RunConfig, RunFile};
 
@@ -53,6 +53,11 @@ impl Found {
     /// Loads it.
     pub fn open(&self, cpu: &Cpu) -> Result<Box<dyn Classifier>, Failure> {
         Ok(finetone_classify::open(cpu.clone(), &self.folder, TOKEN_BUDGET)?)
+    }
+
+    /// The classes that it knows.
+    pub fn labels(&self) -> Result<LabelSet, Failure> {
+        Ok(LabelSet::from_names(ModelFolder::open(&self.folder)?.config().head.labels.iter().cloned()))
     }
 
     /// How the model reads chats.

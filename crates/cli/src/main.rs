@@ -42,8 +42,9 @@ Examples:
   finetone eval runs/reviews-1 fresh.csv                 how good it is on other texts
   finetone compare runs/reviews-1 runs/reviews-2 fresh.csv   which of two is better
   finetone predict runs/reviews-1 new.csv -o labelled.csv
+  finetone monitor runs/reviews-1 monday.csv             is it still as good
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate of `monitor` is not passed, 130 interrupted.";
 
 fn main() -> ExitCode {
     let outcome = Cli::parse().command.run();

@@ -6,19 +6,21 @@ use std::path::Path;
 
 use workbench::{BINARY, done, names};
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 23] = [
     "",
     "doctor",
     "explore",
     "train",
     "eval",
     "compare",
+    "monitor",
     "predict",
     "explain",
     "study",
     "study conversations",
     "serve",
     "serve key",
+    "worker",
     "jobs",
     "jobs create",
     "chat",
@@ -82,6 +84,9 @@ fn wrong_usage_has_its_own_exit_code() {
         ("eval run", "<FILE>"),
         ("eval run a.csv --report report.pdf", "`.html`, `.md` or `.json`"),
         ("doctor", "<FILE>"),
+        ("monitor run", "<FRESH>"),
+        ("monitor run a.csv --min-f1 85", "a number from 0 to 1"),
+        ("train a.csv --from run --model tiny", "cannot be used with"),
         ("doctor a.csv --model tiny", "hint: name a run"),
         ("model export run", "--out"),
         ("completions tcsh", "bash"),

@@ -88,6 +88,8 @@ pub struct ReadOptions {
     pub multi_label: Option<char>,
     /// Whether a file without label column, or a row without label, is refused.
     pub labels_required: bool,
+    /// Whether labels that a file has are passed over.
+    pub ignore_labels: bool,
     /// Other columns whose values are wanted with each text.
     pub columns: Vec<String>,
     /// Whether the whole chat is wanted with each text of a file of chats.
@@ -106,6 +108,7 @@ impl Default for ReadOptions {
             known: None,
             multi_label: None,
             labels_required: true,
+            ignore_labels: false,
             columns: Vec::new(),
             chats: false,
             open_answers: false,
@@ -183,6 +186,7 @@ impl Columns {
         let source = reader.source();
         let text = columns::find(source, Role::Text, options.text_column.as_deref())?;
         let label = match columns::find(source, Role::Label, options.label_column.as_deref()) {
+            _ if options.ignore_labels => None,
             Ok(column) => Some(column).filter(|column| *column != text || options.label_column.is_some()),
             Err(_) if !options.labels_required && options.label_column.is_none() => None,
             Err(fault) => return Err(fault),

@@ -24,7 +24,7 @@ pub use association::{CategoryCounts, ColumnPortrait, ColumnValues, NumberOfClas
 pub use copies::{Copies, Copy};
 use lengths::Histogram;
 pub use lengths::{Bin, Lengths};
-pub use terms::Term;
+pub use terms::{Term, words};
 
 /// What the caller knows about the file.
 #[derive(Clone)]

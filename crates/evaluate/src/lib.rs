@@ -62,11 +62,11 @@ pub use metric::{Average, ClassMetric, Metric};
 pub use metrics::calibration::{CALIBRATION_BINS, ReliabilityBin};
 pub use metrics::confusion::Confusion;
 pub use metrics::curves::BinaryCurves;
-pub use predictions::{MULTI_LABEL_THRESHOLD, Predictions, Truth, confidence};
+pub use predictions::{MULTI_LABEL_THRESHOLD, Predictions, Truth, confidence, most_probable};
 pub use repeats::{CrossValidation, RepeatedMetric, Repeats};
 pub use report::{
     Baseline, Cell, Chart, Disagreement, NamedComparison, NamedEvaluation, Page, PageSection, PageTable, Report,
-    Section, Verdict, WorstError, verdict,
+    Section, Verdict, WorstError, p_in_words, verdict,
 };
 pub use spread::Spread;
 pub use study::{Candidate, Published, Study, Training, Variant, choose};

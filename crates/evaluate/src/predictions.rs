@@ -134,13 +134,7 @@ impl Predictions {
 
     /// The most probable class of one text; of equals the first, as NumPy's `argmax` has it.
     pub fn most_probable(&self, row: usize) -> usize {
-        let probabilities = self.row(row);
-        (1..probabilities.len()).fold(
-            0,
-            |best, class| {
-                if probabilities[class] > probabilities[best] { class } else { best }
-            },
-        )
+        most_probable(self.row(row))
     }
 
     /// Whether `class` is predicted for one text: the most probable one, or for multi-label every class whose
@@ -184,6 +178,11 @@ impl Predictions {
 pub fn confidence(probabilities: &[f32], multi_label: bool) -> f64 {
     let all = probabilities.iter().map(|&p| f64::from(p));
     if multi_label { all.map(|p| p.max(1.0 - p)).fold(1.0, f64::min) } else { all.fold(0.0, f64::max) }
+}
+
+/// The most probable class of the probabilities of one text, `[C]`; of equals the first.
+pub fn most_probable(row: &[f32]) -> usize {
+    (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best })
 }
 
 fn check_labels(labels: &[String], truth: &Truth) -> Result<(), EvaluateError> {

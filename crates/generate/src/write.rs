@@ -131,7 +131,8 @@ impl<B: Backend> Progress<B> {
             Some(Next::Tokens(allowed)) => Some(allowed),
             None => None,
         };
-        if self.ids.len() >= request.most || request.prompt.len() + self.ids.len() > generator.context() {
+        let is_full = !self.ids.is_empty() && request.prompt.len() + self.ids.len() > generator.context();
+        if self.ids.len() >= request.most || is_full {
             return Ok(Event::End(Finish::Length));
         }
         let possible = log_probabilities(self.logits(generator, request)?, allowed.as_deref());

@@ -223,6 +223,8 @@ fn what_cannot_be_answered_is_an_error_with_a_hint() {
         generator.write(&long, |_, _| ControlFlow::Continue(())).unwrap_err().hint().unwrap(),
         "shorten the prompt or ask for fewer tokens"
     );
+    let too_long = generator.write(&request(&[1; 9], 5), |_, _| ControlFlow::Continue(()));
+    assert_eq!(too_long.unwrap_err(), GenerateError::TooLong { tokens: 9, context: 8 });
     let unknown = Choices::new(vec![vec![52]]).unwrap();
     assert!(matches!(generator.weigh(&[1], &unknown).unwrap_err(), GenerateError::UnknownToken { id: 52, .. }));
     let folder = ModelFolder::open(&folder("gpt2")).unwrap();

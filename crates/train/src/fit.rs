@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use finetone_backend::Backend;
 use finetone_classify::{with_abstention, with_decision};
-use finetone_data::tokenizer::{Limit, MOST_WINDOWS, Tokenizer};
+use finetone_data::tokenizer::{MOST_WINDOWS, Tokenizer};
 use finetone_evaluate::{Abstention, Curve, Metric, NamedEvaluation, Predictions, Section};
 use finetone_model::Model;
 use finetone_model::checkpoint::BaseModel;
@@ -28,6 +28,7 @@ use crate::report::{self, CurveRecorder, Recorded, run_sections};
 use crate::run::{Outcome, Surroundings};
 use crate::run_config::RunConfig;
 use crate::schedule::Plan;
+use crate::sets::Sets;
 use crate::setup::{Setup, setup};
 use crate::store::{Best, Store, save_adapter, save_model, write_whole};
 use crate::trainer::{End, Trainer};
@@ -130,51 +131,11 @@ impl Measured {
     }
 }
 
-/// The texts of a fit, encoded.
-struct Encoded {
-    train: Rows,
-    validation: Rows,
-    test: Rows,
-}
-
-impl Encoded {
-    fn new(texts: &Texts, tokenizer: &Tokenizer, limit: &Limit) -> Self {
-        let encode = |examples| Rows::encode(examples, &texts.preparation, tokenizer, limit);
-        Self { train: encode(&texts.train), validation: encode(&texts.validation), test: encode(&texts.test) }
-    }
-
-    /// Of chats, as a language model learns them.
-    fn of_chats(config: &RunConfig, texts: &Texts, reading: &Reading<'_>) -> Result<Self, TrainError> {
-        let file = |of_set: &Option<PathBuf>| of_set.clone().unwrap_or_else(|| config.train.clone());
-        let mut encoded = Self {
-            train: reading.rows(&texts.train, &config.train)?,
-            validation: reading.rows(&texts.validation, &file(&config.validation))?,
-            test: reading.rows(&texts.test, &file(&config.test))?,
-        };
-        if !texts.labels.is_empty() {
-            let ask = |examples| reading.questions(examples, texts.labels.names());
-            (encoded.validation.questions, encoded.test.questions) = (ask(&texts.validation)?, ask(&texts.test)?);
-            if encoded.validation.is_empty() && encoded.test.is_empty() {
-                encoded.train.questions = ask(&texts.train)?;
-            }
-        }
-        Ok(encoded)
-    }
-
-    /// The sets to measure. The training texts say nothing about new ones; they are measured only where there is nothing
-    /// else.
-    fn measured(&self) -> Vec<(&'static str, &Rows)> {
-        let held_out = [("test", &self.test), ("validation", &self.validation)];
-        let held_out: Vec<_> = held_out.into_iter().filter(|(_, rows)| !rows.is_empty()).collect();
-        if held_out.is_empty() { vec![("training", &self.train)] } else { held_out }
-    }
-}
-
 /// Everything that a trainer is made of.
 struct Prepared<B: Backend> {
     model: Model<B>,
     tokenizer: Tokenizer,
-    rows: Encoded,
+    rows: Sets,
     epochs: Epochs,
     plan: Plan,
     metric: Metric,
@@ -284,7 +245,7 @@ fn settle<B: Backend>(
 #[expect(clippy::type_complexity, reason = "two lists by name, taken apart at once")]
 fn said_in_the_end<B: Backend>(
     trainer: &Trainer<'_, B>,
-    rows: &Encoded,
+    rows: &Sets,
 ) -> Result<(Vec<(String, Vec<f32>)>, Vec<(String, Judgement)>), TrainError> {
     let (mut sets, mut tokens) = (Vec::new(), Vec::new());
     for (name, rows) in rows.measured() {
@@ -321,8 +282,8 @@ fn prepare<B: Backend>(
     let Setup { model, tokenizer, limit, template, base, .. } =
         setup(backend, config, texts, (hub, *download), *listener)?;
     let rows = match &template {
-        Some(template) => Encoded::of_chats(config, texts, &Reading { template, tokenizer: &tokenizer, limit })?,
-        None => Encoded::new(texts, &tokenizer, &limit),
+        Some(template) => Sets::of_chats(config, texts, &Reading { template, tokenizer: &tokenizer, limit })?,
+        None => Sets::new(texts, &tokenizer, &limit),
     };
     check_size(&rows.train)?;
     tell_truncation(&rows.train, *listener);
@@ -388,7 +349,7 @@ impl Fitted {
     }
 }
 
-fn started_event<B: Backend>(trainer: &Trainer<'_, B>, texts: &Texts, rows: &Encoded, place: &Place) -> TrainEvent {
+fn started_event<B: Backend>(trainer: &Trainer<'_, B>, texts: &Texts, rows: &Sets, place: &Place) -> TrainEvent {
     let (table, plan) = (&trainer.model.table, &trainer.plan);
     TrainEvent::Started {
         run: place.folder.clone(),

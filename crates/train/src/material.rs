@@ -1,7 +1,7 @@
 //! The texts of a run: read, checked, split, encoded.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use finetone_classify::{Encoded, Question, States};
 use finetone_data::doctor::{self, DoctorOptions, Severity};
@@ -16,6 +16,7 @@ use finetone_evaluate::Predictions;
 
 use crate::chats;
 use crate::choices::{SplitRule, Task, Truncation};
+use crate::earlier::{Earlier, Sides};
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
 use crate::measure;
@@ -90,20 +91,23 @@ impl Texts {
         };
         let features = feature_names(config, &options)?;
         let options = ReadOptions { columns: features::columns(&features), ..options };
+        let earlier = Earlier::read(config)?;
+        let known = earlier.as_ref().map(|earlier| earlier.texts.labels.clone());
+        let options = ReadOptions { known, ..options };
+        earlier.as_ref().map_or(Ok(()), |earlier| earlier.check(&preparation, &options.columns))?;
         examine(config, checkup, &options, listener)?;
         let mut read_one = |path: &Path, options: &ReadOptions| read_one(path, options, &preparation, listener);
         let whole = read_one(&config.train, &options)?;
         let known = ReadOptions { known: Some(whole.labels.clone()), ..options.clone() };
         let labels = whole.labels.clone();
         let (text_column, label_column) = (whole.text_column.clone(), whole.label_column.clone());
-        let (train, test) = match &config.test {
-            Some(path) => (whole.examples, read_one(path, &known)?.examples),
-            None => HoldOut::for_test(config).apply(whole.examples)?,
+        let mut given = |path: &Option<PathBuf>| path.as_ref().map(|path| read_one(path, &known)).transpose();
+        let given = (given(&config.validation)?, given(&config.test)?);
+        let (old, examples) = match earlier {
+            Some(earlier) => earlier.settle(whole.examples, listener),
+            None => (Sides::default(), whole.examples),
         };
-        let (train, validation) = match &config.validation {
-            Some(path) => (train, read_one(path, &known)?.examples),
-            None => HoldOut::for_validation(config).apply(train)?,
-        };
+        let Sides { train, validation, test } = divide(config, examples, old, given)?;
         tell_giveaways(&features, &train, listener);
         let preparation = preparation.fit(&features, &train)?;
         let multi_label = config.multi_label.is_some();
@@ -145,6 +149,22 @@ impl Texts {
         targets.flat_map(Target::classes).for_each(|&class| counts[class] += 1);
         counts
     }
+}
+
+/// Holds rows out where no file of validation or test is given, and puts each side behind the old rows of that side.
+fn divide(
+    config: &RunConfig,
+    examples: Vec<Example>,
+    old: Sides,
+    (validation, test): (Option<Dataset>, Option<Dataset>),
+) -> Result<Sides, TrainError> {
+    let held_out = |hold_out: HoldOut<'_>, examples, old: Vec<Example>, given: Option<Dataset>| match given {
+        Some(given) => Ok((examples, given.examples)),
+        None => hold_out.apply(examples).map(|(stays, held_out)| (stays, [old, held_out].concat())),
+    };
+    let (train, test) = held_out(HoldOut::for_test(config), examples, old.test, test)?;
+    let (train, validation) = held_out(HoldOut::for_validation(config), train, old.validation, validation)?;
+    Ok(Sides { train: [old.train, train].concat(), validation, test })
 }
 
 /// A notice for each feature that gives the label away.
@@ -369,8 +389,13 @@ fn numbers(example: &Example) -> impl Iterator<Item = u64> + '_ {
     example.text.bytes().map(u64::from).chain([u64::MAX]).chain(classes).chain([u64::MAX])
 }
 
+/// A number that changes when one of the examples does.
+pub fn fingerprint(examples: &[Example]) -> u64 {
+    fnv_1a(examples.iter().flat_map(numbers))
+}
+
 /// The hash FNV-1a, by numbers instead of bytes.
-fn fnv_1a(numbers: impl Iterator<Item = u64>) -> u64 {
+pub fn fnv_1a(numbers: impl Iterator<Item = u64>) -> u64 {
     numbers.fold(0xCBF2_9CE4_8422_2325, |hash, value| (hash ^ value).wrapping_mul(0x0000_0100_0000_01B3))
 }
 

@@ -116,6 +116,25 @@ pub fn answers(classifier: &mut dyn Classifier, examples: &[Example]) -> Result<
     Ok((all, truncated))
 }
 
+/// How a file is read for a classifier: against its labels, with the columns that it needs.
+pub fn options_for(classifier: &dyn Classifier, options: &ReadOptions) -> ReadOptions {
+    ReadOptions {
+        known: Some(LabelSet::from_names(classifier.labels().iter().cloned())),
+        multi_label: options.multi_label.or(classifier.is_multi_label().then_some('|')),
+        columns: classifier.columns().to_vec(),
+        chats: classifier.reads_chats(),
+        ..options.clone()
+    }
+}
+
+/// The targets of examples whose classes are those of `labels`, by the classifier's classes. A label set orders its names by
+/// itself; the classifier's order is that of its probabilities.
+pub fn targets_for(classifier: &dyn Classifier, labels: &LabelSet, examples: &[Example]) -> Vec<Option<Target>> {
+    let place = |name| classifier.labels().iter().position(|label| label == name).unwrap_or(0);
+    let places: Vec<usize> = labels.names().iter().map(place).collect();
+    examples.iter().map(|example| Some(moved(example.target.as_ref()?, &places))).collect()
+}
+
 /// A labelled file and what a classifier says about it.
 pub struct MeasuredFile {
     /// The file.
@@ -129,27 +148,12 @@ pub struct MeasuredFile {
 impl MeasuredFile {
     /// Reads the file as `options` says, against the classifier's labels, and asks the classifier.
     pub fn new(classifier: &mut dyn Classifier, file: &Path, options: &ReadOptions) -> Result<Self, TrainError> {
-        let multi_label = classifier.is_multi_label();
-        let options = ReadOptions {
-            known: Some(LabelSet::from_names(classifier.labels().iter().cloned())),
-            multi_label: options.multi_label.or(multi_label.then_some('|')),
-            labels_required: true,
-            columns: classifier.columns().to_vec(),
-            chats: classifier.reads_chats(),
-            ..options.clone()
-        };
+        let options = ReadOptions { labels_required: true, ..options_for(classifier, options) };
         let dataset = Dataset::read(file, &options)?;
-        // A label set orders its names by itself; the classifier's order is that of its probabilities.
-        let places: Vec<usize> = dataset
-            .labels
-            .names()
-            .iter()
-            .map(|name| classifier.labels().iter().position(|label| label == name).unwrap_or(0))
-            .collect();
-        let targets: Vec<Target> =
-            dataset.examples.iter().filter_map(|e| e.target.as_ref()).map(|t| moved(t, &places)).collect();
+        let targets = targets_for(classifier, &dataset.labels, &dataset.examples);
+        let targets: Vec<Target> = targets.into_iter().flatten().collect();
         let (all, truncated) = answers(classifier, &dataset.examples)?;
-        let predictions = predictions((classifier.labels(), multi_label), &targets, all)?;
+        let predictions = predictions((classifier.labels(), classifier.is_multi_label()), &targets, all)?;
         Ok(Self { dataset, predictions, truncated })
     }
 

@@ -142,7 +142,9 @@ pub(crate) fn absolute(config: &RunConfig) -> Result<RunConfig, TrainError> {
     let whole = |path: &PathBuf| std::path::absolute(path).map_err(TrainError::io(path));
     let mut config = config.clone();
     config.train = whole(&config.train)?;
-    for path in [&mut config.test, &mut config.validation, &mut config.tokenizer].into_iter().flatten() {
+    for path in
+        [&mut config.test, &mut config.validation, &mut config.from, &mut config.tokenizer].into_iter().flatten()
+    {
         *path = whole(path)?;
     }
     if Path::new(&config.model).exists() {

@@ -11,6 +11,7 @@ use finetone_data::features::{check_template, default_template};
 use finetone_data::preparation::{ConversationPart, FeatureUse, StageDirections};
 use finetone_evaluate::{Aim, Metric};
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 use crate::choices::{
     CacheUse, Calibrate, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule, Task,
@@ -23,7 +24,7 @@ use crate::tracking::Tracking;
 pub(crate) const DEFAULT_MODEL: &str = "tiny";
 
 /// Every setting of a run, with its default.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, SmartDefault)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunConfig {
     /// The file to learn from.
@@ -32,9 +33,13 @@ pub struct RunConfig {
     pub test: Option<PathBuf>,
     /// The file that chooses the best checkpoint; without it, `validation_fraction` of the training rows is held out.
     pub validation: Option<PathBuf>,
+    /// A run whose rows are learnt from and measured on as well, each for what it was there.
+    pub from: Option<PathBuf>,
     /// Share of the rows held out for the test when no test file is given.
+    #[default(0.1)]
     pub test_fraction: f64,
     /// Share of the training rows held out for validation when no file is given; 0 trains on all and keeps the last weights.
+    #[default(0.1)]
     pub validation_fraction: f64,
     /// How rows are held out, for the test and for validation.
     pub split: SplitRule,
@@ -72,6 +77,7 @@ pub struct RunConfig {
     /// What the model learns to do.
     pub task: Task,
     /// A Hugging Face id, a folder, a run, or the name of a built-in model from scratch.
+    #[default(DEFAULT_MODEL.to_owned())]
     pub model: String,
     /// A folder with a tokenizer for a model from scratch; without it one is trained on the training texts.
     pub tokenizer: Option<PathBuf>,
@@ -89,41 +95,56 @@ pub struct RunConfig {
     /// Ends the run after this many steps.
     pub max_steps: Option<u64>,
     /// Texts in a batch.
+    #[default(16)]
     pub batch_size: usize,
     /// Batches whose gradients add up to one optimiser step.
+    #[default(1)]
     pub accumulate: usize,
     /// The most tokens computed at a time; a batch is split to fit, with the same result.
+    #[default(4096)]
     pub token_budget: usize,
     /// `low` computes the blocks of the model once more in the backward pass instead of keeping what they save; the
     /// result is the same to the last bit.
     pub memory: MemoryUse,
     /// Whether texts of like length are put into one batch.
+    #[default(true)]
     pub group_by_length: bool,
     /// Rate of the backbone.
+    #[default(5e-5)]
     pub learning_rate: f64,
     /// The head's rate is this many times the backbone's.
+    #[default(1.0)]
     pub head_rate: f64,
     /// Each block's rate is this many times that of the block above it; 1 for all the same.
+    #[default(1.0)]
     pub layer_decay: f64,
     /// How the rate runs over the steps.
     pub schedule: Schedule,
     /// Share of the steps in which the rate rises from zero.
+    #[default(0.06)]
     pub warmup: f64,
     /// Decoupled weight decay of matrices.
+    #[default(0.01)]
     pub weight_decay: f64,
     /// Decay of the first moment.
+    #[default(0.9)]
     pub beta1: f64,
     /// Decay of the second moment.
+    #[default(0.999)]
     pub beta2: f64,
     /// ε of AdamW.
+    #[default(1e-8)]
     pub epsilon: f64,
     /// Gradients with a greater norm are scaled down to it; 0 for no clipping.
+    #[default(1.0)]
     pub max_grad_norm: f64,
     /// Share of the target spread over all classes.
     pub label_smoothing: f64,
     /// Weights of the classes in the loss.
+    #[default(ClassWeights::Named(WeightRule::None))]
     pub class_weights: ClassWeights,
     /// β of `class_weights = "effective-number"`: the nearer to 1, the nearer to balanced weights.
+    #[default(0.999)]
     pub effective_beta: f64,
     /// Focal exponent; 0 for the plain loss.
     pub focal_gamma: f64,
@@ -131,6 +152,7 @@ pub struct RunConfig {
     pub sampling: SamplingRule,
     /// Weighted: a row is drawn in proportion to the rows of its class to the power of minus this; 1 makes classes equally
     /// likely, 0.5 goes half way.
+    #[default(1.0)]
     pub sampling_power: f64,
     /// Weighted: times the words of the text to this power.
     pub length_power: f64,
@@ -142,16 +164,20 @@ pub struct RunConfig {
     pub epoch_rows: Option<usize>,
     /// Oversampling: the share of the largest class that every class is brought to. Undersampling: the most rows of a class,
     /// as a multiple of the smallest.
+    #[default(1.0)]
     pub sampling_ratio: f64,
     /// The changes by which copies of texts of rare classes are made; none for no copies.
     pub augment: Vec<Change>,
     /// A class is rare if it has less than this share of the rows of the largest.
+    #[default(0.5)]
     pub augment_below: f64,
     /// Copies of each text of a rare class, in each epoch.
+    #[default(1)]
     pub augment_copies: usize,
     /// Instead: as many copies as bring a rare class to this share of the largest.
     pub augment_share: Option<f64>,
     /// Share of the words that a copy deletes or swaps.
+    #[default(0.1)]
     pub augment_words: f64,
     /// How sure the finished model is made.
     pub calibrate: Calibrate,
@@ -195,104 +221,15 @@ pub struct RunConfig {
     /// Cross-validation with so many folds before the model to keep is trained; none if not given.
     pub folds: Option<usize>,
     /// How often the rows are divided into folds.
+    #[default(1)]
     pub repeats: usize,
     /// Whether simpler ways to answer the test texts are measured as well: baselines, and a small model from scratch.
     pub ladder: bool,
     /// Models trained with as many seeds, from `seed` on; the best on the validation texts is kept.
+    #[default(1)]
     pub seeds: usize,
     /// Who gets the numbers of the run besides its folder, and what they call it.
     pub track: Tracking,
-}
-
-impl Default for RunConfig {
-    fn default() -> Self {
-        Self {
-            train: PathBuf::new(),
-            test: None,
-            validation: None,
-            test_fraction: 0.1,
-            validation_fraction: 0.1,
-            split: SplitRule::default(),
-            group_column: None,
-            time_column: None,
-            text_column: None,
-            label_column: None,
-            multi_label: None,
-            max_tokens: None,
-            truncation: Truncation::default(),
-            window_overlap: 0,
-            clean: Cleaning::default(),
-            conversation: ConversationPart::default(),
-            speakers: Speakers::default(),
-            stage_directions: StageDirections::default(),
-            features: Vec::new(),
-            features_as: FeatureUse::default(),
-            feature_template: None,
-            task: Task::default(),
-            model: DEFAULT_MODEL.into(),
-            tokenizer: None,
-            pooling: None,
-            output: OutputKind::default(),
-            dropout: None,
-            head_dropout: None,
-            epochs: None,
-            max_steps: None,
-            batch_size: 16,
-            accumulate: 1,
-            token_budget: 4096,
-            memory: MemoryUse::default(),
-            group_by_length: true,
-            learning_rate: 5e-5,
-            head_rate: 1.0,
-            layer_decay: 1.0,
-            schedule: Schedule::default(),
-            warmup: 0.06,
-            weight_decay: 0.01,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            max_grad_norm: 1.0,
-            label_smoothing: 0.0,
-            class_weights: ClassWeights::Named(WeightRule::None),
-            effective_beta: 0.999,
-            focal_gamma: 0.0,
-            sampling: SamplingRule::default(),
-            sampling_power: 1.0,
-            length_power: 0.0,
-            customer_length_power: 0.0,
-            class_factors: BTreeMap::new(),
-            epoch_rows: None,
-            sampling_ratio: 1.0,
-            augment: Vec::new(),
-            augment_below: 0.5,
-            augment_copies: 1,
-            augment_share: None,
-            augment_words: 0.1,
-            calibrate: Calibrate::default(),
-            decision: Decision::default(),
-            abstain_cost: None,
-            min_precision: None,
-            max_layers: None,
-            freeze: Vec::new(),
-            lora_rank: 0,
-            lora_alpha: None,
-            lora_dropout: 0.0,
-            lora_targets: Vec::new(),
-            lora_rslora: false,
-            cache: CacheUse::default(),
-            eval_every: None,
-            keep_epochs: 0,
-            early_stopping: None,
-            metric: None,
-            precision: TrainingPrecision::default(),
-            seed: 0,
-            folds: None,
-            repeats: 1,
-            ladder: false,
-            seeds: 1,
-            track: Tracking::default(),
-        }
-    }
 }
 
 impl RunConfig {

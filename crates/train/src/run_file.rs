@@ -6,6 +6,7 @@ use finetone_classify::source::BUILT_IN;
 use toml::{Table, Value};
 
 use crate::error::TrainError;
+use crate::run::saved_config;
 use crate::run_config::{DEFAULT_MODEL, RunConfig};
 
 /// Learning rate and epochs of a model from scratch, unless written.
@@ -14,6 +15,23 @@ const FROM_SCRATCH_EPOCHS: f64 = 10.0;
 /// Learning rate of adapters, unless written: about ten times that of the weights whose place they take, as in
 /// <https://arxiv.org/abs/2106.09685>.
 const ADAPTER_RATE: f64 = 4e-4;
+
+/// Settings that a run which goes on from another does not take over.
+const OWN_OF_A_RUN: [&str; 13] = [
+    "train",
+    "test",
+    "validation",
+    "model",
+    "tokenizer",
+    "epochs",
+    "max_steps",
+    "precision",
+    "cache",
+    "folds",
+    "repeats",
+    "seeds",
+    "ladder",
+];
 
 /// Keys and values that a user wrote.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -41,6 +59,21 @@ impl RunFile {
             hint: "a recipe is a TOML file of lines `key = value`".into(),
         })?;
         Ok(Self { table })
+    }
+
+    /// The settings of a run, for a run that goes on from it: with its model and its rows, and without what was about its own
+    /// files, machine and course.
+    ///
+    /// # Errors
+    /// A folder that is no run.
+    pub fn going_on_from(run: &Path) -> Result<Self, TrainError> {
+        saved_config(run)?;
+        let mut file = Self::read(&run.join("run.toml"))?;
+        file.table.retain(|key, _| !OWN_OF_A_RUN.contains(&key));
+        for key in ["model", "from"] {
+            file.set(key, run.to_string_lossy().into_owned());
+        }
+        Ok(file)
     }
 
     /// Sets a key, replacing what was written before.
@@ -138,6 +171,7 @@ fn known_keys() -> Vec<String> {
         train: PathBuf::from("train.csv"),
         test: Some(PathBuf::new()),
         validation: Some(PathBuf::new()),
+        from: Some(PathBuf::new()),
         group_column: Some(String::new()),
         time_column: Some(String::new()),
         text_column: Some(String::new()),

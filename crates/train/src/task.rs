@@ -102,6 +102,8 @@ fn check_chat(config: &RunConfig) -> Result<(), TrainError> {
         ("sampling", config.sampling != usual.sampling),
         ("augment", !config.augment.is_empty()),
         ("decision", config.decision != usual.decision),
+        ("abstain_cost", config.abstain_cost.is_some()),
+        ("min_precision", config.min_precision.is_some()),
         ("cache", config.cache == CacheUse::On),
         ("folds", config.folds.is_some()),
         ("seeds", config.seeds != 1),

@@ -205,7 +205,8 @@ fn what_does_not_fit_is_refused_with_what_to_do() {
         assert!(error.hint().is_some() && !run_folder.exists(), "{error}");
         error
     };
-    let cases: [(fn(usize) -> String, &[&str], &str); 6] = [
+    type Chats = fn(usize) -> String;
+    let cases: [(Chats, &[&str], &str); 6] = [
         (judged, &["task=chat", "model=tiny"], "`tiny` reads texts in both directions"),
         (judged, &["class_weights=balanced"], "`class_weights` is for models that judge texts"),
         (judged, &["folds=3"], "`folds` is for models"),

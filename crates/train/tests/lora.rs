@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use finetone_classify::hub::HubConfig;
 use finetone_classify::source::{FolderKind, ModelSource, ResolvedModel, SourceError};
-use finetone_train::{Control, Outcome, RunConfig, TrainEvent};
+use finetone_train::{Control, Outcome, RunConfig, RunFile, TrainEvent};
 use safetensors::SafeTensors;
-use workbench::{Recorder, config, cpu, run, weights};
+use workbench::{Recorder, config, cpu, run, sentence, weights};
 
 /// Trains a small model to be the base; returns its run.
 fn base(folder: &Path, settings: &[&str]) -> PathBuf {
@@ -108,6 +108,55 @@ fn the_adapter_is_the_model_once_it_is_merged() {
     assert!(error.hint().unwrap().contains("base_model_name_or_path"));
 }
 
+/// Settings for a language model that learns to answer with a word.
+fn chats(folder: &Path, settings: &[&str]) -> RunConfig {
+    let path = folder.join("chats.jsonl");
+    let line = |number: usize| {
+        let (said, is_good) = sentence(number);
+        let answer = if is_good { "Good" } else { "Bad" };
+        let messages = [("user", said.as_str()), ("assistant", answer)]
+            .map(|(role, content)| serde_json::json!({"role": role, "content": content}));
+        serde_json::json!({ "messages": messages }).to_string() + "\n"
+    };
+    fs::write(&path, (0..60).map(line).collect::<String>()).unwrap();
+    let mut file = RunFile::default();
+    file.set("train", path.to_string_lossy().into_owned());
+    let usual = ["task=chat", "epochs=2", "batch_size=8", "learning_rate=5e-3"];
+    usual.iter().chain(settings).for_each(|setting| file.assign(setting).unwrap());
+    file.resolve().unwrap()
+}
+
+/// A base that writes, and a run with adapters over it.
+fn adapted_to_chats(place: &Path, recorder: &mut Recorder) -> PathBuf {
+    let (base, run_folder) = (place.join("base"), place.join("run"));
+    let config = chats(place, &["model=llama-tiny"]);
+    run(&cpu(2), &config, &base, &mut Recorder::default()).unwrap();
+    let model = format!("model='{}'", base.display());
+    run(&cpu(2), &chats(place, &[&model, "lora_rank=3"]), &run_folder, recorder).unwrap();
+    run_folder
+}
+
+#[test]
+fn a_language_model_trains_its_adapters_alone() {
+    let (place, mut recorder) = (tempfile::tempdir().unwrap(), Recorder::default());
+    let run_folder = adapted_to_chats(place.path(), &mut recorder);
+    let trained = recorder.events.iter().find_map(|event| match event {
+        TrainEvent::Started { trainable, .. } => Some(*trainable),
+        _ => None,
+    });
+    // Queries and values of two blocks of width 128.
+    assert_eq!(trained, Some(2 * 2 * 3 * (128 + 128)));
+    let cache = place.path().join("cache");
+    let ResolvedModel::Folder { folder, .. } = resolve(&run_folder.join("adapter"), &cache).unwrap() else {
+        panic!("an adapter is no model from scratch");
+    };
+    assert!(tensors(&folder.join("model.safetensors")) == tensors(&run_folder.join("model/model.safetensors")));
+    for file in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
+        let read = |folder: &Path| fs::read_to_string(folder.join(file)).unwrap();
+        assert_eq!(read(&folder), read(&run_folder.join("model")), "{file}");
+    }
+}
+
 #[test]
 fn a_stopped_run_goes_on_with_the_same_bits() {
     let place = tempfile::tempdir().unwrap();
@@ -149,20 +198,27 @@ fn peft_opens_the_adapter_over_its_base() {
     let llama = r#"{"model_type": "llama", "vocab_size": 400, "hidden_size": 32, "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 48, "max_position_embeddings": 64}"#;
     let cases = [(None, "[]"), (None, "['all-linear']"), (Some(gpt2), "['c_attn', 'mlp.c_proj']"), (Some(llama), "[]")];
-    for (architecture, targets) in cases {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("other.json");
+    let place = tempfile::tempdir().unwrap();
+    let mut runs = Vec::new();
+    for (number, (architecture, targets)) in cases.into_iter().enumerate() {
+        let place = place.path().join(number.to_string());
+        fs::create_dir(&place).unwrap();
+        let path = place.join("other.json");
         let model = format!("model='{}'", path.display());
         let settings = architecture.map_or(vec![], |text| {
             fs::write(&path, text).unwrap();
             vec![model.as_str()]
         });
-        let base = base(place.path(), &settings);
-        let run_folder = place.path().join("run");
+        let base = base(&place, &settings);
         let targets = format!("lora_targets={targets}");
-        let config = adapted(place.path(), &base, &[&targets, "lora_alpha=7", "lora_rslora=true"]);
-        run(&cpu(1), &config, &run_folder, &mut Recorder::default()).unwrap();
-        let (adapter, model) = (run_folder.join("adapter"), run_folder.join("model"));
-        python::script(&python, "adapter.py", &[adapter.as_os_str(), model.as_os_str()]);
+        let config = adapted(&place, &base, &[&targets, "lora_alpha=7", "lora_rslora=true"]);
+        runs.push(place.join("run"));
+        run(&cpu(1), &config, &runs[number], &mut Recorder::default()).unwrap();
     }
+    let chats = place.path().join("chats");
+    fs::create_dir(&chats).unwrap();
+    runs.push(adapted_to_chats(&chats, &mut Recorder::default()));
+    let folders: Vec<PathBuf> = runs.iter().flat_map(|run| [run.join("adapter"), run.join("model")]).collect();
+    let arguments: Vec<&std::ffi::OsStr> = folders.iter().map(|folder| folder.as_os_str()).collect();
+    python::script(&python, "adapter.py", &arguments);
 }

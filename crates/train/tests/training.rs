@@ -114,8 +114,8 @@ fn every_number_of_a_run_has_its_known_name() {
     let mut recorder = Recorder::default();
     run(&cpu(1), &config, &folder.path().join("run"), &mut recorder).unwrap();
     let of = |name: &str| {
-        let events = recorder.events.iter().map(|event| serde_json::to_value(event).unwrap());
-        events.filter(|event| event["event"] == name).last().unwrap()
+        let mut events = recorder.events.iter().map(|event| serde_json::to_value(event).unwrap());
+        events.rfind(|event| event["event"] == name).unwrap()
     };
     let (step, evaluated, finished) = (of("step"), of("evaluated"), of("finished"));
     for key in ["loss", "grad_norm", "learning_rate", "epoch", "mean_token_accuracy", "num_tokens", "entropy"] {

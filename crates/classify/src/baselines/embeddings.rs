@@ -20,7 +20,7 @@ pub(super) struct FrozenEmbeddings<B: Backend> {
 }
 
 /// Mean and factor of each number of a vector.
-struct Scale {
+pub(super) struct Scale {
     means: Vec<f64>,
     factors: Vec<f64>,
 }
@@ -47,7 +47,7 @@ impl<B: Backend> FrozenEmbeddings<B> {
 }
 
 impl Scale {
-    fn of(vectors: &[f64], width: usize) -> Self {
+    pub(super) fn of(vectors: &[f64], width: usize) -> Self {
         let n = (vectors.len() / width) as f64;
         let column = |column: usize| vectors.iter().skip(column).step_by(width);
         let means: Vec<f64> = (0..width).map(|c| column(c).sum::<f64>() / n).collect();
@@ -60,7 +60,7 @@ impl Scale {
         Self { means, factors }
     }
 
-    fn apply(&self, vectors: &mut [f64]) {
+    pub(super) fn apply(&self, vectors: &mut [f64]) {
         for vector in vectors.chunks_exact_mut(self.means.len()) {
             for ((value, mean), factor) in vector.iter_mut().zip(&self.means).zip(&self.factors) {
                 *value = (*value - mean) * factor;

@@ -11,6 +11,7 @@
 //! cross-validation inside the training texts, so that no other text is needed or seen.
 
 mod embeddings;
+mod freshness;
 mod lbfgs;
 mod lexicon;
 mod linear;
@@ -34,6 +35,7 @@ use finetone_data::{Example, Preparation, Target};
 use crate::{Classified, Classifier, ClassifyError, TextLimit};
 
 use embeddings::FrozenEmbeddings;
+pub use freshness::freshness_scores;
 use linear::LinearClassifier;
 use tf_idf::TfIdf;
 

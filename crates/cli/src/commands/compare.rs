@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use finetone_data::ReadOptions;
-use finetone_evaluate::Report;
+use finetone_evaluate::{NamedComparison, Report};
 use finetone_train::{Contestant, compare_on_file};
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use crate::tables;
 /// The end of the help.
 pub const EXAMPLES: &str = "\
 The sentence comes from McNemar's exact test on the texts that only one of the models has right, the intervals of the differences \
-from a paired bootstrap. Choose a model by texts that you keep apart for that, and measure it on others.
+from a paired bootstrap. B should replace A where it is better by more than chance; else the page says to keep A. Choose a model by texts that you keep apart for that, and measure it on others.
 
 Examples:
   finetone compare runs/reviews-1 runs/reviews-2 fresh.csv
@@ -38,7 +38,7 @@ pub struct Args {
     second: String,
     /// The labelled file: CSV, TSV, JSON lines or Parquet
     file: PathBuf,
-    /// Print one JSON object: the sentence, p-value, differences with intervals and both evaluations
+    /// Print one JSON object: the sentence, `replace` or `keep`, p-value, differences with intervals and both evaluations
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -85,7 +85,9 @@ fn read_options(args: &Args, first: &Found, second: &Found) -> Result<[ReadOptio
 
 fn json(report: &Report) -> String {
     let verdict = report.verdict().map(|verdict| verdict.headline);
-    let object = json!({ "verdict": verdict, "comparison": report.comparison, "evaluations": report.evaluations });
+    let replaces = report.comparison.as_ref().map(NamedComparison::second_replaces_first);
+    let decision = replaces.map(|replaces| if replaces { "replace" } else { "keep" });
+    let object = json!({ "verdict": verdict, "decision": decision, "comparison": report.comparison, "evaluations": report.evaluations });
     format!("{object}\n")
 }
 

@@ -10,6 +10,7 @@ mod explore;
 mod jobs;
 mod man;
 mod model;
+mod monitor;
 mod predict;
 mod serve;
 mod study;
@@ -38,6 +39,9 @@ pub enum Command {
     /// Say which of two models is better on a labelled file, and whether that is more than chance
     #[command(after_help = compare::EXAMPLES)]
     Compare(compare::Args),
+    /// Watch a model on fresh texts: accuracy, drift, history, gates, and which rows to label next
+    #[command(after_help = monitor::EXAMPLES)]
+    Monitor(Box<monitor::Args>),
     /// Append label, confidence and probabilities to the rows of a file
     #[command(after_help = predict::EXAMPLES)]
     Predict(predict::Args),
@@ -79,6 +83,7 @@ impl Command {
             Self::Train(args) => train::run(&args),
             Self::Eval(args) => eval::run(&args),
             Self::Compare(args) => compare::run(&args),
+            Self::Monitor(args) => monitor::run(&args),
             Self::Predict(args) => predict::run(&args),
             Self::Explain(args) => explain::run(&args),
             Self::Study(command) => command.run(),

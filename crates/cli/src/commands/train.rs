@@ -15,7 +15,7 @@ use finetone_train::{Control, Outcome, RunConfig, Summary, Surroundings, Task, T
 
 use crate::device::{DeviceArgs, of_run};
 use crate::failure::Failure;
-use crate::found::{ColumnArgs, training_options};
+use crate::found::{ColumnArgs, Found, training_options};
 use crate::progress::Download;
 use crate::{interrupt, tables};
 use plan::Plan;
@@ -40,8 +40,9 @@ Examples:
   finetone train reviews.csv --folds 5            cross-validation: every row judged unseen
   finetone train reviews.csv --seeds 3            how much of a result is luck
   finetone train reviews.csv --ladder             what training bought over simpler ways
-  finetone train reviews.csv --track tensorboard  every curve in TensorBoard as well; also mlflow, wandb
-  finetone train --resume runs/reviews-1";
+  finetone train reviews.csv --track tensorboard  every curve in TensorBoard as well
+  finetone train --resume runs/reviews-1
+  finetone train new.csv --from runs/reviews-1    go on with the run's model, on old and new rows";
 
 /// What was typed.
 #[derive(clap::Args)]
@@ -106,7 +107,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 fn check(config: &RunConfig, quiet: bool) -> Result<Checkup, Failure> {
     let columns = ColumnArgs { text_column: config.text_column.clone(), label_column: config.label_column.clone() };
     let read = training_options(&config.train, columns, config.multi_label)?;
-    let read = ReadOptions { open_answers: config.task == Task::Chat, ..read };
+    let known = config.from.as_ref().map(|run| Found::new(&run.to_string_lossy())?.labels()).transpose()?;
+    let read = ReadOptions { open_answers: config.task == Task::Chat, known: known.or(read.known), ..read };
     let options = DoctorOptions { read, ..DoctorOptions::default() };
     let checkup = examine(&config.train, config.test.as_deref(), &options)?;
     if checkup.has_errors() {

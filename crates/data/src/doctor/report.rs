@@ -165,7 +165,8 @@ fn class_faults(scan: &Scan, labels: &LabelSet, classes: &[ClassCount], options:
     let mut faults = unknown_labels(scan, labels);
     faults.extend(spellings(scan, labels));
     let present: Vec<&ClassCount> = classes.iter().filter(|class| class.rows > 0).collect();
-    if let [only] = present.as_slice() {
+    // Where the classes are known already, such as from an earlier run, a file may have rows of one of them.
+    if let ([only], None) = (present.as_slice(), &options.read.known) {
         faults.push(Fault {
             severity: Severity::Error,
             kind: FaultKind::OneClass { label: only.label.clone() },

@@ -111,8 +111,8 @@ fn score((here, all_here): (u32, u64), (there, all_there): (u32, u64), share: f6
     (odds(here, all_here) - odds(there, all_there)) / variance.sqrt()
 }
 
-/// Letters and digits in lower case, with apostrophes and hyphens between them.
-fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+/// The words of a text: letters and digits in lower case, with apostrophes and hyphens between them.
+pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     let inner = |c: char| c.is_alphanumeric() || c == '\'' || c == '’' || c == '-';
     let pieces = text.split(move |c: char| !inner(c)).map(|word| word.trim_matches(['\'', '’', '-']));
     pieces.filter(|word| !word.is_empty()).map(|word| word.to_lowercase().replace('’', "'"))

@@ -65,7 +65,7 @@ impl NamedComparison {
                 let chance = if self.comparison.is_more_than_chance() { "more than chance" } else { "could be chance" };
                 format!(
                     "{better} is {points:.1} points better than {worse} on {rows}: {chance}, {}.",
-                    words::p(*p_value)
+                    words::p_in_words(*p_value)
                 )
             }
         };
@@ -82,7 +82,20 @@ impl NamedComparison {
             remarks.push("They part on so few rows that no difference could be told from chance.".into());
         }
         remarks.extend(self.macro_f1());
+        remarks.push(if self.second_replaces_first() {
+            format!("As a successor: replace {} by {}.", self.first, self.second)
+        } else {
+            format!("As a successor: keep {}; {} is not shown to be better.", self.first, self.second)
+        });
         Verdict { headline, remarks }
+    }
+
+    /// Whether the second model should take the place of the first: it is right more often, by more than chance, and macro F1
+    /// does not clearly say otherwise.
+    pub fn second_replaces_first(&self) -> bool {
+        let f1 = self.comparison.of(&Metric::F1(Average::Macro)).filter(|difference| difference.is_clear());
+        let more_often = self.comparison.only_second.len() > self.comparison.only_first.len();
+        more_often && self.comparison.is_more_than_chance() && f1.is_none_or(|f1| f1.difference.value > 0.0)
     }
 
     /// What macro F1 says where that is clear and the accuracy is not, or says otherwise.

@@ -26,6 +26,7 @@ pub(crate) use html::study_page;
 pub use page::{Cell, Chart, Page, PageSection, PageTable};
 pub(crate) use verdict::of_100;
 pub use verdict::{Verdict, verdict};
+pub use words::p_in_words;
 pub(crate) use words::percent;
 
 /// Everything that the report shows.

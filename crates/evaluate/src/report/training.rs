@@ -99,7 +99,7 @@ fn figure(curve: &Curve, history: &History) -> Option<Figure> {
 fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".into(),
-        size if size < 1e-3 || size >= 1e9 => format!("{value:.2e}"),
+        size if !(1e-3..1e9).contains(&size) => format!("{value:.2e}"),
         size if size >= 1e3 => format!("{value:.0}"),
         _ => format!("{value:.4}").trim_end_matches('0').trim_end_matches('.').to_owned(),
     }

@@ -44,7 +44,7 @@ pub(super) fn signed(value: f64) -> String {
 }
 
 /// A p-value as papers print it.
-pub(super) fn p(value: f64) -> String {
+pub fn p_in_words(value: f64) -> String {
     match value {
         ..0.001 => "p < 0.001".into(),
         0.001..0.1 => format!("p = {value:.3}"),

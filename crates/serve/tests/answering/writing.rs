@@ -58,9 +58,9 @@ fn text_of(body: &Value) -> String {
     body["choices"][0]["text"].as_str().unwrap().to_owned()
 }
 
-/// A chat with a model that writes.
+/// A chat with a model that writes and never comes to an end by itself.
 fn chat(server: &Server, model: &str, more: &Value) -> crate::server::Said {
-    let mut body = json!({"model": model, "max_tokens": 20});
+    let mut body = json!({"model": model, "max_tokens": 20, "logit_bias": {"51": -100}});
     more.as_object().unwrap().iter().for_each(|(name, value)| body[name] = value.clone());
     server.chat("is it good?", &body)
 }
@@ -109,9 +109,9 @@ fn a_stream_says_the_same_in_its_order() {
         assert_eq!((&last["delta"], &last["finish_reason"]), (&json!({}), &whole["choices"][index]["finish_reason"]));
         assert!(others.len() > 10 && others.iter().all(|choice| choice["finish_reason"].is_null()));
     }
-    let parts = complete(&server, &json!({"echo": true, "prompt": "a sad tale"}));
+    let parts = complete(&server, &json!({"echo": true, "prompt": "a sad tale", "logit_bias": {"51": -100}}));
     let streamed = json!({"model": "story", "prompt": "a sad tale", "temperature": 0, "max_tokens": WRITTEN, "echo": true,
-        "stream": true});
+        "logit_bias": {"51": -100}, "stream": true});
     let events = server.post("/v1/completions", &streamed).events();
     let text: String = events.iter().map(|event| event["choices"][0]["text"].as_str().unwrap()).collect();
     assert_eq!(text, text_of(&parts));
@@ -156,14 +156,17 @@ fn a_seed_gives_the_same_text_and_texts_of_one_request_differ() {
 #[test]
 fn a_stop_ends_the_text_before_it_even_across_tokens() {
     let server = Server::start();
-    let whole = text_of(&complete(&server, &json!({})));
+    let drawn = json!({"temperature": 1, "seed": 3, "logit_bias": {"51": -100}, "logprobs": 0});
+    let whole = text_of(&complete(&server, &drawn));
     let letters: Vec<char> = whole.chars().collect();
     // The first three letters that come nowhere earlier.
     let at = (1..letters.len() - 3)
         .find(|&at| whole.find(&letters[at..at + 3].iter().collect::<String>()) == Some(at))
         .unwrap();
     let stop: String = letters[at..at + 3].iter().collect();
-    let body = complete(&server, &json!({"stop": [stop, "never"], "logprobs": 0}));
+    let mut stopped = drawn;
+    stopped["stop"] = json!([stop, "never"]);
+    let body = complete(&server, &stopped);
     assert_eq!(
         (text_of(&body), &body["choices"][0]["finish_reason"]),
         (letters[..at].iter().collect(), &json!("stop"))
@@ -179,8 +182,8 @@ fn penalties_and_biases_steer_what_is_written() {
     let letter = LETTERS.chars().nth(5).unwrap().to_string();
     assert_eq!(text_of(&forced), letter.repeat(6));
     // Whoever is forced to say a letter and is fined for each time says others too.
-    let fined = complete(&server, &json!({"logit_bias": {"5": 3}, "frequency_penalty": 2, "presence_penalty": 2}));
-    let free = complete(&server, &json!({"logit_bias": {"5": 3}}));
+    let fined = complete(&server, &json!({"logit_bias": {"5": 20}, "frequency_penalty": 2, "presence_penalty": 2}));
+    let free = complete(&server, &json!({"logit_bias": {"5": 20}}));
     let count = |body: &Value| text_of(body).matches(&letter).count();
     assert!(count(&fined) < count(&free), "{} and {}", text_of(&fined), text_of(&free));
 }

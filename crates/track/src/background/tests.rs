@@ -19,7 +19,10 @@ impl Book {
     fn write(&self, line: String) -> Result<(), TrackError> {
         match self.failures.lock().unwrap().pop() {
             Some(error) => Err(error),
-            None => Ok(self.lines.lock().unwrap().push(line)),
+            None => {
+                self.lines.lock().unwrap().push(line);
+                Ok(())
+            }
         }
     }
 

@@ -111,6 +111,7 @@ fn comparable(mut config: RunConfig) -> RunConfig {
     config.train = same_place(&config.train);
     config.test = config.test.map(|path| same_place(&path));
     config.validation = config.validation.map(|path| same_place(&path));
+    config.from = config.from.map(|path| same_place(&path));
     config.tokenizer = config.tokenizer.map(|path| same_place(&path));
     if Path::new(&config.model).exists() {
         config.model = same_place(Path::new(&config.model)).display().to_string();

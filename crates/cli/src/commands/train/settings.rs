@@ -22,6 +22,9 @@ pub struct SettingArgs {
     /// A Hugging Face id, a model folder, a run, or a built-in name (`finetone model list`) [default: tiny]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
+    /// Go on with the model of this run, on its rows and those of FILE, with its settings
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["model", "resume"])]
+    from: Option<PathBuf>,
     /// How often every text is seen [default: 3, up to 10 for small files]
     #[arg(long, value_name = "N")]
     epochs: Option<f64>,
@@ -86,9 +89,12 @@ pub fn usage(error: TrainError) -> Failure {
 }
 
 impl SettingArgs {
-    /// Lays the recipe, the flags and `--set` over `base`, in this order. Says whether anything was given.
+    /// Lays the settings of `--from`, the recipe, the flags and `--set` over `base`, in this order. Says whether anything was given.
     pub fn lay_over(&self, base: &mut RunFile) -> Result<bool, Failure> {
         let before = base.clone();
+        if let Some(run) = &self.from {
+            base.overlay(RunFile::going_on_from(run)?);
+        }
         if let Some(recipe) = &self.recipe {
             base.overlay(RunFile::read(recipe)?);
         }
