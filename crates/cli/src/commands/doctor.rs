@@ -27,7 +27,7 @@ Examples:
   finetone doctor chats.jsonl                            the checks of a fine-tuning API
   finetone doctor train.csv --test test.csv              also finds rows shared by both
   finetone doctor reviews.csv --model runs/reviews-1     also counts the texts too long for it
-  finetone doctor reviews.csv --label-errors suspects.csv    labels that are probably wrong, to correct
+  finetone doctor reviews.csv --label-errors out.csv     labels that are probably wrong
   finetone doctor reviews.csv --json | jq '.faults[].message'";
 
 /// What was typed.

@@ -19,7 +19,7 @@ Examples:
   finetone eval runs/reviews-1 fresh.csv
   finetone eval runs/reviews-1 fresh.csv --report fresh.html
   finetone eval runs/reviews-1 fresh.csv --json | jq '.f1_macro, .intervals.f1_macro'
-  finetone eval runs/reviews-1 --behaviour examples/behaviour.toml    negation, typos, names: tests that you can extend
+  finetone eval runs/reviews-1 --behaviour examples/behaviour.toml
   finetone eval distilbert-base-uncased-finetuned-sst-2-english dev.csv";
 
 /// How many of the worst errors are printed; the report has more.
