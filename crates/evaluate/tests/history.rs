@@ -35,7 +35,7 @@ impl Run {
         let every = (steps / 10).max(1) as usize;
         let evaluations = |f: &dyn Fn(f64) -> f64| {
             (1..=steps)
-                .filter(|step| *step as usize % every == 0)
+                .filter(|step| (*step as usize).is_multiple_of(every))
                 .map(|step| (step, f(share(step))))
                 .collect::<Vec<_>>()
         };
@@ -125,7 +125,8 @@ fn only_the_weights_that_were_kept_are_blamed() {
 #[test]
 fn a_small_rise_of_the_validation_loss_is_no_overfitting() {
     // The lowest value is 0.4 at the eighth evaluation of ten.
-    let rises: [(fn(f64) -> f64, _); 3] = [
+    type Loss = fn(f64) -> f64;
+    let rises: [(Loss, _); 3] = [
         (|t| 0.4 + (t - 0.8).max(0.0) * 0.19, "Healthy"),
         (|t| 0.4 + (t - 0.8).max(0.0) * 0.21, "Overfitting"),
         // A rise of a half, but of a loss that is almost nothing.
