@@ -168,6 +168,7 @@ fn what_cannot_be_watched_is_refused() {
     assert_eq!(run(folder, "monitor run -").status.code(), Some(2));
     assert_eq!(run(folder, "monitor run fresh.csv --max-drift 2").status.code(), Some(2));
     assert_eq!(run(folder, "monitor run fresh.csv --rows 5").status.code(), Some(2));
+    assert_eq!(run(folder, "monitor run fresh.csv --to-label ./fresh.csv").status.code(), Some(2));
     fs::write(folder.join("stars.csv"), "text,label\nfine,five stars\n").unwrap();
     assert!(failed(folder, "monitor run stars.csv").contains("five stars"));
     done(folder, "monitor run stars.csv --ignore-labels");

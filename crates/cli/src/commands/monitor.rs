@@ -97,6 +97,10 @@ fn found(args: &Args) -> Result<Found, Failure> {
     if [Some(&args.fresh), args.reference.as_ref()].contains(&Some(&PathBuf::from("-"))) {
         return Err(Failure::usage("standard input is not watched", "write the rows to a file first"));
     }
+    let same = |out: &PathBuf| matches!((out.canonicalize(), args.fresh.canonicalize()), (Ok(a), Ok(b)) if a == b);
+    if args.to_label.as_ref().is_some_and(same) {
+        return Err(Failure::usage("`--to-label` would replace the fresh file", "name another file to write"));
+    }
     let found = Found::new(&args.run.to_string_lossy())?;
     if found.config.is_none() {
         let message = format!("{}: only a run of `finetone train` can be watched", args.run.display());

@@ -25,8 +25,18 @@ pub(super) struct Axes<'a> {
     pub(super) description: &'a str,
     pub(super) x: &'a str,
     pub(super) y: &'a str,
-    /// Whether both axes run from 0 to 1.
-    pub(super) unit_square: bool,
+    pub(super) scale: Scale,
+}
+
+/// How far axes reach.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Scale {
+    /// As far as there are points.
+    Free,
+    /// The vertical axis from 0 to 1.
+    Shares,
+    /// Both axes from 0 to 1.
+    UnitSquare,
 }
 
 /// One line.
@@ -77,22 +87,16 @@ pub(super) fn line_chart(axes: &Axes, lines: Vec<Line>) -> Option<String> {
         .with_axis_line_width(1.0)
         .with_grid_line_width(1.0)
         .with_x_label_overlap(AxisLabelOverlap::Thin);
-    if axes.unit_square {
-        layout = layout
-            .with_x_axis_min(0.0)
-            .with_x_axis_max(1.0)
-            .with_y_axis_min(0.0)
-            .with_y_axis_max(1.0)
-            .with_x_tick_step(0.2)
-            .with_y_tick_step(0.2)
-            .with_tick_format(TickFormat::Fixed(1));
-    } else {
-        layout = layout
-            .with_x_axis_min(0.0)
-            .with_x_axis_max(steps.max(1.0))
-            .with_ticks(5)
-            .with_y_tick_format(TickFormat::Custom(std::sync::Arc::new(tick)));
+    if axes.scale != Scale::Free {
+        layout = layout.with_y_axis_min(0.0).with_y_axis_max(1.0).with_y_tick_step(0.2);
     }
+    layout = if axes.scale == Scale::UnitSquare {
+        let layout = layout.with_x_axis_min(0.0).with_x_axis_max(1.0).with_x_tick_step(0.2);
+        layout.with_tick_format(TickFormat::Fixed(1))
+    } else {
+        let layout = layout.with_x_axis_min(0.0).with_x_axis_max(steps.max(1.0)).with_ticks(5);
+        layout.with_y_tick_format(TickFormat::Custom(std::sync::Arc::new(tick)))
+    };
     let svg = SvgBackend::new().render_scene(&render_multiple(plots, layout));
     Some(embedded(&svg, axes.description))
 }
@@ -193,7 +197,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_drawn_is_left_out() {
-        let axes = Axes { description: "\"<x>", x: "step", y: "loss", unit_square: false };
+        let axes = Axes { description: "\"<x>", x: "step", y: "loss", scale: Scale::Free };
         let line = |points: &[(f64, f64)]| vec![Line::new(points.to_vec(), Look::Solid)];
         assert_eq!(line_chart(&axes, line(&[(1.0, f64::NAN)])), None);
         let svg = line_chart(&axes, line(&[(1.0, 0.5), (2.0, f64::INFINITY)])).expect("one point");
@@ -203,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_same_chart_is_the_same_text() {
-        let axes = Axes { description: "", x: "step", y: "loss", unit_square: false };
+        let axes = Axes { description: "", x: "step", y: "loss", scale: Scale::Free };
         let chart = || line_chart(&axes, vec![Line::new(vec![(1.0, 2.0), (2.0, 1.0)], Look::Marked)]);
         assert_eq!(chart(), chart());
         assert_eq!(without("a<x>b</x>c<x>", "<x>", "</x>"), "ac");

@@ -7,7 +7,7 @@ mod study;
 
 use askama::Template;
 
-use super::chart::{Axes, Line, Look, line_chart};
+use super::chart::{Axes, Line, Look, Scale, line_chart};
 use super::{
     Disagreement, NamedComparison, NamedEvaluation, Report, Section, Verdict, comparison, confusion, ladder, repeats,
     training, words,
@@ -244,7 +244,7 @@ fn reliability(bins: &[ReliabilityBin]) -> Option<Figure> {
         description: "Reliability diagram: share of right answers over confidence",
         x: "confidence",
         y: "share that is right",
-        unit_square: true,
+        scale: Scale::UnitSquare,
     };
     let lines = vec![diagonal(), Line { points, marks, look: Look::Marked }];
     Some(Figure {
@@ -260,7 +260,7 @@ fn risk_coverage(points: &[(f64, f64)]) -> Option<Figure> {
         description: "Risk-coverage curve: share of wrong answers over the share of texts that is answered",
         x: "share of the texts that is answered",
         y: "share of these answers that is wrong",
-        unit_square: false,
+        scale: Scale::Free,
     };
     Some(Figure {
         title: "Risk and coverage".into(),
@@ -270,9 +270,10 @@ fn risk_coverage(points: &[(f64, f64)]) -> Option<Figure> {
 }
 
 fn binary(curves: &BinaryCurves, label: &str) -> [Option<Figure>; 2] {
-    let roc = Axes { description: "ROC curve", x: "false positive rate", y: "true positive rate", unit_square: true };
+    let roc =
+        Axes { description: "ROC curve", x: "false positive rate", y: "true positive rate", scale: Scale::UnitSquare };
     let precision_recall =
-        Axes { description: "Precision-recall curve", x: "recall", y: "precision", unit_square: true };
+        Axes { description: "Precision-recall curve", x: "recall", y: "precision", scale: Scale::UnitSquare };
     let line = |points: &[(f64, f64)]| Line::new(points.to_vec(), Look::Solid);
     let figure = |title: &str, svg, meaning: String| Figure { title: title.into(), svg, meaning };
     [

@@ -4,7 +4,7 @@
 
 use askama::Template;
 
-use super::chart::{Axes, Line, Look, line_chart};
+use super::chart::{Axes, Line, Look, Scale, line_chart};
 use super::html::{Figure, Range};
 use crate::EvaluateError;
 
@@ -104,6 +104,8 @@ pub struct Chart {
     pub points: Vec<(f64, f64)>,
     /// Whether each of the points has a mark, because they are few.
     pub marked: bool,
+    /// Whether the vertical axis runs from 0 to 1, whatever the points.
+    pub shares: bool,
     /// A line to hold it against; may be empty.
     pub dashed: Vec<(f64, f64)>,
     /// How to read it.
@@ -112,7 +114,8 @@ pub struct Chart {
 
 impl Chart {
     fn figure(&self) -> Option<Figure> {
-        let axes = Axes { description: &self.title, x: &self.x, y: &self.y, unit_square: false };
+        let scale = if self.shares { Scale::Shares } else { Scale::Free };
+        let axes = Axes { description: &self.title, x: &self.x, y: &self.y, scale };
         let look = if self.marked { Look::Marked } else { Look::Solid };
         let lines = vec![Line::new(self.dashed.clone(), Look::Dashed), Line::new(self.points.clone(), look)];
         let svg = line_chart(&axes, lines)?;

@@ -1,6 +1,6 @@
 //! What went on during training, as the report shows it: what the curves say, the curves, and numbers where there is one only.
 
-use super::chart::{Axes, Line, Look, line_chart};
+use super::chart::{Axes, Line, Look, Scale, line_chart};
 use super::html::Figure;
 use crate::{Curve, Finding, History};
 
@@ -89,7 +89,7 @@ fn figure(curve: &Curve, history: &History) -> Option<Figure> {
     let description = format!("{} over training steps", curve.name);
     // The axis names the unit; names come from programs and are short, but a drawing must hold no markup.
     let unit = if curve.unit.is_empty() { &curve.name } else { &curve.unit };
-    let axes = Axes { description: &description, x: "step", y: unit, unit_square: false };
+    let axes = Axes { description: &description, x: "step", y: unit, scale: Scale::Free };
     let svg = line_chart(&axes, lines)?;
     let meaning = format!("{}: {} at step {}", curve.key, short(last.1), last.0);
     Some(Figure { title: curve.name.clone(), svg, meaning })

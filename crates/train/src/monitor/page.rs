@@ -65,6 +65,7 @@ fn over_time(history: &History) -> PageSection {
         y: title.to_owned(),
         points: points(history, value),
         marked: history.records.len() < MARKED,
+        shares: true,
         ..Chart::default()
     };
     let before = points(history, |record| record.reference.accuracy);
@@ -96,7 +97,7 @@ fn over_time(history: &History) -> PageSection {
 
 fn calls(history: &History) -> PageSection {
     let number = |estimate: Option<Estimate>| match estimate {
-        Some(share) => Cell::number(format!("{:.3} ({:.3} to {:.3})", share.value, share.low, share.high)),
+        Some(share) => Cell::number(format!("{:.3}", share.value)),
         None => Cell::text(""),
     };
     let row = |(number_of_call, record): (usize, &Record)| {
@@ -104,8 +105,8 @@ fn calls(history: &History) -> PageSection {
         let fallen = record.stream.as_ref().and_then(|stream| stream.alarm());
         vec![
             Cell::text(number_of_call.to_string()),
-            Cell::text(&record.at),
-            Cell::text(&record.file),
+            Cell::text(record.at.replace(['T', 'Z'], " ")),
+            Cell::text(file_name(Path::new(&record.file))),
             Cell::number(record.rows),
             Cell::number(record.labelled),
             number(record.accuracy),
@@ -120,12 +121,12 @@ fn calls(history: &History) -> PageSection {
     rows.reverse();
     rows.truncate(SHOWN);
     let header =
-        ["Call", "When", "File", "Texts", "Labelled", "Accuracy", "Macro F1", "Expected accuracy", "Drift", "Fallen"];
+        ["Call", "When (UTC)", "File", "Texts", "Labelled", "Accuracy", "Macro F1", "Expected", "Drift", "Fallen"];
     PageSection {
         title: "Calls".into(),
         meaning:
-            "In brackets the 95 % interval. The accuracy is that of the labelled texts; the expected one is by the \
-                  confidence of the model, without labels."
+            "Accuracy and macro F1 are those of the labelled texts; the expected accuracy is by the confidence of \
+                  the model, without labels. The intervals stand in `history.jsonl`."
                 .into(),
         tables: vec![table(&header, rows)],
         ..PageSection::default()

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{EvaluationView, Figure, evaluation, render};
-use crate::report::chart::{Axes, Line, Look, line_chart};
+use crate::report::chart::{Axes, Line, Look, Scale, line_chart};
 use crate::report::ladder::{Score, score};
 use crate::report::repeats::{self, Table};
 use crate::report::{Section, Verdict, words};
@@ -233,7 +233,7 @@ fn curve(variant: &Variant, key: &str) -> Option<Figure> {
     lines.push(Line::new(kept, look));
     let description = format!("{name} of the {} model over training steps", variant.name);
     let y = if key.ends_with("loss") { "nats per text" } else { "share that is right" };
-    let axes = Axes { description: &description, x: "step", y, unit_square: false };
+    let axes = Axes { description: &description, x: "step", y, scale: Scale::Free };
     Some(Figure { title: name.clone(), svg: line_chart(&axes, lines)?, meaning })
 }
 
