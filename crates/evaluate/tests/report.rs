@@ -204,7 +204,11 @@ fn one_sentence_says_which_model_is_better_and_whether_that_is_chance() {
     first[..12].fill(false);
     let clear = said(&second, &first);
     assert_eq!(clear.headline, "<b>one is 40.0 points better than two on 30 rows: more than chance, p < 0.001.");
-    assert_eq!(clear.remarks, ["Only <b>one is right on 12, only two on 0; both on 18, neither on 0."]);
+    let counts = "Only <b>one is right on 12, only two on 0; both on 18, neither on 0.";
+    assert_eq!(clear.remarks, [counts, "As a successor: keep <b>one; two is not shown to be better."]);
+    let successor = |verdict: finetone_evaluate::Verdict| verdict.remarks.last().cloned();
+    assert_eq!(successor(said(&first, &second)).as_deref(), Some("As a successor: replace <b>one by two."));
+    assert!(successor(chance).expect("a remark").contains("keep <b>one"), "a difference by chance replaces nothing");
     assert!(said(&second, &second).headline.starts_with("No difference: <b>one and two are right on the same"));
 }
 
