@@ -108,11 +108,24 @@ fn what_was_finished_before_a_kill_is_not_done_again() {
     done(folder.path(), "train --resume killed --threads 1 --quiet");
     assert!(fs::read(killed.join("folds/fold-1/trial.json")).unwrap() == first, "the first fold was done again");
     let whole = folder.path().join("whole");
-    for file in ["folds.json", "out_of_fold.csv", "seeds.json", "report.json"] {
-        let text = |run: &Path| fs::read_to_string(run.join(file)).unwrap().replace("killed", "whole");
-        assert!(text(&killed) == text(&whole), "{file} differs");
+    let text = |run: &Path, file: &str| fs::read_to_string(run.join(file)).unwrap().replace("killed", "whole");
+    for file in ["folds.json", "out_of_fold.csv", "seeds.json"] {
+        assert!(text(&killed, file) == text(&whole, file), "{file} differs");
     }
+    let report = |run| without_times(&text(run, "report.json"));
+    assert_eq!(report(&killed), report(&whole));
     assert!(model(&killed) == model(&whole));
+}
+
+/// A report without what the clock said.
+fn without_times(report: &str) -> Value {
+    let mut report: Value = serde_json::from_str(report).unwrap();
+    for part in ["curves", "summary"] {
+        let of_the_clock = |key: &str| key.ends_with("_runtime") || key.ends_with("_per_second");
+        let curves = report["history"][part].as_array_mut().unwrap();
+        curves.retain(|curve| !of_the_clock(curve["key"].as_str().unwrap()));
+    }
+    report
 }
 
 #[test]

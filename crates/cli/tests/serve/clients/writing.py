@@ -45,7 +45,8 @@ assert held.choices[0].message.content in ('{"mood":"good"}', '{"mood":"bad"}'),
 # 4. The older form, and a prompt that is too long.
 text = client.completions.create(model="story", prompt="a sad tale", max_tokens=8, echo=True, logprobs=2, seed=1)
 assert text.choices[0].text.startswith("a sad tale") and len(text.choices[0].logprobs.tokens) <= 8, text
-pieces = client.completions.create(model="story", prompt="a sad tale", max_tokens=8, stream=True, seed=1)
+# The client's type of a piece has no null, which `finish_reason` is in a stream until the end.
+pieces = OpenAI().completions.create(model="story", prompt="a sad tale", max_tokens=8, stream=True, seed=1)
 assert "a sad tale" + "".join(piece.choices[0].text for piece in pieces) == text.choices[0].text
 try:
     client.chat.completions.create(model="story", messages=[{"role": "user", "content": "a " * 99}])
