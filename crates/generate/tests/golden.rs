@@ -195,7 +195,8 @@ fn answers_of_a_closed_set_have_their_true_probabilities_and_nothing_else_is_wri
         for (weight, product) in weights.iter().zip(&products) {
             assert!((weight - product / total).abs() < 1e-9, "{name}: {weights:?} for {products:?}");
         }
-        let sampling = Sampling { temperature: 1.0, top_p: 1.0, seed: 1 };
+        // One of the models is nearly certain, which the temperature makes up for.
+        let sampling = Sampling { temperature: 4.0, top_p: 1.0, seed: 1 };
         let drawn =
             Request { sampling, texts: 40, choices: Some(choices.clone()), alternatives: 2, ..request(prompt, 3) };
         let texts = written(&mut generator, &drawn);
@@ -204,7 +205,7 @@ fn answers_of_a_closed_set_have_their_true_probabilities_and_nothing_else_is_wri
             let shares: Vec<f64> = text.tokens[0].alternatives.iter().map(|(_, log)| log.exp()).collect();
             assert!(shares.len() == 2 && (shares[0] + shares[1] - 1.0).abs() < 1e-9, "{name}: {shares:?}");
         }
-        assert!(texts.iter().any(|text| *text != texts[0]), "{name}: forty times the same answer");
+        assert!(texts.iter().any(|text| *text != texts[0]), "{name}: forty times the same answer of {weights:?}");
     }
 }
 

@@ -36,6 +36,7 @@ pub enum Command {
         place: Place,
     },
     /// Upload a file of chats and create a job that trains on it
+    #[command(after_help = create::EXAMPLES)]
     Create(Create),
     /// Show a job: its settings, how far it is, and how good its model is
     Show(One),

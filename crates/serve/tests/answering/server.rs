@@ -127,7 +127,9 @@ impl Server {
         let place = |name: &str| folder.path().join(name);
         let tags = |config: &mut Value| config["problem_type"] = json!("multi_label_classification");
         let careful = |config: &mut Value| {
-            config["finetone"]["abstention"] = json!({"least_confidence": 0.5, "aim": {"precision": 0.9}});
+            let labels: Vec<Value> = (0..3).map(|class| config["id2label"][class.to_string()].clone()).collect();
+            let abstention = json!({"least_confidence": 0.5, "aim": {"precision": 0.9}});
+            config["finetone"] = json!({"labels": labels, "output": "softmax", "abstention": abstention});
         };
         let models = [
             ("mood", model(&place("mood"), careful)),

@@ -74,8 +74,10 @@ impl Listener for Recorder {
     }
 }
 
-fn offline() -> HubConfig {
-    HubConfig { offline: true, ..HubConfig::from_variables(|_| None, None) }
+/// A cache of models beside the folder of a run, and nothing from elsewhere.
+fn offline(folder: &Path) -> HubConfig {
+    let cache = folder.with_file_name("hub");
+    HubConfig { offline: true, cache, ..HubConfig::from_variables(|_| None, None) }
 }
 
 pub fn cpu(threads: usize) -> Cpu {
@@ -85,7 +87,7 @@ pub fn cpu(threads: usize) -> Cpu {
 pub fn run(backend: &Cpu, config: &RunConfig, folder: &Path, recorder: &mut Recorder) -> Result<Outcome, TrainError> {
     let control = recorder.stop_at.as_ref().map(|(_, control)| control.clone()).unwrap_or_default();
     let surroundings =
-        Surroundings { hub: &offline(), download: &mut (), control: &control, listener: recorder, checkup: None };
+        Surroundings { hub: &offline(folder), download: &mut (), control: &control, listener: recorder, checkup: None };
     if folder.join("run.toml").exists() {
         finetone_train::resume(backend, folder, surroundings)
     } else {

@@ -8,6 +8,12 @@ use super::{Place, text};
 use crate::api::Client;
 use crate::failure::Failure;
 
+/// The end of the help.
+pub const EXAMPLES: &str = "\
+Examples:
+  finetone jobs create chats.jsonl
+  finetone jobs create chats.jsonl --model minilm --validation held-out.jsonl --suffix mood --epochs 4";
+
 /// What was typed.
 #[derive(clap::Args)]
 pub struct Create {
