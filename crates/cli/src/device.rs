@@ -7,7 +7,7 @@ use finetone_train::TrainingPrecision;
 use crate::failure::Failure;
 
 /// How to compute.
-#[derive(clap::Args, Clone, Copy)]
+#[derive(clap::Args, Clone, Copy, Default)]
 pub struct DeviceArgs {
     /// Threads to compute with [default: as many as there are cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]

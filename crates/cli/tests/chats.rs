@@ -124,6 +124,9 @@ fn the_doctor_knows_a_model() {
     assert_eq!((found["chats"].as_array().map(Vec::len), &found["chat_text"]), (Some(2), &Value::from("last_user")));
     assert_eq!(found["chats"][0]["token_limit"], 512);
     assert!(found["memory_bytes"].as_u64().unwrap() > 100 << 20);
+    assert!(found["training_seconds"].as_f64().unwrap() > 0.0);
+    let page = done(trained(), "doctor chat.jsonl --model run");
+    assert!(page.contains("time of a training") && page.contains("by 8 steps that were tried"), "{page}");
     assert_eq!((&found["classes"][2]["label"], &found["classes"][2]["rows"]), (&"Positive".into(), &24.into()));
 }
 

@@ -2,6 +2,7 @@
 
 mod chats;
 mod label_errors;
+mod pilot;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -20,7 +21,8 @@ pub const EXAMPLES: &str = "\
 Errors stop a training; warnings are for you to judge. The exit code is 1 if there are errors.
 
 A file of chats (`{\"messages\": [{\"role\": …, \"content\": …}, …]}` on each line) is known by its content and gets the checks of \
-OpenAI's cookbook under their names, numbers of messages and tokens, and what a fine-tuning job would make of it.
+OpenAI's cookbook under their names, numbers of messages and tokens, and what a fine-tuning job would make of it; with \
+`--model` also the memory and the time of a training, for which a few steps are tried.
 
 Examples:
   finetone doctor reviews.csv

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use finetone_data::chat::{ChatText, Distribution, FaultKind, Located, TokenRule, Validation, validate};
 use finetone_data::doctor::{self, examine};
 use finetone_data::{Checkup, DoctorOptions, Severity};
-use finetone_track::grouped;
+use finetone_track::{duration, grouped};
 use finetone_train::{RunConfig, memory_needed};
 use serde_json::json;
 
+use super::pilot::{STEPS, seconds_of_a_step};
 use super::{contents, group, plural};
 use crate::failure::Failure;
 use crate::tables;
@@ -28,6 +30,8 @@ pub struct Chats {
     counted: String,
     /// Bytes of a training, where a model is known.
     memory: Option<usize>,
+    /// Seconds of a training, where its steps could be tried.
+    seconds: Option<f64>,
 }
 
 impl Chats {
@@ -53,7 +57,13 @@ impl Chats {
         };
         let longest = validations[0].tokens.greatest.min(rule.limit);
         let memory = counter.map(|counter| memory_needed(&counter.config, longest, &RunConfig::default()));
-        Ok(Self { validations, checkup, rule: options.read.open.chat, counted, memory })
+        let mut chats = Self { validations, checkup, rule: options.read.open.chat, counted, memory, seconds: None };
+        if let Some(counter) = counter.filter(|_| !chats.have_errors() && file != Path::new("-")) {
+            let plan = &chats.validations[0];
+            let step = seconds_of_a_step(file, &counter.model, plan.default_batch_size)?;
+            chats.seconds = step.map(|seconds| seconds * plan.default_steps() as f64);
+        }
+        Ok(chats)
     }
 
     /// Whether the answers are no labels, so that only a model that writes can learn them.
@@ -73,6 +83,7 @@ impl Chats {
         object["chats"] = json!(self.validations);
         object["chat_text"] = json!(self.rule);
         object["memory_bytes"] = json!(self.memory);
+        object["training_seconds"] = json!(self.seconds);
         Ok(format!("{object}\n"))
     }
 
@@ -106,7 +117,7 @@ impl Chats {
         page + "\n" + &tables::plain(&header, rows) + "\n"
     }
 
-    /// What the API would make of the file, and how much memory a training takes here.
+    /// What the API would make of the file, and how much memory and time a training takes here.
     fn plan(&self) -> String {
         let found = &self.validations[0];
         let mut facts = vec![
@@ -117,6 +128,10 @@ impl Chats {
         ];
         if let Some(bytes) = self.memory {
             facts.push(("memory of a training", format!("about {} MiB", grouped(bytes.div_ceil(1 << 20) as u64))));
+        }
+        if let Some(seconds) = self.seconds {
+            let time = duration(Duration::from_secs_f64(seconds));
+            facts.push(("time of a training", format!("about {time} here, by {STEPS} steps that were tried")));
         }
         if found.has_too_few() {
             facts.push(("note", "the API asks for 10 examples at least".to_owned()));
