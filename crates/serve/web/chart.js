@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { number } from "./words.js";
 
 const [WIDTH, HEIGHT] = [420, 220];
-const [LEFT, RIGHT, TOP, BOTTOM] = [48, 12, 10, 34];
+const [LEFT, RIGHT, TOP, BOTTOM] = [48, 24, 10, 34];
 /** More points than this are a smear: the mean of neighbours is drawn instead. */
 const MOST_POINTS = 100;
 
