@@ -1,5 +1,7 @@
 //! A model on texts that came after its training.
 
+#[path = "../../../tests/real_data.rs"]
+mod real_data;
 mod workbench;
 
 use std::fs;
@@ -177,12 +179,9 @@ fn what_cannot_be_watched_is_refused() {
 /// SST-2 as a run of ours sees it, and conversations of a shop; nothing is learnt about either.
 #[test]
 fn real_texts_are_like_themselves_and_unlike_others() {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let [dev, shop] = ["sst2/dev.csv", "customer_service/train.csv"].map(|name| shared.join(name));
-    if !dev.exists() || !shop.exists() {
-        eprintln!("skipped: {} is not there", shared.display());
+    let [Some(dev), Some(shop)] = ["sst2/dev.csv", "customer_service/train.csv"].map(real_data::present) else {
         return;
-    }
+    };
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let copy: [PathBuf; 2] = [dev, shop].map(|path| path.canonicalize().unwrap());

@@ -1,9 +1,11 @@
 //! How sure a finished model is, in whole runs.
 
+#[path = "../../../tests/real_data.rs"]
+mod real_data;
 mod workbench;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use finetone_backend_cpu::Cpu;
 use finetone_classify::baselines::{Baseline, Fit, Lesson};
@@ -117,14 +119,7 @@ fn a_threshold_without_validation_texts_is_refused_before_training() {
 
 /// A part of a real file, or nothing where it is not here.
 fn real(name: &str) -> Option<Dataset> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/sst2").join(name);
-    if !path.exists() {
-        let must = std::env::var("FINETONE_REQUIRE_DATA").is_ok_and(|value| value == "1");
-        assert!(!must, "{} is not there, and `FINETONE_REQUIRE_DATA` asks that nothing is skipped", path.display());
-        println!("skipped: {} is not here", path.display());
-        return None;
-    }
-    Some(Dataset::read(&path, &ReadOptions::default()).unwrap())
+    real_data::present(&format!("sst2/{name}")).map(|path| Dataset::read(&path, &ReadOptions::default()).unwrap())
 }
 
 fn judged(classifier: &mut dyn Classifier, dataset: &Dataset) -> Predictions {

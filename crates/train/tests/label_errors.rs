@@ -1,5 +1,8 @@
 //! Suspected labels, in a small file and in a real one.
 
+#[path = "../../../tests/real_data.rs"]
+mod real_data;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -54,13 +57,7 @@ fn files_that_say_too_little_are_refused() {
 /// Five in a hundred labels of a real file are turned over; half of them must be in the first tenth of the rows.
 #[test]
 fn half_of_the_flipped_labels_of_a_real_file_are_in_the_first_tenth() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/sst2/train.csv");
-    if !path.exists() {
-        let must = std::env::var("FINETONE_REQUIRE_DATA").is_ok_and(|value| value == "1");
-        assert!(!must, "{} is not there, and `FINETONE_REQUIRE_DATA` asks that nothing is skipped", path.display());
-        println!("skipped: {} is not here", path.display());
-        return;
-    }
+    let Some(path) = real_data::present("sst2/train.csv") else { return };
     let rows = finetone_data::Dataset::read(&path, &ReadOptions::default()).unwrap();
     let mut order: Vec<usize> = (0..rows.examples.len()).collect();
     Random::new(20_260_401).shuffle(&mut order);

@@ -7,6 +7,9 @@ mod hostile;
 mod real;
 mod round_trip;
 
+#[path = "../../../../tests/real_data.rs"]
+mod real_data;
+
 use std::path::{Path, PathBuf};
 
 use finetone_data::{DataError, OpenOptions, Reader, Row};

@@ -1,24 +1,11 @@
-//! Files that are measured with and not shipped; they lie beside the project where they are present.
-
-use std::io::Write;
-use std::path::PathBuf;
+//! Files of others, as they are found.
 
 use finetone_data::conversation::{Conversation, Speakers};
 use finetone_data::doctor::{DoctorOptions, FaultKind, examine};
 use finetone_data::preparation::ConversationPart;
 use finetone_data::{Dataset, Notice, Preparation, ReadOptions};
 
-fn present(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
-    if !path.exists() {
-        let must = std::env::var("FINETONE_REQUIRE_DATA").is_ok_and(|value| value == "1");
-        assert!(!must, "{} is not there, and `FINETONE_REQUIRE_DATA` asks that nothing is skipped", path.display());
-        // Unlike `eprintln!`, this is seen even though the test passes.
-        let _ = writeln!(std::io::stderr(), "skipped: {} is not there", path.display());
-        return None;
-    }
-    Some(path)
-}
+use super::real_data::present;
 
 #[test]
 fn support_conversations() {
