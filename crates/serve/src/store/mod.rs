@@ -42,6 +42,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// power cut without damage.
 const OF_SQLITE: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL";
 
+/// A transaction here takes milliseconds. One that stays open belongs to a process that sleeps, and what it has locked is for
+/// others to go on with.
+const OF_POSTGRES: &str = "SET idle_in_transaction_session_timeout = '5s'";
+
 /// The connections to the database.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -65,10 +69,9 @@ impl Store {
         let mut pool = AnyPoolOptions::new().max_connections(8).acquire_timeout(PATIENCE);
         // Files of this machine: to ask before each use whether they still work would double its time.
         pool = pool.test_before_acquire(database.is_shared());
-        if !database.is_shared() {
-            pool =
-                pool.after_connect(|connection, _| Box::pin(async { connection.execute(OF_SQLITE).await.map(drop) }));
-        }
+        let set_up = if database.is_shared() { OF_POSTGRES } else { OF_SQLITE };
+        pool = pool
+            .after_connect(move |connection, _| Box::pin(async move { connection.execute(set_up).await.map(drop) }));
         let pool = pool.connect_with(options).await.map_err(unreachable)?;
         let dialect = database.dialect();
         dialect.migrations().run(&pool).await.map_err(|error| unreachable(error.into()))?;
