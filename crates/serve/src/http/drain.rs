@@ -1,6 +1,6 @@
-//! An error is answered when the body has been read.
+//! A request is answered when its body has been read, also by a route that fails or needs none.
 //!
-//! A client that is still sending would find its connection closed, and never see the error.
+//! A client that is still sending would find its connection closed, and never see the answer.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -56,13 +56,12 @@ impl HttpBody for Lent {
     }
 }
 
-/// Reads what a route that answers with an error has left of the body.
+/// Reads what a route has left of the body.
 pub async fn drain(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let body = Lent(Arc::new(Mutex::new(body)));
     let mut response = next.run(Request::from_parts(parts, Body::new(body.clone()))).await;
-    let failed = response.status().is_client_error() || response.status().is_server_error();
-    if failed && !timeout(PATIENCE, body.read_to_end()).await.unwrap_or(false) {
+    if !timeout(PATIENCE, body.read_to_end()).await.unwrap_or(false) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response

@@ -100,6 +100,19 @@ fn a_body_that_comes_drop_by_drop_is_not_waited_for() {
 }
 
 #[test]
+fn a_body_that_the_route_does_not_need_may_come_late() {
+    let server = Server::start();
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.write_all(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n").unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    // The connection is still open, for this body and for another request.
+    stream.write_all(b"{}GET /v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200").count(), 2, "{answers}");
+}
+
+#[test]
 fn compressed_bodies_are_not_unpacked() {
     let server = Server::start();
     for (path, kind) in [
