@@ -30,7 +30,7 @@ pub struct Temperature(f64);
 
 impl Temperature {
     /// The temperature that minimises the mean negative log-likelihood of `predictions`, which should be about texts that
-    /// the model has not learnt from, and of [`ADDED_TEXTS`] texts more. These have the model's own probabilities as their
+    /// the model has not learnt from, and of `ADDED_TEXTS` texts more. These have the model's own probabilities as their
     /// labels: each is the mean of all texts, with the labels as likely as the model says.
     ///
     /// As a function of `1/T` that is convex, so its slope is searched for a zero by halving the range from `1/10` to 10.

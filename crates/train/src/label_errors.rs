@@ -62,7 +62,7 @@ impl CheckedLabels {
         Ok(Self { dataset, predictions, found, detail, log_loss })
     }
 
-    /// The suspects as a table to correct; see [`table`].
+    /// The suspects as a CSV table to correct, the least believed first.
     pub fn table(&self) -> String {
         table(&self.found, &self.predictions, &self.dataset.examples)
     }
