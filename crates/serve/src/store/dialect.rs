@@ -6,6 +6,8 @@ use sqlx::{AssertSqlSafe, SqlSafeStr};
 /// The words of a database.
 #[derive(Debug)]
 pub struct Dialect {
+    /// What a new connection is told.
+    pub set_up: &'static str,
     /// What begins a transaction that writes.
     pub begin: &'static str,
     /// Seconds since 1970 by the clock of the database, which all workers share.
@@ -18,12 +20,21 @@ pub struct Dialect {
     schema: &'static [(&'static str, &'static str)],
 }
 
-/// One writer at a time, from the beginning of its transaction on.
-pub static SQLITE: Dialect =
-    Dialect { begin: "BEGIN IMMEDIATE", now: "unixepoch()", alone: "", pairs: "json_each(#)", schema: &[] };
+/// One writer at a time, from the beginning of its transaction on. With a write-ahead log several connections are served, and
+/// the database survives any end of the process, and a power cut without damage.
+pub static SQLITE: Dialect = Dialect {
+    set_up: "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
+    begin: "BEGIN IMMEDIATE",
+    now: "unixepoch()",
+    alone: "",
+    pairs: "json_each(#)",
+    schema: &[],
+};
 
-/// Rows are locked, not the database.
+/// Rows are locked, not the database. A transaction here takes milliseconds; one that stays open belongs to a process that
+/// sleeps, and what it has locked is for others to go on with.
 pub static POSTGRES: Dialect = Dialect {
+    set_up: "SET idle_in_transaction_session_timeout = '5s'",
     begin: "BEGIN",
     now: "CAST(floor(extract(epoch FROM clock_timestamp())) AS BIGINT)",
     alone: "FOR UPDATE SKIP LOCKED",

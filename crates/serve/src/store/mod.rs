@@ -38,13 +38,6 @@ use dialect::Dialect;
 const ACTIVE: &str = "('validating_files', 'queued', 'running', 'paused')";
 /// How long a connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// What makes SQLite serve several connections. With a write-ahead log the database survives any end of the process, and a
-/// power cut without damage.
-const OF_SQLITE: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL";
-
-/// A transaction here takes milliseconds. One that stays open belongs to a process that sleeps, and what it has locked is for
-/// others to go on with.
-const OF_POSTGRES: &str = "SET idle_in_transaction_session_timeout = '5s'";
 
 /// The connections to the database.
 #[derive(Debug, Clone)]
@@ -66,14 +59,14 @@ impl Store {
         let connected = tokio::time::timeout(PATIENCE, options.connect()).await;
         let first = connected.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(unreachable)?;
         first.close().await.map_err(unreachable)?;
-        let mut pool = AnyPoolOptions::new().max_connections(8).acquire_timeout(PATIENCE);
-        // Files of this machine: to ask before each use whether they still work would double its time.
-        pool = pool.test_before_acquire(database.is_shared());
-        let set_up = if database.is_shared() { OF_POSTGRES } else { OF_SQLITE };
-        pool = pool
-            .after_connect(move |connection, _| Box::pin(async move { connection.execute(set_up).await.map(drop) }));
-        let pool = pool.connect_with(options).await.map_err(unreachable)?;
         let dialect = database.dialect();
+        let pool = AnyPoolOptions::new()
+            .max_connections(8)
+            .acquire_timeout(PATIENCE)
+            // Files of this machine: to ask before each use whether they still work would double its time.
+            .test_before_acquire(database.is_shared())
+            .after_connect(|connection, _| Box::pin(async { connection.execute(dialect.set_up).await.map(drop) }));
+        let pool = pool.connect_with(options).await.map_err(unreachable)?;
         dialect.migrations().run(&pool).await.map_err(|error| unreachable(error.into()))?;
         Ok(Self { pool, dialect })
     }
