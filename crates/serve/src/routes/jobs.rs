@@ -130,12 +130,14 @@ async fn move_on(
             ApiError::bad_request(format!("Job {id} cannot be {verb}: its status is '{status}'")).param("fine_tune_id")
         );
     }
+    // The answer is the job as it was moved, not what a worker that hears of it makes of it a moment later.
+    let moved = known(app, id).await;
     if to == Status::Queued {
         app.work.ring();
     } else {
         app.work.interrupt(id);
     }
-    Ok(Json(shown(&known(app, id).await?)))
+    Ok(Json(shown(&moved?)))
 }
 
 /// The body is not looked at: clients send none, or `{}`.
