@@ -27,8 +27,9 @@ use crate::tracking::Tracking;
 use crate::trainer::{End, Trainer};
 use crate::{decide, memory};
 
-/// The most bytes of each kind that are kept between trainings, where the machine has four times as much.
+/// The most bytes of each kind that are kept between trainings, and the share of the free memory that they may take.
 const MOST_KEPT: usize = 2 << 30;
+const SHARE_KEPT: usize = 8;
 
 /// The folds of a training file, and what the trainings in them share.
 pub struct FoldBench<'a, B: Backend> {
@@ -81,7 +82,7 @@ impl<'a, B: Backend> FoldBench<'a, B> {
                 hint: "folds are judged by the labels of their rows".into(),
             });
         }
-        let most = memory::available().map_or(MOST_KEPT, |free| (free / 4).min(MOST_KEPT));
+        let most = memory::available().map_or(MOST_KEPT, |free| (free / SHARE_KEPT).min(MOST_KEPT));
         Ok(Self { backend, base, folds, whole, readings: Recent::new(most), shelf: Shelf::new(most) })
     }
 
