@@ -16,7 +16,7 @@ use crate::error::TrainError;
 use crate::events::{Listener, Unheard};
 use crate::fit::{Prepared, conclude, prepare};
 use crate::folds::Folds;
-use crate::material::Texts;
+use crate::material::{Texts, fnv_1a};
 use crate::run::{Outcome, Surroundings, absolute};
 use crate::run_config::RunConfig;
 use crate::schedule::Plan;
@@ -91,21 +91,10 @@ impl<'a, B: Backend> FoldBench<'a, B> {
         Self { readings: Recent::new(bytes), shelf: Shelf::new(bytes), ..self }
     }
 
-    /// How many folds there are.
-    pub fn folds(&self) -> usize {
-        self.folds
-    }
-
     /// A number that changes with the texts, their labels and their folds.
     pub fn fingerprint(&self) -> u64 {
-        let held_out = self.whole.folds.splits().iter().flat_map(|split| &split.held_out);
-        held_out
-            .fold(self.whole.texts.fingerprint(), |hash, &row| (hash ^ row as u64).wrapping_mul(0x0000_0100_0000_01B3))
-    }
-
-    /// Rows of the file that are in folds.
-    pub fn rows(&self) -> usize {
-        self.whole.folds.examples().len()
+        let held_out = self.whole.folds.splits().iter().flat_map(|split| &split.held_out).map(|&row| row as u64);
+        fnv_1a(std::iter::once(self.whole.texts.fingerprint()).chain(held_out))
     }
 
     /// What is kept between trainings, in bytes.
