@@ -31,15 +31,15 @@ fn line(trials: usize) -> String {
     )
 }
 
-/// Trial, fold, time and worker of each fold that was judged in a division.
-fn folds(folder: &Path, division: u32) -> Vec<(i64, i64, f64, String)> {
+/// Trial, fold, time and worker of each fold that was judged in the search, or afterwards.
+fn folds(folder: &Path, afterwards: bool) -> Vec<(i64, i64, f64, String)> {
     let Ok(study) = Connection::open(folder.join("found/study.db")) else { return Vec::new() };
-    let Ok(mut query) =
-        study.prepare("SELECT trial, fold, at, worker FROM fold WHERE division = ?1 ORDER BY trial, fold")
+    let Ok(mut query) = study
+        .prepare("SELECT trial, fold, at, worker FROM fold WHERE (division = 1) = ?1 ORDER BY trial, division, fold")
     else {
         return Vec::new();
     };
-    let rows = query.query_map([division], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)));
+    let rows = query.query_map([afterwards], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)));
     rows.and_then(Iterator::collect).unwrap_or_default()
 }
 
@@ -70,9 +70,9 @@ fn a_search_ends_with_a_recipe_that_trains() {
         assert!(settings.contains(assignment), "{assignment} in {settings}");
     }
     // Once more, nothing is left to do.
-    let before = (folds(folder.path(), 0), folds(folder.path(), 1));
+    let before = (folds(folder.path(), false), folds(folder.path(), true));
     done(folder.path(), &line(7));
-    assert_eq!((folds(folder.path(), 0), folds(folder.path(), 1)), before);
+    assert_eq!((folds(folder.path(), false), folds(folder.path(), true)), before);
 }
 
 #[test]
@@ -80,16 +80,16 @@ fn a_killed_search_loses_no_finished_fold() {
     let folder = folder_with_data();
     let began = Instant::now();
     let mut child = start(folder.path(), &line(20));
-    while folds(folder.path(), 0).len() < 3 {
+    while folds(folder.path(), false).len() < 3 {
         assert!(began.elapsed() < Duration::from_secs(120), "no fold was judged");
         assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
         std::thread::sleep(Duration::from_millis(20));
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let before = folds(folder.path(), 0);
+    let before = folds(folder.path(), false);
     done(folder.path(), &line(20));
-    let after = folds(folder.path(), 0);
+    let after = folds(folder.path(), false);
     assert!(before.iter().all(|fold| after.contains(fold)), "{before:?}\n{after:?}");
     let trials: Vec<i64> = (0..20).collect();
     let mut judged: Vec<i64> = after.iter().map(|fold| fold.0).collect();
@@ -104,7 +104,7 @@ fn ctrl_c_saves_what_is_finished() {
     let folder = folder_with_data();
     let child = start(folder.path(), &line(200));
     let began = Instant::now();
-    while folds(folder.path(), 0).len() < 2 {
+    while folds(folder.path(), false).len() < 2 {
         assert!(began.elapsed() < Duration::from_secs(120), "no fold was judged");
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -114,10 +114,10 @@ fn ctrl_c_saves_what_is_finished() {
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(130), "{said}");
     assert!(said.contains("every fold that was finished is saved") && said.contains("with the same command"), "{said}");
-    let judged = folds(folder.path(), 0);
+    let judged = folds(folder.path(), false);
     // Nobody has to wait for the worker that let go.
     done(folder.path(), &line(judged.len()));
-    assert!(judged.iter().all(|fold| folds(folder.path(), 0).contains(fold)));
+    assert!(judged.iter().all(|fold| folds(folder.path(), false).contains(fold)));
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn two_processes_share_a_study() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     // A fold that is judged a second time could not be kept, and the worker would have failed.
-    let judged = folds(folder.path(), 0);
+    let judged = folds(folder.path(), false);
     let mut trials: Vec<i64> = judged.iter().map(|fold| fold.0).collect();
     trials.dedup();
     assert_eq!(trials, (0..40).collect::<Vec<i64>>());
@@ -138,7 +138,10 @@ fn two_processes_share_a_study() {
     names.dedup();
     assert_eq!(names.len(), 2, "both had something to do");
     assert!(folder.path().join("found/report.html").exists());
-    assert!(matches!(folds(folder.path(), 1).len(), 0 | 4), "confirmed once, or the recipe as it stands is the best");
+    assert!(
+        matches!(folds(folder.path(), true).len(), 0 | 4),
+        "confirmed once, or the recipe as it stands is the best"
+    );
 }
 
 #[test]

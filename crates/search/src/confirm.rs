@@ -8,7 +8,7 @@ use finetone_train::RunFile;
 
 use crate::error::SearchError;
 use crate::pulse::{At, BETWEEN_LOOKS, Pulse};
-use crate::search::{Plan, SearchEvent, Worker};
+use crate::search::{Plan, SearchEvent, Worker, fold_seconds};
 use crate::store::{FRESH, Fold, Trial};
 
 /// The recipe as it stands and the winner on fresh folds.
@@ -89,6 +89,8 @@ pub fn confirm(worker: &mut Worker<'_>, plan: &Plan) -> Result<Confirmed, Search
         worker.store.end_confirmation(&name)?;
         return Ok(Confirmed::NotNeeded);
     };
+    let of_both = [&trials[0], winner].into_iter().filter_map(fold_seconds).sum::<f64>();
+    (worker.tell)(&SearchEvent::Confirm { seconds: of_both * worker.judge.folds() as f64 });
     let pulse = Pulse::new(None);
     pulse.set(At::Confirmation);
     let found = pulse.during(worker, |worker| {
@@ -113,7 +115,7 @@ fn judge(
     let known = worker.store.folds(FRESH, trial)?;
     for fold in (0..folds).filter(|fold| known.iter().all(|(known, ..)| known != fold)) {
         (worker.tell)(&SearchEvent::Confirming { trial, fold: fold + 1, folds });
-        let Some(said) = worker.judge.judge(FRESH, recipe, fold, &pulse.control)? else { return Ok(None) };
+        let Some(said) = worker.judge.judge(FRESH, recipe, (fold, 1.0), &pulse.control)? else { return Ok(None) };
         let value = worker.judge.score(FRESH, &[(fold, &said.probabilities)])?;
         let found = Fold { fold, value, seconds: said.seconds, probabilities: &said.probabilities };
         worker.store.keep_fresh_fold(&worker.name, trial, &found)?;

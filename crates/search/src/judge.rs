@@ -18,7 +18,7 @@ pub trait Judge {
     /// How many folds a division has.
     fn folds(&self) -> usize;
 
-    /// Judges a recipe in one fold; nothing where `control` stopped it.
+    /// Judges a recipe in one fold, by a share of its epochs; nothing where `control` stopped it.
     ///
     /// # Errors
     /// What a training refuses or fails with.
@@ -26,7 +26,7 @@ pub trait Judge {
         &mut self,
         division: u32,
         recipe: &RunFile,
-        fold: usize,
+        part: (usize, f64),
         control: &Control,
     ) -> Result<Option<JudgedFold>, SearchError>;
 
@@ -138,13 +138,13 @@ impl<B: Backend> Judge for Trainings<'_, B> {
         &mut self,
         division: u32,
         recipe: &RunFile,
-        fold: usize,
+        part: (usize, f64),
         control: &Control,
     ) -> Result<Option<JudgedFold>, SearchError> {
         let config = recipe.resolve()?;
         self.divided(division)?;
         let mut surroundings = self.outside.surroundings(control);
-        Ok(match self.current.1.judge(&config, fold, &mut surroundings)? {
+        Ok(match self.current.1.judge(&config, part, &mut surroundings)? {
             Outcome::Finished(judged) => Some(judged),
             Outcome::Interrupted { .. } => None,
         })

@@ -24,7 +24,7 @@ pub use judge::{Judge, Trainings};
 pub use outcome::{Found, told};
 pub use page::deviation;
 pub use propose::{Known, Method, propose};
-pub use rungs::{Standing, promotion, rungs};
+pub use rungs::{Rung, Standing, promotion, rungs};
 pub use search::{End, Plan, SearchEvent, Worker, search};
 pub use space::{Assignment, Dimension, Space, Values, shown};
 pub use store::{Fold, Store, Task, Trial};

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use crate::confirm::{Confirmation, best};
 use crate::error::SearchError;
-use crate::rungs::rungs;
+use crate::rungs::{Rung, rungs};
 use crate::search::Plan;
 use crate::space::shown;
 use crate::store::{Store, Trial};
@@ -22,8 +22,8 @@ pub struct Found {
     pub trials: Vec<Trial>,
     /// What was searched.
     pub plan: Plan,
-    /// Folds of each rung.
-    pub rungs: Vec<usize>,
+    /// How trials were judged on each rung.
+    pub rungs: Vec<Rung>,
     /// Seconds that were searched.
     pub seconds: f64,
     /// The best score on the first rung over the seconds of the search.
@@ -80,8 +80,8 @@ impl Found {
         ranked
     }
 
-    /// In how many folds a trial was judged.
-    pub fn folds_of(&self, trial: &Trial) -> usize {
+    /// How a trial was judged last.
+    pub fn rung_of(&self, trial: &Trial) -> Rung {
         self.rungs[trial.scores.len() - 1]
     }
 
@@ -89,10 +89,10 @@ impl Found {
     pub fn words(&self) -> Vec<String> {
         let best = self.best();
         let judged = self.trials.iter().filter(|trial| !trial.scores.is_empty()).count();
-        let (score, folds) = (best.scores[best.scores.len() - 1], self.folds_of(best));
-        let all = *self.rungs.last().expect("there is a rung");
+        let (score, rung) = (best.scores[best.scores.len() - 1], self.rung_of(best));
+        let all = self.rungs.last().expect("there is a rung").folds;
         let mut words = vec![format!(
-            "Of {judged} trials the best is number {}: macro F1 {score:.4} in {folds} of {all} folds.",
+            "Of {judged} trials the best is number {}: macro F1 {score:.4} in {rung}, where there are {all}.",
             best.number
         )];
         if best.number == 0 {

@@ -74,7 +74,7 @@ impl Found {
         let share = |score: f64| if high > low { (score - low) / (high - low) } else { 1.0 };
         let mut axes: Vec<Axis> = self.plan.space.dimensions().iter().map(axis).collect();
         axes.push(Axis {
-            name: format!("F1 in {} fold", self.rungs[0]),
+            name: "macro F1".into(),
             ticks: [0.0, 0.5, 1.0].map(|place| (place, format!("{:.3}", low + (high - low) * place))).to_vec(),
         });
         let mut threads: Vec<Thread> = judged
@@ -90,8 +90,8 @@ impl Found {
         // The best are drawn last, over the others.
         threads.sort_by(|a, b| a.strength.total_cmp(&b.strength));
         let picture = ParallelAxes { title: "Parallel coordinates".into(), axes, threads };
-        let meaning = "Each line is a trial, the darker the better by macro F1 on the first rung, where all of them were judged on \
-                       the same rows. It passes every axis at the trial's value, and leaves out what did not matter in the trial."
+        let meaning = "Each line is a trial, the darker the better by macro F1 on the first rung (one fold, a third of the \
+                       epochs), where all of them were judged alike. It passes every axis at the trial's value, and leaves out what did not matter in the trial."
             .into();
         Some(PageSection { title: "What was tried".into(), meaning, parallel: vec![picture], ..PageSection::default() })
     }
@@ -116,18 +116,18 @@ impl Found {
                 Cell::text(trial.number.to_string()),
                 Cell::number(format!("{:.4}", trial.scores[trial.scores.len() - 1])),
                 Cell::number(deviation(&trial.folds).map_or_else(|| "–".to_owned(), |found| format!("{found:.4}"))),
-                Cell::number(self.folds_of(trial)),
+                Cell::text(self.rung_of(trial).to_string()),
                 Cell::number(format!("{:.0} s", trial.seconds)),
                 Cell::text(&trial.origin),
                 Cell::text(told(trial)),
             ]
         };
         let ranked = self.ranked();
-        let header = ["Trial", "Macro F1", "± of folds", "Folds", "Time", "By", "Settings"];
+        let header = ["Trial", "Macro F1", "± of folds", "Judged in", "Time", "By", "Settings"];
         let table = table(&header, ranked.iter().take(LISTED).map(row).collect());
         let more = ranked.len().saturating_sub(LISTED);
         let meaning = format!(
-            "The best first: those that were judged in more folds before the others.{}",
+            "The best first: those that were judged further before the others.{}",
             if more > 0 { format!(" {more} more are in the study.") } else { String::new() }
         );
         Some(PageSection { title: "Trials".into(), meaning, tables: vec![table], ..PageSection::default() })

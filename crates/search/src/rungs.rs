@@ -1,16 +1,49 @@
 //! Successive halving without a barrier: ASHA by Li and others (2020, <https://arxiv.org/abs/1810.05934>).
 //!
-//! A rung is a number of folds. Every trial is judged in one fold; the best third of those that were go on to the next rung,
-//! with about twice as many folds, and so on up to all of them. A worker that is free promotes what can be promoted, from the
+//! Every trial is judged in one fold by a third of its epochs; the best third of those that were go on to the next rung, with all
+//! epochs, and from there to about twice as many folds each time, up to all of them. A worker that is free promotes what can be promoted, from the
 //! top rung down, and begins a new trial only where nothing can: nobody waits for others. A trial that is promoted runs in the
-//! folds that are new to it, so what is stopped early has cost one fold.
+//! folds that are new to it, so what is stopped early has cost a third of one.
+
+use std::fmt;
 
 /// One of so many trials of a rung goes on.
 pub const ONE_OF: usize = 3;
 
-/// How many folds a trial has been judged in on each rung, all of them on the last.
-pub fn rungs(folds: usize) -> Vec<usize> {
-    let mut rungs: Vec<usize> = std::iter::successors(Some(folds), |&more| (more > 1).then_some(more / 2)).collect();
+/// Share of the epochs on the first rung.
+pub const FIRST_SHARE: f64 = 1.0 / 3.0;
+
+/// How a trial is judged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rung {
+    /// In so many folds, the first of the division.
+    pub folds: usize,
+    /// By this share of its epochs, but at least one.
+    pub share: f64,
+}
+
+impl Rung {
+    /// Whether the trainings are shorter than the recipe says.
+    pub fn is_short(self) -> bool {
+        self.share < 1.0
+    }
+}
+
+impl fmt::Display for Rung {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.folds, self.is_short()) {
+            (_, true) => write!(f, "1 fold, a third of the epochs"),
+            (1, false) => write!(f, "1 fold"),
+            (folds, false) => write!(f, "{folds} folds"),
+        }
+    }
+}
+
+/// The rungs of a division into so many folds.
+pub fn rungs(folds: usize) -> Vec<Rung> {
+    let whole = std::iter::successors(Some(folds), |&more| (more > 1).then_some(more / 2));
+    let mut rungs: Vec<Rung> = whole.map(|folds| Rung { folds, share: 1.0 }).collect();
+    rungs.push(Rung { folds: 1, share: FIRST_SHARE });
     rungs.reverse();
     rungs
 }
@@ -50,10 +83,13 @@ mod tests {
     }
 
     #[test]
-    fn folds_about_double_from_rung_to_rung() {
-        assert_eq!(rungs(5), [1, 2, 5]);
-        assert_eq!(rungs(10), [1, 2, 5, 10]);
-        assert_eq!((rungs(2), rungs(3)), (vec![1, 2], vec![1, 3]));
+    fn the_epochs_come_first_and_then_folds_about_double_from_rung_to_rung() {
+        let folds = |folds| rungs(folds).iter().map(|rung| rung.folds).collect::<Vec<_>>();
+        assert_eq!((folds(2), folds(3), folds(5)), (vec![1, 1, 2], vec![1, 1, 3], vec![1, 1, 2, 5]));
+        assert_eq!(folds(10), [1, 1, 2, 5, 10]);
+        let told: Vec<String> = rungs(2).iter().map(Rung::to_string).collect();
+        assert_eq!(told, ["1 fold, a third of the epochs", "1 fold", "2 folds"]);
+        assert!(rungs(5).iter().skip(1).all(|rung| !rung.is_short()));
     }
 
     #[test]

@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use finetone_train::{Control, RunFile};
+use finetone_train::{Control, JudgedFold, RunFile};
 
 use crate::error::SearchError;
 use crate::judge::{Judge, is_of_the_settings};
 use crate::propose::{Known, Method, is_by_chance, propose};
 use crate::pulse::{At, BETWEEN_LOOKS, Pulse};
-use crate::rungs::{promotion, rungs};
+use crate::rungs::{FIRST_SHARE, Rung, promotion, rungs};
 use crate::space::{Assignment, Space};
-use crate::store::{Fold, SEARCHED, Store, Task, Trial};
+use crate::store::{Fold, SEARCHED, SHORT, Store, Task, Trial};
 
 /// If the first so many trials all came to nothing, others will.
 const HOPELESS: usize = 10;
@@ -52,8 +52,8 @@ pub enum SearchEvent {
     Begun {
         /// Number and values; no scores yet of what is begun now.
         trial: Trial,
-        /// How many folds it will have been judged in.
-        folds: usize,
+        /// How it will have been judged.
+        rung: Rung,
     },
     /// A trial has been judged.
     Judged {
@@ -61,9 +61,9 @@ pub enum SearchEvent {
         trial: u64,
         /// Macro F1 over all rows of the folds.
         score: f64,
-        /// In how many folds.
-        folds: usize,
-        /// Seconds that it has taken up to now.
+        /// How it was judged.
+        rung: Rung,
+        /// Seconds that this took, with the folds that were judged before.
         seconds: f64,
     },
     /// A trial has come to nothing.
@@ -72,6 +72,11 @@ pub enum SearchEvent {
         trial: u64,
         /// Why.
         problem: String,
+    },
+    /// The winner and trial 0 are about to be judged on fresh folds.
+    Confirm {
+        /// Seconds that this will take, by what they took in the search.
+        seconds: f64,
     },
     /// A fold of the confirmation is judged.
     Confirming {
@@ -161,13 +166,9 @@ fn turns(worker: &mut Worker<'_>, plan: &Plan, pulse: &Pulse) -> Result<End, Sea
 
 /// What to do next, or why there is nothing to do: first what was left lying, then what can be promoted, then something new.
 /// Nothing is begun that will not be done in the seconds that are `left`.
-fn choose(plan: &Plan, rungs: &[usize], trials: &[Trial], left: Option<f64>) -> Result<Task, End> {
+fn choose(plan: &Plan, rungs: &[Rung], trials: &[Trial], left: Option<f64>) -> Result<Task, End> {
     let in_time = |seconds: Option<f64>| left.is_none_or(|left| seconds.is_none_or(|seconds| seconds <= left));
-    let fits = |trial: &Trial, target: usize| {
-        let judged = trial.folds.len();
-        let of_fold = if judged > 0 { Some(trial.seconds / judged as f64) } else { usual_seconds(trials) };
-        in_time(of_fold.map(|seconds| seconds * (rungs[target - 1] - judged) as f64))
-    };
+    let fits = |trial: &Trial, target: usize| in_time(seconds_to(trial, rungs[target - 1], trials));
     if let Some(trial) = trials.iter().find(|trial| trial.is_left_lying() && fits(trial, trial.target)) {
         return Ok(Task::Take(trial.number, trial.target));
     }
@@ -194,10 +195,25 @@ fn choose(plan: &Plan, rungs: &[usize], trials: &[Trial], left: Option<f64>) -> 
     begin(plan, trials).ok_or(End::Space)
 }
 
-/// What three quarters of the trials take for a fold, if any is known.
+/// What is to be expected of a trial on its way to a rung, if anything is known.
+fn seconds_to(trial: &Trial, rung: Rung, trials: &[Trial]) -> Option<f64> {
+    let missing = (rung.folds - trial.folds.len().min(rung.folds)) as f64;
+    if rung.is_short() { usual_seconds(trials) } else { Some(fold_seconds(trial)? * missing) }
+}
+
+/// What a fold takes with all epochs, by those that are known or by the short training.
+pub(crate) fn fold_seconds(trial: &Trial) -> Option<f64> {
+    let short = trial.seconds - trial.fold_seconds;
+    match trial.folds.len() {
+        0 => Some(short / FIRST_SHARE).filter(|seconds| *seconds > 0.0),
+        folds => Some(trial.fold_seconds / folds as f64),
+    }
+}
+
+/// What three quarters of the trials take on the first rung, if any is known.
 fn usual_seconds(trials: &[Trial]) -> Option<f64> {
-    let judged = trials.iter().filter(|trial| !trial.folds.is_empty());
-    let mut seconds: Vec<f64> = judged.map(|trial| trial.seconds / trial.folds.len() as f64).collect();
+    let judged = trials.iter().filter(|trial| !trial.scores.is_empty());
+    let mut seconds: Vec<f64> = judged.map(|trial| trial.seconds - trial.fold_seconds).collect();
     seconds.sort_by(f64::total_cmp);
     seconds.get(seconds.len() * 3 / 4).copied()
 }
@@ -221,35 +237,48 @@ fn begin(plan: &Plan, trials: &[Trial]) -> Option<Task> {
 fn take(
     worker: &mut Worker<'_>,
     plan: &Plan,
-    rungs: &[usize],
+    rungs: &[Rung],
     trial: &Trial,
     control: &Control,
 ) -> Result<(), SearchError> {
     let number = trial.number;
-    (worker.tell)(&SearchEvent::Begun { trial: trial.clone(), folds: rungs[trial.target - 1] });
+    (worker.tell)(&SearchEvent::Begun { trial: trial.clone(), rung: rungs[trial.target - 1] });
     let recipe = plan.space.apply(&plan.base, &trial.assignment);
-    let mut judged = worker.store.folds(SEARCHED, number)?;
-    for (rung, &folds) in rungs.iter().enumerate().take(trial.target).skip(trial.scores.len()) {
-        for fold in 0..folds {
-            if judged.iter().any(|(known, ..)| *known == fold) {
-                continue;
-            }
-            let Some(said) = worker.judge.judge(SEARCHED, &recipe, fold, control)? else { return Ok(()) };
-            let value = worker.judge.score(SEARCHED, &[(fold, &said.probabilities)])?;
-            let found = Fold { fold, value, seconds: said.seconds, probabilities: &said.probabilities };
-            if !worker.store.keep_fold(&worker.name, number, &found)? {
-                return Ok(());
-            }
-            judged.push((fold, said.probabilities, said.seconds));
-        }
-        let of_rung = judged.iter().filter(|(fold, ..)| *fold < folds);
-        let parts: Vec<(usize, &[f32])> = of_rung.map(|(fold, said, _)| (*fold, said.as_slice())).collect();
+    for (place, &rung) in rungs.iter().enumerate().take(trial.target).skip(trial.scores.len()) {
+        let Some(judged) = judge(worker, (number, &recipe), rung, control)? else { return Ok(()) };
+        let parts: Vec<(usize, &[f32])> = judged.iter().map(|(fold, said, _)| (*fold, said.as_slice())).collect();
         let score = worker.judge.score(SEARCHED, &parts)?;
-        if !worker.store.keep_score(&worker.name, number, (rung, score))? {
+        if !worker.store.keep_score(&worker.name, number, (place, score))? {
             return Ok(());
         }
         let seconds = judged.iter().map(|(.., seconds)| seconds).sum();
-        (worker.tell)(&SearchEvent::Judged { trial: number, score, folds, seconds });
+        (worker.tell)(&SearchEvent::Judged { trial: number, score, rung, seconds });
     }
     Ok(())
+}
+
+/// A trial in all folds of a rung, those that were judged before included; nothing where it was stopped, or given to another.
+fn judge(
+    worker: &mut Worker<'_>,
+    (trial, recipe): (u64, &RunFile),
+    rung: Rung,
+    control: &Control,
+) -> Result<Option<Vec<(usize, Vec<f32>, f64)>>, SearchError> {
+    let part = if rung.is_short() { SHORT } else { SEARCHED };
+    let mut judged = worker.store.folds(part, trial)?;
+    judged.retain(|(fold, ..)| *fold < rung.folds);
+    for fold in 0..rung.folds {
+        if judged.iter().any(|(known, ..)| *known == fold) {
+            continue;
+        }
+        let said = worker.judge.judge(SEARCHED, recipe, (fold, rung.share), control)?;
+        let Some(JudgedFold { probabilities, seconds }) = said else { return Ok(None) };
+        let value = worker.judge.score(SEARCHED, &[(fold, &probabilities)])?;
+        let found = Fold { fold, value, seconds, probabilities: &probabilities };
+        if !worker.store.keep_fold(&worker.name, (part, trial), &found)? {
+            return Ok(None);
+        }
+        judged.push((fold, probabilities, seconds));
+    }
+    Ok(Some(judged))
 }

@@ -49,6 +49,8 @@ CREATE TABLE confirmation (worker TEXT NOT NULL, seen REAL NOT NULL);
 pub const SEARCHED: u32 = 0;
 /// The division that the winner is judged by afterwards.
 pub const FRESH: u32 = 1;
+/// Short trainings in the division of the search.
+pub const SHORT: u32 = 2;
 
 /// An open study.
 pub struct Store {
@@ -204,11 +206,16 @@ impl Store {
     ///
     /// # Errors
     /// A database that cannot be written.
-    pub fn keep_fold(&mut self, worker: &str, trial: u64, fold: &Fold<'_>) -> Result<bool, SearchError> {
+    pub fn keep_fold(
+        &mut self,
+        worker: &str,
+        (division, trial): (u32, u64),
+        fold: &Fold<'_>,
+    ) -> Result<bool, SearchError> {
         self.write(|write| {
             let claimed = is_claimed(write, worker, trial)?;
             if claimed {
-                insert_fold(write, worker, (SEARCHED, trial), fold)?;
+                insert_fold(write, worker, (division, trial), fold)?;
             }
             Ok(claimed)
         })

@@ -18,7 +18,7 @@ const ROWS: usize = 200;
 /// Judges by a formula: the nearer the rate is to 1e-3, the more rows are right.
 #[derive(Clone, Default)]
 struct Formula {
-    /// Rate, fold and division of all that was judged, in order.
+    /// Rate, fold and division of all that was judged, in order; 2 for short trainings.
     judged: Arc<Mutex<Vec<(u64, usize, u32)>>>,
     /// Stops the user's control after so many.
     stop_after: Option<(usize, Control)>,
@@ -36,7 +36,7 @@ impl Judge for Formula {
         &mut self,
         division: u32,
         recipe: &RunFile,
-        fold: usize,
+        (fold, share): (usize, f64),
         control: &Control,
     ) -> Result<Option<JudgedFold>, SearchError> {
         let config = recipe.resolve()?;
@@ -49,7 +49,7 @@ impl Judge for Formula {
             return Ok(None);
         }
         let mut judged = self.judged.lock().unwrap();
-        judged.push((config.learning_rate.to_bits(), fold, division));
+        judged.push((config.learning_rate.to_bits(), fold, if share < 1.0 { 2 } else { division }));
         if let Some((_, user)) = self.stop_after.as_ref().filter(|(after, _)| *after == judged.len()) {
             user.stop.store(true, Ordering::Relaxed);
         }
@@ -100,18 +100,19 @@ fn a_search_promotes_a_third_and_comes_near_the_best() {
     assert_eq!(trials[59].origin, "tpe");
     let failed: Vec<&Trial> = trials.iter().filter(|trial| trial.problem.is_some()).collect();
     assert!(!failed.is_empty() && failed.iter().all(|trial| trial.assignment["batch_size"].as_integer() == Some(7)));
-    // Successive halving: a third of the trials in two folds, a third of these in five.
+    // Successive halving: a third of the trials with all epochs, a third of these in two folds, a third of these in five.
     let on_rung = |rung: usize| trials.iter().filter(|trial| trial.scores.len() > rung).count();
-    let [first, second, third] = [0, 1, 2].map(on_rung);
+    let [first, second, third, fourth] = [0, 1, 2, 3].map(on_rung);
     assert_eq!(first, 60 - failed.len());
     // Or some more, because those that get better come after others were promoted.
     assert!((first / 3..=first / 2).contains(&second), "{second} of {first}");
     assert!((second / 3..=second / 2).contains(&third), "{third} of {second}");
+    assert!((third / 3..=third / 2).contains(&fourth), "{fourth} of {third}");
     assert!(trials.iter().all(|trial| [0, 1, 2, 5].contains(&trial.folds.len())));
-    assert_eq!(judge.judged.lock().unwrap().len(), first + second + 3 * third);
+    assert_eq!(judge.judged.lock().unwrap().len(), first + second + third + 3 * fourth);
     let found = Found::read(&store, (&plan(60, Method::Tpe), 5), None).unwrap();
     let rate = found.best().assignment["learning_rate"].as_float().unwrap();
-    assert!((3e-4..3e-3).contains(&rate) && found.folds_of(found.best()) == 5, "{rate}");
+    assert!((3e-4..3e-3).contains(&rate) && found.rung_of(found.best()).folds == 5, "{rate}");
     let recipe = found.recipe(Path::new("a.csv"), "finetone search a.csv");
     assert!(recipe.contains("# Found by `finetone search` on a.csv"), "{recipe}");
     let settings = RunFile::parse(&recipe, Path::new("best.toml")).unwrap();

@@ -107,24 +107,24 @@ impl<'a, B: Backend> FoldBench<'a, B> {
     /// # Errors
     /// What a training would refuse.
     pub fn check(&mut self, config: &RunConfig, surroundings: &mut Surroundings<'_>) -> Result<(), TrainError> {
-        self.with_fold(config, 0, surroundings, |backend, config, texts, shared, surroundings| {
+        self.with_fold(config, (0, 1.0), surroundings, |backend, config, texts, shared, surroundings| {
             prepare(backend, config, texts, Some(shared), surroundings).map(drop)
         })
     }
 
-    /// Trains with these settings on all folds but `fold`, from 0, and asks the model about that one. The settings are those of
-    /// the base but for what a search may change.
+    /// Trains with these settings on all folds but `fold`, from 0, for a `share` of the epochs, but at least one, and asks the
+    /// model about that fold. The settings are those of the base but for what a search may change.
     ///
     /// # Errors
     /// See [`TrainError`].
     pub fn judge(
         &mut self,
         config: &RunConfig,
-        fold: usize,
+        (fold, share): (usize, f64),
         surroundings: &mut Surroundings<'_>,
     ) -> Result<Outcome<JudgedFold>, TrainError> {
         let start = Instant::now();
-        let judged = self.with_fold(config, fold, surroundings, train_and_ask)?;
+        let judged = self.with_fold(config, (fold, share), surroundings, train_and_ask)?;
         Ok(judged.map(|probabilities| JudgedFold { probabilities, seconds: start.elapsed().as_secs_f64() }))
     }
 
@@ -145,7 +145,7 @@ impl<'a, B: Backend> FoldBench<'a, B> {
     fn with_fold<T>(
         &mut self,
         config: &RunConfig,
-        fold: usize,
+        (fold, share): (usize, f64),
         surroundings: &mut Surroundings<'_>,
         work: impl FnOnce(&B, &RunConfig, &Texts, &mut Shared<'_>, &mut Surroundings<'_>) -> Result<T, TrainError>,
     ) -> Result<T, TrainError> {
@@ -160,7 +160,9 @@ impl<'a, B: Backend> FoldBench<'a, B> {
         })?;
         // As a run that judges itself in folds: the number of epochs is that of the whole file.
         let epochs = Plan::new(&config, Epochs::new(&config, &reading.texts)?.rows()).epochs;
-        let config = RunConfig { epochs: Some(epochs), ..config };
+        let epochs = (epochs * share).max(epochs.min(1.0));
+        let max_steps = config.max_steps.map(|steps| (steps as f64 * share).ceil() as u64);
+        let config = RunConfig { epochs: Some(epochs), max_steps, ..config };
         let texts = reading.folds.texts(&config, &reading.texts, &reading.folds.splits()[fold])?;
         let name = tokens_name(&config, &texts, fold, surroundings)?;
         let mut shared = Shared { shelf: &mut self.shelf, all: reading.folds.examples(), name };

@@ -27,7 +27,7 @@ fn judged(config: &RunConfig, folds: usize, most: usize) -> Vec<f32> {
         let mut bench = FoldBench::new(&cpu, config, folds, surroundings).unwrap().keeping_at_most(most);
         let mut said = Vec::new();
         for fold in 0..folds {
-            let Outcome::Finished(judged) = bench.judge(config, fold, surroundings).unwrap() else {
+            let Outcome::Finished(judged) = bench.judge(config, (fold, 1.0), surroundings).unwrap() else {
                 panic!("nobody stopped it")
             };
             said.push((fold, judged.probabilities));
@@ -68,6 +68,29 @@ fn folds_are_judged_with_the_bits_of_a_run() {
 }
 
 #[test]
+fn a_share_of_the_epochs_is_as_many_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), 40, &["epochs=3", "test_fraction=0", "learning_rate=1e-3", "seed=3"]);
+    let after = |config: &RunConfig, share: f64| {
+        with_surroundings(|surroundings| {
+            let cpu = cpu(1);
+            let mut bench = FoldBench::new(&cpu, config, 2, surroundings).unwrap();
+            let Outcome::Finished(judged) = bench.judge(config, (1, share), surroundings).unwrap() else {
+                panic!("nobody stopped it")
+            };
+            judged.probabilities
+        })
+    };
+    let of = |epochs: f64| RunConfig { epochs: Some(epochs), ..config.clone() };
+    let two_thirds = 2.0 / 3.0;
+    assert_eq!(after(&config, two_thirds), after(&of(2.0), 1.0));
+    assert_ne!(after(&config, two_thirds), after(&config, 1.0));
+    // Every text is seen once at least, unless the settings themselves say less.
+    assert_eq!(after(&config, 0.1), after(&of(1.0), 1.0));
+    assert_eq!(after(&of(0.5), 0.1), after(&of(0.5), 1.0));
+}
+
+#[test]
 fn memory_does_not_grow_with_the_number_of_settings() {
     let folder = tempfile::tempdir().unwrap();
     let base = config(folder.path(), 24, &["epochs=1", "max_steps=1", "test_fraction=0"]);
@@ -89,7 +112,7 @@ fn memory_does_not_grow_with_the_number_of_settings() {
                 max_steps: Some(1),
                 ..base.clone()
             };
-            bench.judge(&config, trial % 2, surroundings).unwrap();
+            bench.judge(&config, (trial % 2, 1.0), surroundings).unwrap();
             kept.push(bench.kept_bytes());
         }
         assert!(kept.iter().all(|&bytes| bytes <= 3 * most), "{kept:?}");

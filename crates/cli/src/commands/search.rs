@@ -26,8 +26,8 @@ use told::{Notices, Progress, table};
 
 /// The end of the help.
 pub const EXAMPLES: &str = "\
-Each trial is a set of settings, judged by macro F1 in folds of FILE: the first fold for all of them, more folds for the best \
-third, all folds for the best third of those. The recipe as it stands is the first trial. `--space` says what is tried: \
+Each trial is a set of settings, judged by macro F1 in folds of FILE: all of them in one fold by a third of their epochs, the \
+best third by all epochs, the best third of those in two folds, and so on up to all folds. The recipe as it stands is the first trial. `--space` says what is tried: \
 settings of a run with `low`, `high` and `log`, or with `choices` (recipes/search/default.toml is the default). Settings that are \
 given by a flag or `--set` are not searched.
 

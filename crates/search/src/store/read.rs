@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::SEARCHED;
+use super::{FRESH, SEARCHED};
 use crate::rungs::Standing;
 use crate::space::Assignment;
 
@@ -17,11 +17,13 @@ pub struct Trial {
     pub assignment: Assignment,
     /// The score of each rung that it was judged on.
     pub scores: Vec<f64>,
-    /// The score of each fold that it was judged in by itself, in their order.
+    /// The score of each fold that it was judged in by itself with all epochs, in their order.
     pub folds: Vec<f64>,
-    /// Seconds that all of them took.
+    /// Seconds that these folds took.
+    pub fold_seconds: f64,
+    /// Seconds that they and the short training took.
     pub seconds: f64,
-    /// When its last fold was finished, in seconds since 1970.
+    /// When it was first judged, in seconds since 1970.
     pub at: f64,
     /// How many rungs it is to be judged on.
     pub target: usize,
@@ -52,14 +54,18 @@ pub fn trials(connection: &Connection) -> rusqlite::Result<Vec<Trial>> {
     while let Some(row) = rows.next()? {
         trials[row.get::<_, i64>(0)? as usize].scores.push(row.get(1)?);
     }
-    let sql = "SELECT trial, value, seconds, at FROM fold WHERE division = ?1 ORDER BY trial, fold";
+    let sql = "SELECT trial, value, seconds, at, division FROM fold WHERE division <> ?1 ORDER BY trial, fold";
     let mut query = connection.prepare(sql)?;
-    let mut rows = query.query([SEARCHED])?;
+    let mut rows = query.query([FRESH])?;
     while let Some(row) = rows.next()? {
         let trial = &mut trials[row.get::<_, i64>(0)? as usize];
-        trial.folds.push(row.get(1)?);
-        trial.seconds += row.get::<_, f64>(2)?;
-        trial.at = trial.at.max(row.get(3)?);
+        let seconds: f64 = row.get(2)?;
+        if row.get::<_, u32>(4)? == SEARCHED {
+            trial.folds.push(row.get(1)?);
+            trial.fold_seconds += seconds;
+        }
+        trial.seconds += seconds;
+        trial.at = trial.at.min(row.get(3)?);
     }
     Ok(trials)
 }
@@ -79,8 +85,9 @@ fn bare_trials(connection: &Connection) -> rusqlite::Result<Vec<Trial>> {
             assignment,
             scores: Vec::new(),
             folds: Vec::new(),
+            fold_seconds: 0.0,
             seconds: 0.0,
-            at: 0.0,
+            at: f64::INFINITY,
             target: row.get::<_, i64>(3)? as usize,
             problem: row.get(4)?,
             worker: row.get(5)?,

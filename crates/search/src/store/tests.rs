@@ -22,7 +22,7 @@ fn what_was_written_is_there_for_the_next_process() {
     let (folder, mut store) = begun();
     let trial = store.claim("a", begin).unwrap().unwrap();
     assert_eq!((trial.number, trial.target, trial.worker.as_deref()), (0, 1, Some("a")));
-    assert!(store.keep_fold("a", 0, &fold(0)).unwrap() && store.keep_score("a", 0, (0, 0.5)).unwrap());
+    assert!(store.keep_fold("a", (SEARCHED, 0), &fold(0)).unwrap() && store.keep_score("a", 0, (0, 0.5)).unwrap());
     store.let_go("a", 0, None).unwrap();
     drop(store);
     let mut store = Store::open(&folder.path().join("study.db"), "rows = 3\nfolds = 2").unwrap();
@@ -46,7 +46,7 @@ fn a_trial_is_one_workers_until_its_claim_lapses() {
     store.connection.execute("UPDATE trial SET seen = seen - 100 WHERE number = 0", []).unwrap();
     assert_eq!(other.claim("b", |_| Some(Task::Take(0, 1))).unwrap().unwrap().worker.as_deref(), Some("b"));
     // What the first worker finds out now is not written.
-    assert!(!store.keep_fold("a", 0, &fold(0)).unwrap() && !store.keep_score("a", 0, (0, 0.5)).unwrap());
+    assert!(!store.keep_fold("a", (SEARCHED, 0), &fold(0)).unwrap() && !store.keep_score("a", 0, (0, 0.5)).unwrap());
     store.let_go("a", 0, Some("late")).unwrap();
     assert!(!store.has_silent_claims("a").unwrap());
     store.connection.execute("UPDATE trial SET seen = seen - 5", []).unwrap();

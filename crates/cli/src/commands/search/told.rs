@@ -1,8 +1,10 @@
 //! A search as a person follows it, and its table.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use finetone_search::{End, Found, SearchEvent, Trial, deviation, rungs, told};
+use finetone_search::{End, Found, Rung, SearchEvent, Trial, deviation, rungs, told};
+use finetone_track::duration;
 use finetone_train::{Listener, TrainEvent};
 
 use crate::tables;
@@ -38,28 +40,27 @@ impl Listener for Notices {
 /// Tells of trials.
 pub struct Progress {
     quiet: bool,
-    /// The best score in each number of folds.
-    best: BTreeMap<usize, f64>,
+    /// The best score on each rung, by its name.
+    best: BTreeMap<String, f64>,
     /// The trial that goes on, in words.
     settings: String,
-    confirming: bool,
 }
 
 impl Progress {
     /// Of a study in which these trials have been judged.
     pub fn new(quiet: bool, trials: &[Trial], folds: usize) -> Self {
-        let mut progress = Self { quiet, best: BTreeMap::new(), settings: String::new(), confirming: false };
+        let mut progress = Self { quiet, best: BTreeMap::new(), settings: String::new() };
         for trial in trials {
-            trial.scores.iter().zip(rungs(folds)).for_each(|(&score, folds)| {
-                progress.is_best(folds, score);
+            trial.scores.iter().zip(rungs(folds)).for_each(|(&score, rung)| {
+                progress.is_best(rung, score);
             });
         }
         progress
     }
 
-    /// Whether no trial was as good in so many folds.
-    fn is_best(&mut self, folds: usize, score: f64) -> bool {
-        let best = self.best.entry(folds).or_insert(f64::NEG_INFINITY);
+    /// Whether no trial was as good on this rung.
+    fn is_best(&mut self, rung: Rung, score: f64) -> bool {
+        let best = self.best.entry(rung.to_string()).or_insert(f64::NEG_INFINITY);
         let is_best = score > *best;
         *best = best.max(score);
         is_best
@@ -71,23 +72,22 @@ impl Progress {
         }
         match event {
             SearchEvent::Begun { trial, .. } => self.settings = told(trial),
-            SearchEvent::Judged { trial, score, folds, seconds } => {
-                let mark = if self.is_best(*folds, *score) { " (best so far)" } else { "" };
-                let of = if *folds == 1 { "1 fold".to_owned() } else { format!("{folds} folds") };
+            SearchEvent::Judged { trial, score, rung, seconds } => {
+                let mark = if self.is_best(*rung, *score) { " (best so far)" } else { "" };
                 anstream::eprintln!(
-                    "trial {trial}: macro F1 {score:.4} in {of}{mark}, {seconds:.0} s: {}",
+                    "trial {trial}: macro F1 {score:.4} in {rung}{mark}, {seconds:.0} s: {}",
                     self.settings
                 );
             }
             SearchEvent::Failed { trial, problem } => {
                 anstream::eprintln!("trial {trial} came to nothing: {problem}: {}", self.settings);
             }
+            SearchEvent::Confirm { seconds } => anstream::eprintln!(
+                "the search is done; now the winner and the recipe as it stands are judged on fresh folds, which takes about {} \
+                 (Ctrl-C keeps what is done, --no-confirm leaves it out)",
+                duration(Duration::from_secs_f64(*seconds))
+            ),
             SearchEvent::Confirming { trial, fold, folds } => {
-                if !std::mem::replace(&mut self.confirming, true) {
-                    anstream::eprintln!(
-                        "the search is done; now the winner and the recipe as it stands are judged on fresh folds"
-                    );
-                }
                 let who = if *trial == 0 { "the recipe as it stands" } else { "the winner" };
                 anstream::eprintln!("{who}: fresh fold {fold} of {folds}");
             }
@@ -103,11 +103,11 @@ pub fn table(found: &Found) -> String {
             trial.number.to_string(),
             tables::number(trial.scores[trial.scores.len() - 1]),
             deviation(&trial.folds).map_or_else(|| "–".to_owned(), tables::number),
-            found.folds_of(trial).to_string(),
+            found.rung_of(trial).to_string(),
             format!("{:.0} s", trial.seconds),
         ]
     };
-    let header = ["trial", "macro F1", "± of folds", "folds", "time"];
+    let header = ["trial", "macro F1", "± of folds", "judged in", "time"];
     let numbers = tables::plain(&header, ranked.iter().take(LISTED).map(row));
     // Words behind numbers, of whatever length.
     let settings = std::iter::once("settings".to_owned()).chain(ranked.iter().map(|trial| told(trial)));
