@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use unicode_width::UnicodeWidthStr;
 
 use super::ask::Answer;
 
@@ -49,10 +50,11 @@ fn column(answers: &[Answer]) -> String {
 
 /// A bar for each word.
 fn bars(probabilities: &[(String, f64)]) -> String {
-    let width = probabilities.iter().map(|(word, _)| word.chars().count()).max().unwrap_or(0);
+    let width = probabilities.iter().map(|(word, _)| word.width()).max().unwrap_or(0);
     let bar = |(word, p): &(String, f64)| {
         let filled = (p * BAR as f64).round() as usize;
-        format!("  {word:width$}  {:BAR$}  {:5.1} %\n", "█".repeat(filled), 100.0 * p)
+        let space = " ".repeat(width - word.width());
+        format!("  {word}{space}  {:BAR$}  {:5.1} %\n", "█".repeat(filled), 100.0 * p)
     };
     probabilities.iter().map(bar).collect()
 }
@@ -75,6 +77,11 @@ mod tests {
         assert_eq!(behind(&said("good", &likely)), format!("\n{bars}"));
         let several = [said("good", &likely), said("bad", &likely), said("good\n", &likely)];
         assert_eq!(column(&several), format!("  2 × good\n  1 × bad\n{bars}"));
+        let wide = bars(&[("很好".to_owned(), 0.0), ("ok".to_owned(), 0.0)]);
+        assert_eq!(
+            wide.lines().map(|line| line.width()).collect::<Vec<_>>(),
+            [wide.lines().next().unwrap().width(); 2]
+        );
         assert_eq!(behind(&said("a line\n", &[])), "");
     }
 
