@@ -115,10 +115,10 @@ pub fn tidy(label: &str) -> String {
     tidy
 }
 
-/// A text without regard to case. Of the four Turkish letters that other languages know as `I` and `i`, all become `i`:
-/// only a reader who knows the language could say which is the capital of which.
+/// A text without regard to case and to how its accents are written. Of the four Turkish letters that other languages know as
+/// `I` and `i`, all become `i`: only a reader who knows the language could say which is the capital of which.
 pub fn folded(text: &str) -> String {
-    let lower = text.to_lowercase();
+    let lower = composed(text).to_lowercase();
     if lower.is_ascii() { lower } else { lower.replace("i\u{307}", "i").replace('ı', "i") }
 }
 
@@ -213,6 +213,7 @@ mod tests {
         assert_eq!(set.class(" very  positive"), Some(1));
         assert_eq!(set.class("3.0"), Some(2));
         assert_eq!(set.class("posittive"), None);
+        assert_eq!(LabelSet::from_names(["spokojeny\u{301}"]).class("Spokojený"), Some(0));
         assert_eq!(set.nearest("negativ"), Some("Negative"));
     }
 
