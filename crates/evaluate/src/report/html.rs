@@ -178,8 +178,8 @@ fn evaluation(named: &NamedEvaluation, headline: bool) -> EvaluationView<'_> {
     });
     let baseline = named.baseline.as_ref().map(|baseline| {
         format!(
-            "Always answering “{}” has accuracy {} and macro F1 {}.",
-            baseline.answer,
+            "Always answering {} has accuracy {} and macro F1 {}.",
+            words::quoted(&baseline.answer),
             words::number(baseline.accuracy),
             words::number(baseline.f1_macro)
         )
@@ -275,14 +275,15 @@ fn binary(curves: &BinaryCurves, label: &str) -> [Option<Figure>; 2] {
     let precision_recall =
         Axes { description: "Precision-recall curve", x: "recall", y: "precision", scale: Scale::UnitSquare };
     let line = |points: &[(f64, f64)]| Line::new(points.to_vec(), Look::Solid);
+    let label = words::quoted(label);
     let figure = |title: &str, svg, meaning: String| Figure { title: title.into(), svg, meaning };
     [
         line_chart(&roc, vec![diagonal(), line(&curves.roc)]).map(|svg| {
-            let meaning = format!("Every threshold for “{label}”. The dashed line is guessing.");
+            let meaning = format!("Every threshold for {label}. The dashed line is guessing.");
             figure("ROC", svg, meaning)
         }),
         line_chart(&precision_recall, vec![line(&curves.precision_recall)]).map(|svg| {
-            let meaning = format!("How precise “{label}” stays when more of its texts are found.");
+            let meaning = format!("How precise {label} stays when more of its texts are found.");
             figure("Precision and recall", svg, meaning)
         }),
     ]

@@ -29,7 +29,7 @@ pub use parallel::{Axis, ParallelAxes, Thread};
 pub(crate) use verdict::of_100;
 pub use verdict::{Verdict, verdict};
 pub use words::p_in_words;
-pub(crate) use words::percent;
+pub(crate) use words::{percent, quoted};
 
 /// Everything that the report shows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

@@ -89,7 +89,11 @@ impl Judged {
     /// The texts as numbers; the words are those of the rows that were drawn.
     pub fn sample(&self, drawn: &[usize]) -> DriftSample {
         DriftSample {
-            lengths: self.examples.iter().map(|example| example.text.split_whitespace().count() as u32).collect(),
+            lengths: self
+                .examples
+                .iter()
+                .map(|example| finetone_data::words::words(&example.text).count() as u32)
+                .collect(),
             words: drawn.iter().map(|&row| numbers(&self.examples[row].text)).collect(),
             predicted: self.predicted(),
             confidences: self.confidences(),
