@@ -52,7 +52,10 @@ pub use events::{Listener, Listeners, TrainEvent};
 pub use label_errors::CheckedLabels;
 pub use measure::evaluate_file;
 pub use memory::memory_needed;
-pub use monitor::{MonitorOptions, Observed, Record, ReferenceFacts, Watch, monitor};
+pub use monitor::{
+    FEWEST_ANSWERS, Live, LiveAnswer, LiveReference, LiveWindows, MonitorOptions, Observed, Record, ReferenceFacts,
+    Watch, live_worth_labelling, monitor,
+};
 pub use run::{Outcome, Summary, Surroundings, is_finished, resume, resume_point, saved_config, train};
 pub use run_config::RunConfig;
 pub use run_file::RunFile;
