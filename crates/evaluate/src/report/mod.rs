@@ -13,6 +13,7 @@ mod page;
 mod repeats;
 mod training;
 mod verdict;
+mod why;
 mod words;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,7 @@ pub(crate) use html::study_page;
 pub use page::{Cell, Chart, Page, PageSection, PageTable};
 pub(crate) use verdict::of_100;
 pub use verdict::{Verdict, verdict};
+pub use why::{Why, WhyPiece, WhyTurn};
 pub use words::p_in_words;
 pub(crate) use words::percent;
 
@@ -165,6 +167,9 @@ pub struct WorstError {
     pub confidence: f64,
     /// Its log-loss in nats.
     pub loss: f64,
+    /// What decided, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
 }
 
 impl WorstError {
@@ -185,6 +190,7 @@ impl WorstError {
                 predicted: names(predictions, &predictions.predicted(row)),
                 confidence: confidence(predictions, row),
                 loss,
+                why: None,
             }
         };
         wrong.into_iter().map(error).collect()
