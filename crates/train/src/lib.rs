@@ -25,6 +25,7 @@ mod measure;
 mod memory;
 mod monitor;
 mod objective;
+mod reasons;
 mod report;
 mod run;
 mod run_config;
