@@ -11,7 +11,9 @@ use finetone_classify::hub::HubError;
 use finetone_classify::source::SourceError;
 use finetone_data::DataError;
 use finetone_evaluate::EvaluateError;
+use finetone_generate::ChatNoteError;
 use finetone_model::ModelError;
+use finetone_search::SearchError;
 use finetone_serve::ServeError;
 use finetone_track::TrackError;
 use finetone_train::TrainError;
@@ -130,11 +132,13 @@ macro_rules! from_errors_with_hints {
 from_errors_with_hints!(
     TrainError,
     ClassifyError,
+    ChatNoteError,
     SourceError,
     HubError,
     ModelError,
     EvaluateError,
     CpuError,
+    SearchError,
     ServeError,
     TrackError
 );

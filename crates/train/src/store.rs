@@ -1,9 +1,11 @@
 //! Checkpoints: one safetensors file each, written whole or not at all.
 //!
-//! `checkpoints/step-N.safetensors` holds everything a run needs to go on after step N with the same bits: the weights, the
-//! two moments, and the progress in the file's metadata. `checkpoints/best-N.safetensors` holds the weights of the best
-//! evaluation. A file appears under its name only when it is complete and on disk.
+//! `checkpoints/step-N.safetensors` holds everything a run needs to go on after step N with the same bits: the weights that are
+//! trained, their two moments, and the progress in the file's metadata. `checkpoints/best-N.safetensors` holds the weights of the
+//! best evaluation. Frozen weights are where the run took them from, so a checkpoint of adapters is small; a fingerprint tells
+//! when they have changed there. A file appears under its name only when it is complete and on disk.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::ErrorKind;
@@ -13,10 +15,11 @@ use finetone_backend::{Backend, Real};
 use finetone_classify::ClassifyError;
 use finetone_data::tokenizer::Tokenizer;
 use finetone_model::checkpoint::{self, BaseModel};
-use finetone_model::{Model, ModelError, Moments};
+use finetone_model::{Model, ModelError, Moments, ParamId, ParamTable};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
+use crate::material::fnv_1a;
 use crate::tensor_file::{self, Tensor, TensorFile};
 
 /// How far a run has come.
@@ -49,21 +52,32 @@ pub struct Best {
     pub loss: f64,
 }
 
-/// The folder of a run's checkpoints.
+/// Where a run's checkpoints are: in its folder, or for a run that leaves nothing behind the best weights in memory.
 pub struct Store {
     folder: PathBuf,
     /// The folder of the models of single epochs.
     epochs: PathBuf,
+    /// The trained weights of the best evaluation, where no file is written.
+    memory: Option<RefCell<Vec<Vec<f32>>>>,
 }
 
 const FIRST: &str = "moments.first";
 const SECOND: &str = "moments.second";
 const PROGRESS: &str = "progress";
+const FROZEN: &str = "frozen";
+
+/// So many values of each frozen parameter are in the fingerprint of them all: another model differs in all of its values.
+const FINGERPRINTED: usize = 64;
 
 impl Store {
     /// The checkpoints of the run in `run`.
     pub fn new(run: &Path) -> Self {
-        Self { folder: run.join("checkpoints"), epochs: run.join("epochs") }
+        Self { folder: run.join("checkpoints"), epochs: run.join("epochs"), memory: None }
+    }
+
+    /// Nothing but the weights of the best evaluation, in memory: the run cannot be resumed.
+    pub fn in_memory() -> Self {
+        Self { folder: PathBuf::new(), epochs: PathBuf::new(), memory: Some(RefCell::default()) }
     }
 
     /// The step of the newest checkpoint, if there is any.
@@ -71,6 +85,9 @@ impl Store {
     /// # Errors
     /// A folder that cannot be read.
     pub fn newest(&self) -> Result<Option<u64>, TrainError> {
+        if self.memory.is_some() {
+            return Ok(None);
+        }
         Ok(self.steps("step-")?.into_iter().max())
     }
 
@@ -85,8 +102,12 @@ impl Store {
         moments: &Moments<B>,
         progress: &Progress,
     ) -> Result<(), TrainError> {
+        if self.memory.is_some() {
+            return Ok(());
+        }
         let progress_text = serde_json::to_string(progress).expect("progress has a JSON form");
-        let notes = HashMap::from([(PROGRESS.to_owned(), progress_text)]);
+        let frozen = frozen_fingerprint(backend, model).to_string();
+        let notes = HashMap::from([(PROGRESS.to_owned(), progress_text), (FROZEN.to_owned(), frozen)]);
         self.write(&file_name("step-", progress.step), notes, backend, model, Some(moments))?;
         let best = progress.best.map(|best| best.step);
         self.remove("step-", |step| step != progress.step)?;
@@ -98,10 +119,17 @@ impl Store {
     /// # Errors
     /// A file that cannot be written.
     pub fn save_best<B: Backend>(&self, backend: &B, model: &Model<B>, step: u64) -> Result<(), TrainError> {
+        if let Some(memory) = &self.memory {
+            let trained = trained(&model.table);
+            *memory.borrow_mut() =
+                trained.iter().map(|&id| model.parameters.values(backend, &model.table, id)).collect();
+            return Ok(());
+        }
         self.write(&file_name("best-", step), HashMap::new(), backend, model, None)
     }
 
-    /// Restores weights, moments and progress from the checkpoint of `step`, if it is of texts with this fingerprint.
+    /// Restores weights, moments and progress from the checkpoint of `step`, if it is of texts with this fingerprint. The frozen
+    /// weights of `model` are those that the run began with.
     ///
     /// # Errors
     /// A file that cannot be read or belongs to other texts or another model.
@@ -120,6 +148,9 @@ impl Store {
         if progress.fingerprint != fingerprint {
             return Err(wrong("the training data have changed since the run was started".into()));
         }
+        if file.note(FROZEN) != Some(&frozen_fingerprint(backend, model).to_string()) {
+            return Err(wrong("the pretrained model has changed since the run was started".into()));
+        }
         restore_weights(backend, model, &mut file).map_err(damaged(&path))?;
         for (name, moment) in [(FIRST, &mut moments.0), (SECOND, &mut moments.1)] {
             let values = file.values(name, model.table.gradient_len()).map_err(damaged(&path))?;
@@ -134,6 +165,11 @@ impl Store {
     /// # Errors
     /// A file that cannot be read or belongs to another model.
     pub fn load_best<B: Backend>(&self, backend: &B, model: &mut Model<B>, step: u64) -> Result<(), TrainError> {
+        if let Some(memory) = &self.memory {
+            let (memory, trained) = (memory.borrow(), trained(&model.table));
+            trained.into_iter().zip(&*memory).for_each(|(id, values)| model.parameters.set_values(backend, id, values));
+            return Ok(());
+        }
         let path = self.folder.join(file_name("best-", step));
         let mut file = TensorFile::open(&path).map_err(damaged(&path))?;
         restore_weights(backend, model, &mut file).map_err(damaged(&path))
@@ -179,7 +215,8 @@ impl Store {
     ) -> Result<(), TrainError> {
         std::fs::create_dir_all(&self.folder).map_err(TrainError::io(&self.folder))?;
         let (path, unfinished) = (self.folder.join(name), self.folder.join(format!("{name}.unfinished")));
-        let weights = model.table.iter().map(|(id, spec)| Tensor {
+        let trained = model.table.iter().filter(|(_, spec)| spec.trainable);
+        let weights = trained.map(|(id, spec)| Tensor {
             name: &spec.name,
             len: spec.shape.len(),
             source: Source::Weight(model.parameters.get(id)),
@@ -298,12 +335,29 @@ enum Source<'a, B: Backend> {
     Buffer(&'a B::Buffer),
 }
 
+/// The parameters that training changes, in the order of the table.
+fn trained(table: &ParamTable) -> Vec<ParamId> {
+    table.iter().filter(|(_, spec)| spec.trainable).map(|(id, _)| id).collect()
+}
+
 fn restore_weights<B: Backend>(backend: &B, model: &mut Model<B>, file: &mut TensorFile) -> std::io::Result<()> {
     let Model { table, parameters, .. } = model;
-    for (id, spec) in table.iter() {
+    for (id, spec) in table.iter().filter(|(_, spec)| spec.trainable) {
         parameters.set_values(backend, id, &file.values(&spec.name, spec.shape.len())?);
     }
     Ok(())
+}
+
+/// A number that changes when the frozen weights do.
+fn frozen_fingerprint<B: Backend>(backend: &B, model: &Model<B>) -> u64 {
+    let mut values = Vec::new();
+    let frozen = model.table.iter().filter(|(_, spec)| !spec.trainable);
+    fnv_1a(frozen.flat_map(|(id, spec)| {
+        let some = 0..spec.shape.len().min(FINGERPRINTED);
+        values.resize(some.len(), B::Real::default());
+        backend.read_weight(&mut values, model.parameters.get(id), some);
+        values.iter().map(|value| value.to_f64().to_bits()).collect::<Vec<_>>()
+    }))
 }
 
 /// Tells a file that cannot be read from one that is not what it should be.

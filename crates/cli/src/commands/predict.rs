@@ -104,7 +104,7 @@ fn predict_texts(args: &Args, found: &Found) -> Result<(), Failure> {
             row.extend(model.why(text)?);
         }
         header.extend(args.explain.then(|| EXPLANATION.to_owned()));
-        Ok(tables::plain(&header.iter().map(String::as_str).collect::<Vec<_>>(), rows.into_iter()))
+        Ok(tables::plain(&header.iter().map(String::as_str).collect::<Vec<_>>(), rows))
     })?;
     Ok(anstream::stdout().write_all(page.as_bytes())?)
 }
