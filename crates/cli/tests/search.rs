@@ -57,7 +57,7 @@ fn a_search_ends_with_a_recipe_that_trains() {
     let (said, told) = (workbench::stdout(&output), stderr(&output));
     assert!(said.contains("macro F1") && said.contains("the recipe as it stands"), "{said}");
     assert!(said.contains("Of 7 trials the best is number"), "{said}");
-    assert!(told.contains("note: not searched: read = customer: reviews.csv:") && told.contains("trial 6:"), "{told}");
+    assert!(told.contains("note: not searched: read = customer: ") && told.contains("no speaker is known"), "{told}");
     assert_eq!(names(&folder.path().join("found")), ["best.toml", "report.html", "study.db"]);
     let page = fs::read_to_string(folder.path().join("found/report.html")).unwrap();
     assert_eq!(page.matches("<polyline").count(), 7);
@@ -79,7 +79,7 @@ fn a_search_ends_with_a_recipe_that_trains() {
 fn a_killed_search_loses_no_finished_fold() {
     let folder = folder_with_data();
     let began = Instant::now();
-    let mut child = start(folder.path(), &line(10));
+    let mut child = start(folder.path(), &line(20));
     while folds(folder.path(), 0).len() < 3 {
         assert!(began.elapsed() < Duration::from_secs(120), "no fold was judged");
         assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
@@ -88,10 +88,10 @@ fn a_killed_search_loses_no_finished_fold() {
     child.kill().unwrap();
     child.wait().unwrap();
     let before = folds(folder.path(), 0);
-    done(folder.path(), &line(10));
+    done(folder.path(), &line(20));
     let after = folds(folder.path(), 0);
     assert!(before.iter().all(|fold| after.contains(fold)), "{before:?}\n{after:?}");
-    let trials: Vec<i64> = (0..10).collect();
+    let trials: Vec<i64> = (0..20).collect();
     let mut judged: Vec<i64> = after.iter().map(|fold| fold.0).collect();
     judged.dedup();
     assert_eq!(judged, trials, "what was at work at the kill was done again");
@@ -102,7 +102,7 @@ fn a_killed_search_loses_no_finished_fold() {
 #[test]
 fn two_processes_share_a_study() {
     let folder = folder_with_data();
-    let workers = [start(folder.path(), &line(12)), start(folder.path(), &line(12))];
+    let workers = [start(folder.path(), &line(40)), start(folder.path(), &line(40))];
     for worker in workers {
         let output = worker.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -111,7 +111,7 @@ fn two_processes_share_a_study() {
     let judged = folds(folder.path(), 0);
     let mut trials: Vec<i64> = judged.iter().map(|fold| fold.0).collect();
     trials.dedup();
-    assert_eq!(trials, (0..12).collect::<Vec<i64>>());
+    assert_eq!(trials, (0..40).collect::<Vec<i64>>());
     let mut names: Vec<&String> = judged.iter().map(|fold| &fold.3).collect();
     names.sort();
     names.dedup();

@@ -39,7 +39,7 @@ pub struct FreshFolds {
 pub enum Confirmed {
     /// The winner was judged.
     Done(Box<Confirmation>),
-    /// The recipe as it stands is the best, or nobody asked.
+    /// The recipe as it stands is the best, or cannot be trained, or nobody asked.
     NotNeeded,
     /// Another worker is still at a trial, or at this.
     Elsewhere,
@@ -67,7 +67,7 @@ pub fn best(trials: &[Trial]) -> Option<&Trial> {
     })
 }
 
-/// Judges trial 0 and the best one on fresh folds, unless they are the same.
+/// Judges trial 0 and the best one on fresh folds, unless they are the same, or trial 0 came to nothing.
 ///
 /// # Errors
 /// What a training fails with, a study that cannot be written.
@@ -83,7 +83,8 @@ pub fn confirm(worker: &mut Worker<'_>, plan: &Plan) -> Result<Confirmed, Search
         std::thread::sleep(BETWEEN_LOOKS);
     }
     let trials = worker.store.trials()?;
-    let Some(winner) = best(&trials).filter(|winner| winner.number != 0) else {
+    let can_be_compared = trials.first().is_some_and(|default| default.problem.is_none());
+    let Some(winner) = best(&trials).filter(|winner| winner.number != 0 && can_be_compared) else {
         worker.store.end_confirmation(&name)?;
         return Ok(Confirmed::NotNeeded);
     };

@@ -48,7 +48,9 @@ impl Found {
                 Some(problem) => format!("no trial came to an end; the first said: {problem}"),
                 None => "no trial came to an end in the time that there was".into(),
             };
-            let hint = "give the search more time (`--time`), fewer tokens (`--max-tokens`), or a smaller model".into();
+            let hint =
+                "give the search more time (`--time`), fewer tokens (`--set max_tokens=128`), or a smaller model"
+                    .into();
             return Err(SearchError::Nothing { problem, hint });
         }
         let mut ends: Vec<(f64, f64)> =

@@ -60,13 +60,19 @@ impl<'a, B: Backend> FoldBench<'a, B> {
     /// Reads the training file of `base` and divides it by its seed.
     ///
     /// # Errors
-    /// What the doctor calls an error, a class with fewer texts than folds, answers that are no closed set.
+    /// What the doctor calls an error, a class with fewer texts than folds, answers that are no closed set, a run to go on from.
     pub fn new(
         backend: &'a B,
         base: &RunConfig,
         folds: usize,
         surroundings: &mut Surroundings<'_>,
     ) -> Result<Self, TrainError> {
+        if base.from.is_some() {
+            return Err(TrainError::Setting {
+                problem: "`from` is for a run that goes on from another, and folds are of one file".into(),
+                hint: "name the run's model by `model`, and leave out `from`".into(),
+            });
+        }
         let base = with_task(&absolute(&for_folds(base))?, surroundings.hub, surroundings.download)?;
         let whole = Reading::new(&base, folds, surroundings.listener)?;
         if whole.texts.labels.is_empty() {

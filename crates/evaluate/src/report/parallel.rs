@@ -6,12 +6,14 @@
 use std::fmt::Write;
 
 /// Between two axes, and around them.
-const STEP: f64 = 120.0;
+const STEP: f64 = 110.0;
 const MARGIN: f64 = 60.0;
 const TOP: f64 = 40.0;
 const HEIGHT: f64 = 260.0;
+/// No picture is drawn smaller than this share of its size; a wide one is moved sideways instead.
+const SMALLEST: f64 = 0.8;
 /// The longest name beside an axis, in characters.
-const LONGEST: usize = 16;
+const LONGEST: usize = 13;
 
 /// Many quantities of many things in one picture.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -50,8 +52,10 @@ impl ParallelAxes {
         let width = 2.0 * MARGIN + STEP * self.axes.len().saturating_sub(1) as f64;
         let height = TOP + HEIGHT + 20.0;
         let mut svg = format!(
-            "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\" fill=\"none\" font-size=\"11\">",
-            escaped(&self.title)
+            "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\" fill=\"none\" font-size=\"13\" \
+             style=\"min-width:{}px\">",
+            escaped(&self.title),
+            (SMALLEST * width).round()
         );
         self.threads.iter().for_each(|thread| line(&mut svg, thread));
         self.axes.iter().enumerate().for_each(|(number, axis)| axis_of(&mut svg, across(number), axis));
@@ -123,8 +127,8 @@ mod tests {
         let thread = Thread { name: "\"x\" & y".into(), places: vec![Some(0.0), None, Some(1.0)], strength: 1.0 };
         let axes = vec![axis("rate"), axis("a name that is much too long"), axis("score")];
         let svg = ParallelAxes { title: "all".into(), axes, threads: vec![thread] }.svg();
-        assert!(svg.contains("points=\"60,300.0 300,40.0\""), "{svg}");
+        assert!(svg.contains("points=\"60,300.0 280,40.0\""), "{svg}");
         assert!(svg.contains("<title>&quot;x&quot; &amp; y</title>") && svg.contains("&lt;a&gt;"), "{svg}");
-        assert!(svg.contains("a name that is m…") && !svg.contains("<a>"), "{svg}");
+        assert!(svg.contains("a name that i…") && !svg.contains("<a>"), "{svg}");
     }
 }
