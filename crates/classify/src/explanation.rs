@@ -11,6 +11,7 @@ use finetone_backend::Backend;
 use finetone_data::Example;
 use finetone_data::conversation::{Conversation, Speaker, Speakers};
 use finetone_data::words as written;
+use finetone_evaluate::{Why, WhyPiece, WhyTurn};
 use finetone_model::{Attribution, Output, PackedBatch, attribute};
 
 use crate::{Classifier, ClassifyError, Encoded, TransformerClassifier};
@@ -54,6 +55,37 @@ pub struct Decisive {
     pub speaker: Option<&'static str>,
     /// What its words added to the log-odds.
     pub contribution: f64,
+}
+
+impl Explanation {
+    /// The same for a report or a page: the words, and what stands between them, one after the other. `labels` are the names of
+    /// the classes.
+    pub fn why(&self, labels: &[String]) -> Why {
+        let (mut pieces, mut end) = (Vec::with_capacity(2 * self.words.len()), 0);
+        let mut add = |place: Range<usize>, adds| {
+            if !place.is_empty() {
+                pieces.push(WhyPiece { text: self.text[place].to_owned(), adds });
+            }
+        };
+        for word in &self.words {
+            add(end..word.place.start, None);
+            add(word.place.clone(), Some(word.contribution));
+            end = word.place.end;
+        }
+        add(end..self.text.len(), None);
+        let turn = |turn: &Decisive| WhyTurn {
+            turn: turn.turn,
+            speaker: turn.speaker.map(str::to_owned),
+            adds: turn.contribution,
+        };
+        Why {
+            label: labels[self.class].clone(),
+            against: labels[self.against].clone(),
+            pieces,
+            turns: self.turns.iter().map(turn).collect(),
+            gap: self.gap,
+        }
+    }
 }
 
 impl<B: Backend> TransformerClassifier<B> {
@@ -214,6 +246,10 @@ mod tests {
             assert!((sum - (of_text - of_silence)).abs() <= 0.01 * (of_text - of_silence).abs().max(0.1), "{found:?}");
             let odds = f64::from(found.probabilities[found.class] / found.probabilities[found.against]).ln();
             assert!((odds - of_text).abs() < 1e-4, "{odds} {of_text}");
+            let why = found.why(classifier.labels());
+            assert_eq!(why.pieces.iter().map(|piece| piece.text.as_str()).collect::<String>(), found.text);
+            let added: f64 = why.pieces.iter().filter_map(|piece| piece.adds).sum();
+            assert!((added - sum).abs() < 1e-12 && why.label == classifier.labels()[found.class]);
         }
     }
 }

@@ -8,6 +8,7 @@ mod study;
 use askama::Template;
 
 use super::chart::{Axes, Line, Look, Scale, line_chart};
+use super::why::ColouredPiece;
 use super::{
     Disagreement, NamedComparison, NamedEvaluation, Report, Section, Verdict, comparison, confusion, ladder, repeats,
     training, words,
@@ -105,6 +106,15 @@ struct ErrorView<'a> {
     confidence: String,
     loss: String,
     text: Text,
+    why: Option<WhyView<'a>>,
+}
+
+/// What decided about a text.
+struct WhyView<'a> {
+    sentence: String,
+    label: &'a str,
+    against: &'a str,
+    pieces: Vec<ColouredPiece<'a>>,
 }
 
 /// A text of a user, of which a page shows the beginning.
@@ -301,5 +311,10 @@ fn error(error: &super::WorstError) -> ErrorView<'_> {
         confidence: words::percent(error.confidence),
         loss: format!("{:.2}", error.loss),
         text: Text::new(&error.text),
+        why: error.why.as_ref().map(why),
     }
+}
+
+fn why(why: &super::Why) -> WhyView<'_> {
+    WhyView { sentence: why.sentence(), label: &why.label, against: &why.against, pieces: why.coloured() }
 }
