@@ -261,6 +261,7 @@ mod tests {
             "abstain_cost=0",
             "min_precision=1",
             "calibrate=platt",
+            "explain_errors=21",
         ] {
             assert!(resolve(&[wrong]).is_err(), "{wrong} was accepted");
         }

@@ -1,11 +1,13 @@
 //! `finetone predict`.
 
 mod answer;
+mod model;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use finetone_backend_cpu::Cpu;
 use finetone_classify::Classifier;
 use finetone_data::{DataError, Example, NewColumn, Reader, Role, Row, Value, Writer, columns};
 
@@ -16,6 +18,7 @@ use crate::interrupt;
 use crate::progress::Rows;
 use crate::tables;
 use answer::Answer;
+use model::Model;
 
 /// The end of the help.
 pub const EXAMPLES: &str = "\
@@ -26,12 +29,17 @@ gets empty values. OUT appears only when it is complete; its extension chooses t
 Where the model leaves its least sure texts to a person (`train --min-precision`, `--abstain-cost`), `abstained` is `true` for \
 these and `false` for the others; the label is then what the model would have said.
 
+With `--explain`, the column `explanation` names the words that counted most for the label and against it, with what each added \
+to the log-odds, and the turn of a conversation that decided (integrated gradients, as `finetone explain` shows them). That takes \
+as long as a hundred predictions or more of each text.
+
 With several labels for a text, `label` joins them by `|`, and `confidence` is that of the least certain decision.
 
 Examples:
   finetone predict runs/reviews-1 new.csv -o labelled.csv
   finetone predict runs/reviews-1 new.parquet -o labelled.jsonl --text-column body
   cat new.jsonl | finetone predict runs/reviews-1 - -o - | jq .label
+  finetone predict runs/reviews-1 few.csv -o why.csv --explain
   finetone predict runs/reviews-1 --text 'Arrived late and broken.' --text 'Love it'";
 
 /// Rows that are held at a time.
@@ -56,6 +64,9 @@ pub struct Args {
     /// The column with the texts [default: the run's, or found by its name]
     #[arg(long, value_name = "NAME")]
     text_column: Option<String>,
+    /// Append the words that decided; a hundred times as slow
+    #[arg(long)]
+    explain: bool,
     #[command(flatten)]
     device: PredictionArgs,
     /// Print nothing but errors
@@ -72,32 +83,45 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
+/// The machine: what is explained has to add up.
+fn open(args: &Args) -> Result<Cpu, Failure> {
+    if args.explain { args.device.open_exact() } else { args.device.open() }
+}
+
 fn predict_texts(args: &Args, found: &Found) -> Result<(), Failure> {
-    let cpu = args.device.open()?;
+    let cpu = open(args)?;
     let page = cpu.install(|| -> Result<String, Failure> {
-        let mut classifier = found.open(&cpu)?;
-        if let Some(column) = classifier.columns().first() {
+        let mut model = Model::open(&cpu, found, args.explain)?;
+        if let Some(column) = model.classifier().columns().first() {
             return Err(Failure::new(
                 format!("`--text` has no column `{column}`, which the model needs with each text"),
                 format!("give a file with that column: `finetone predict {} FILE -o OUT`", args.run),
             ));
         }
         let texts: Vec<Example> = args.text.iter().map(|text| Example::from_text(text)).collect();
-        let classified = classifier.classify(&texts)?;
-        let labels = classifier.labels();
-        let answers = classified.probabilities.chunks_exact(labels.len());
-        let rows = answers.map(|row| {
-            let answer = Answer::of(&*classifier, row);
-            let numbers = [answer.confidence].into_iter().chain(row.iter().map(|&p| f64::from(p)));
-            let abstained = answer.abstained.map(|abstained| abstained.to_string());
-            [answer.label].into_iter().chain(numbers.map(tables::number)).chain(abstained).collect::<Vec<String>>()
-        });
-        let abstained = classifier.abstention().map(|_| ABSTAINED);
-        let classes = labels.iter().map(String::as_str);
-        let header: Vec<&str> = ["label", "confidence"].into_iter().chain(classes).chain(abstained).collect();
-        Ok(tables::plain(&header, rows))
+        let (mut header, mut rows) = told(model.classifier(), &texts)?;
+        for (row, text) in rows.iter_mut().zip(&texts) {
+            row.extend(model.why(text)?);
+        }
+        header.extend(args.explain.then(|| EXPLANATION.to_owned()));
+        Ok(tables::plain(&header.iter().map(String::as_str).collect::<Vec<_>>(), rows))
     })?;
     Ok(anstream::stdout().write_all(page.as_bytes())?)
+}
+
+/// What a classifier says about texts, as the header and the rows of a table.
+fn told(classifier: &mut dyn Classifier, texts: &[Example]) -> Result<(Vec<String>, Vec<Vec<String>>), Failure> {
+    let classified = classifier.classify(texts)?;
+    let labels = classifier.labels();
+    let rows = classified.probabilities.chunks_exact(labels.len()).map(|row| {
+        let answer = Answer::of(classifier, row);
+        let numbers = [answer.confidence].into_iter().chain(row.iter().map(|&p| f64::from(p)));
+        let abstained = answer.abstained.map(|abstained| abstained.to_string());
+        [answer.label].into_iter().chain(numbers.map(tables::number)).chain(abstained).collect()
+    });
+    let abstained = classifier.abstention().map(|_| ABSTAINED.to_owned());
+    let fixed = ["label", "confidence"].map(str::to_owned);
+    Ok((fixed.into_iter().chain(labels.iter().cloned()).chain(abstained).collect(), rows.collect()))
 }
 
 fn predict_file(args: &Args, found: &Found, file: &Path, out: &Path) -> Result<(), Failure> {
@@ -105,17 +129,18 @@ fn predict_file(args: &Args, found: &Found, file: &Path, out: &Path) -> Result<(
     let given = ColumnArgs { text_column: args.text_column.clone(), label_column: None };
     let options = found.read_options(&given, Some(reader.source()))?;
     let column = columns::find(reader.source(), Role::Text, options.text_column.as_deref())?;
-    let cpu = args.device.open()?;
+    let cpu = open(args)?;
     let stop = interrupt::watch("stopping; nothing is written")?;
     let (rows, empty) = cpu.install(|| -> Result<_, Failure> {
-        let mut classifier = found.open(&cpu)?;
-        let columns = columns::find_all(reader.source(), classifier.columns())?;
-        let appended = new_columns(&*classifier);
+        let mut model = Model::open(&cpu, found, args.explain)?;
+        let columns = columns::find_all(reader.source(), model.classifier().columns())?;
+        let mut appended = new_columns(model.classifier());
+        appended.extend(args.explain.then(|| NewColumn::text(EXPLANATION)));
         let writer = Writer::create(out, &reader, &appended)?;
         if !args.quiet {
             tell_renamed(&writer, appended);
         }
-        let mut stream = Stream { reader, column, columns, classifier: &mut *classifier, writer, stop: &stop };
+        let mut stream = Stream { reader, column, columns, model, writer, stop: &stop };
         let counts = stream.run(&Rows::new(args.quiet))?;
         stream.writer.finish()?;
         Ok(counts)
@@ -132,6 +157,8 @@ fn predict_file(args: &Args, found: &Found, file: &Path, out: &Path) -> Result<(
 
 /// Whether a text is left to a person.
 const ABSTAINED: &str = "abstained";
+/// The words that decided.
+const EXPLANATION: &str = "explanation";
 
 fn new_columns(classifier: &dyn Classifier) -> Vec<NewColumn> {
     let fixed = [NewColumn::text("label"), NewColumn::number("confidence")];
@@ -153,9 +180,9 @@ struct Stream<'a> {
     reader: Reader,
     /// Where the texts are.
     column: usize,
-    /// Where the other values are that the classifier asks for.
+    /// Where the other values are that the model asks for.
     columns: Vec<usize>,
-    classifier: &'a mut dyn Classifier,
+    model: Model,
     writer: Writer,
     stop: &'a AtomicBool,
 }
@@ -170,7 +197,7 @@ impl Stream<'_> {
                 return Ok((rows, empty));
             }
             if self.stop.load(Ordering::SeqCst) {
-                return Err(Failure::interrupted("interrupted; nothing was written", None));
+                return Err(stopped());
             }
             empty += self.answer(&window)?;
             rows += window.len();
@@ -192,7 +219,8 @@ impl Stream<'_> {
 
     /// Judges and writes the rows of a window; gives the number of those without text.
     fn answer(&mut self, window: &[Row]) -> Result<usize, Failure> {
-        let chats = self.classifier.reads_chats();
+        let classifier = self.model.classifier();
+        let chats = classifier.reads_chats();
         let examples = window.iter().map(|row| {
             let example = Example::from_row(row, self.column, &self.columns)?;
             if chats { example.with_chat(row) } else { Ok(example) }
@@ -200,17 +228,33 @@ impl Stream<'_> {
         let examples = examples.collect::<Result<Vec<_>, _>>()?;
         let empty: Vec<bool> = examples.iter().map(|example| example.text.is_empty()).collect();
         let there: Vec<Example> = examples.into_iter().filter(|example| !example.text.is_empty()).collect();
-        let classified = self.classifier.classify(&there)?;
-        let mut answers = classified.probabilities.chunks_exact(self.classifier.labels().len());
+        let classified = classifier.classify(&there)?;
+        let mut answers = classified.probabilities.chunks_exact(classifier.labels().len()).zip(&there);
         let appended = self.writer.appended().count();
         for (row, empty) in window.iter().zip(empty) {
             let answer = if empty { None } else { answers.next() };
             let values = match answer {
-                Some(probabilities) => Answer::of(self.classifier, probabilities).values(probabilities),
+                Some((probabilities, example)) => {
+                    let answer = Answer::of(self.model.classifier(), probabilities);
+                    let why = self.why(example)?;
+                    answer.values(probabilities).into_iter().chain(why).collect()
+                }
                 None => vec![Value::Missing; appended],
             };
             self.writer.write(row, &values)?;
         }
         Ok(window.len() - there.len())
     }
+
+    /// The words that decided about a text. That may take a while, so the user is listened to.
+    fn why(&mut self, example: &Example) -> Result<Option<Value>, Failure> {
+        if self.stop.load(Ordering::SeqCst) {
+            return Err(stopped());
+        }
+        Ok(self.model.why(example)?.map(Value::Text))
+    }
+}
+
+fn stopped() -> Failure {
+    Failure::interrupted("interrupted; nothing was written", None)
 }
