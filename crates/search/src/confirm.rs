@@ -113,22 +113,20 @@ fn judge(
 ) -> Result<Option<(FreshFolds, Predictions)>, SearchError> {
     let folds = worker.judge.folds();
     let known = worker.store.folds(FRESH, trial)?;
-    for fold in (0..folds).filter(|fold| known.iter().all(|(known, ..)| known != fold)) {
+    for fold in (0..folds).filter(|fold| known.iter().all(|known| known.fold != *fold)) {
         (worker.tell)(&SearchEvent::Confirming { trial, fold: fold + 1, folds });
         let Some(said) = worker.judge.judge(FRESH, recipe, (fold, 1.0), &pulse.control)? else { return Ok(None) };
         let value = worker.judge.score(FRESH, &[(fold, &said.probabilities)])?;
-        let found = Fold { fold, value, seconds: said.seconds, probabilities: &said.probabilities };
+        let found = Fold { fold, value, seconds: said.seconds, probabilities: said.probabilities };
         worker.store.keep_fresh_fold(&worker.name, trial, &found)?;
     }
     let judged = worker.store.folds(FRESH, trial)?;
-    let parts: Vec<(usize, &[f32])> = judged.iter().map(|(fold, said, _)| (*fold, said.as_slice())).collect();
+    let parts: Vec<(usize, &[f32])> = judged.iter().map(Fold::part).collect();
     let predictions = worker.judge.together(FRESH, &parts)?;
-    let each: Result<Vec<f64>, SearchError> =
-        parts.iter().map(|part| worker.judge.score(FRESH, std::slice::from_ref(part))).collect();
     let found = FreshFolds {
         score: Metric::F1(Average::Macro).compute(&predictions)?,
-        folds: each?,
-        seconds: judged.iter().map(|(.., seconds)| seconds).sum(),
+        folds: judged.iter().map(|fold| fold.value).collect(),
+        seconds: judged.iter().map(|fold| fold.seconds).sum(),
     };
     Ok(Some((found, predictions)))
 }

@@ -246,12 +246,12 @@ fn take(
     let recipe = plan.space.apply(&plan.base, &trial.assignment);
     for (place, &rung) in rungs.iter().enumerate().take(trial.target).skip(trial.scores.len()) {
         let Some(judged) = judge(worker, (number, &recipe), rung, control)? else { return Ok(()) };
-        let parts: Vec<(usize, &[f32])> = judged.iter().map(|(fold, said, _)| (*fold, said.as_slice())).collect();
+        let parts: Vec<(usize, &[f32])> = judged.iter().map(Fold::part).collect();
         let score = worker.judge.score(SEARCHED, &parts)?;
         if !worker.store.keep_score(&worker.name, number, (place, score))? {
             return Ok(());
         }
-        let seconds = judged.iter().map(|(.., seconds)| seconds).sum();
+        let seconds = judged.iter().map(|fold| fold.seconds).sum();
         (worker.tell)(&SearchEvent::Judged { trial: number, score, rung, seconds });
     }
     Ok(())
@@ -263,22 +263,22 @@ fn judge(
     (trial, recipe): (u64, &RunFile),
     rung: Rung,
     control: &Control,
-) -> Result<Option<Vec<(usize, Vec<f32>, f64)>>, SearchError> {
+) -> Result<Option<Vec<Fold>>, SearchError> {
     let part = if rung.is_short() { SHORT } else { SEARCHED };
     let mut judged = worker.store.folds(part, trial)?;
-    judged.retain(|(fold, ..)| *fold < rung.folds);
+    judged.retain(|known| known.fold < rung.folds);
     for fold in 0..rung.folds {
-        if judged.iter().any(|(known, ..)| *known == fold) {
+        if judged.iter().any(|known| known.fold == fold) {
             continue;
         }
         let said = worker.judge.judge(SEARCHED, recipe, (fold, rung.share), control)?;
         let Some(JudgedFold { probabilities, seconds }) = said else { return Ok(None) };
         let value = worker.judge.score(SEARCHED, &[(fold, &probabilities)])?;
-        let found = Fold { fold, value, seconds, probabilities: &probabilities };
+        let found = Fold { fold, value, seconds, probabilities };
         if !worker.store.keep_fold(&worker.name, (part, trial), &found)? {
             return Ok(None);
         }
-        judged.push((fold, probabilities, seconds));
+        judged.push(found);
     }
     Ok(Some(judged))
 }

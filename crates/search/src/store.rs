@@ -68,7 +68,8 @@ pub enum Task {
 }
 
 /// A fold that was judged.
-pub struct Fold<'a> {
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fold {
     /// Its number.
     pub fold: usize,
     /// Its score by itself.
@@ -76,7 +77,14 @@ pub struct Fold<'a> {
     /// Seconds that it took.
     pub seconds: f64,
     /// What was said about its rows.
-    pub probabilities: &'a [f32],
+    pub probabilities: Vec<f32>,
+}
+
+impl Fold {
+    /// Its number with what was said about its rows.
+    pub fn part(&self) -> (usize, &[f32]) {
+        (self.fold, &self.probabilities)
+    }
 }
 
 /// Seconds since 1970.
@@ -206,12 +214,7 @@ impl Store {
     ///
     /// # Errors
     /// A database that cannot be written.
-    pub fn keep_fold(
-        &mut self,
-        worker: &str,
-        (division, trial): (u32, u64),
-        fold: &Fold<'_>,
-    ) -> Result<bool, SearchError> {
+    pub fn keep_fold(&mut self, worker: &str, (division, trial): (u32, u64), fold: &Fold) -> Result<bool, SearchError> {
         self.write(|write| {
             let claimed = is_claimed(write, worker, trial)?;
             if claimed {
@@ -225,7 +228,7 @@ impl Store {
     ///
     /// # Errors
     /// A database that cannot be written.
-    pub fn keep_fresh_fold(&mut self, worker: &str, trial: u64, fold: &Fold<'_>) -> Result<(), SearchError> {
+    pub fn keep_fresh_fold(&mut self, worker: &str, trial: u64, fold: &Fold) -> Result<(), SearchError> {
         self.write(|write| insert_fold(write, worker, (FRESH, trial), fold))
     }
 
@@ -252,18 +255,20 @@ impl Store {
         self.write(|write| write.execute(sql, params![trial as i64, worker, problem]).map(drop))
     }
 
-    /// What was said in each fold of a trial, by their numbers.
+    /// The folds of a trial, by their numbers.
     ///
     /// # Errors
     /// A database that cannot be read.
-    pub fn folds(&self, division: u32, trial: u64) -> Result<Vec<(usize, Vec<f32>, f64)>, SearchError> {
+    pub fn folds(&self, division: u32, trial: u64) -> Result<Vec<Fold>, SearchError> {
         self.run(|connection| {
-            let sql = "SELECT fold, probabilities, seconds FROM fold WHERE division = ?1 AND trial = ?2 ORDER BY fold";
+            let sql =
+                "SELECT fold, value, seconds, probabilities FROM fold WHERE division = ?1 AND trial = ?2 ORDER BY fold";
             let mut query = connection.prepare(sql)?;
             let rows = query.query_map(params![division, trial as i64], |row| {
-                let bytes: Vec<u8> = row.get(1)?;
-                let numbers = bytes.as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four)).collect();
-                Ok((row.get::<_, i64>(0)? as usize, numbers, row.get(2)?))
+                let bytes: Vec<u8> = row.get(3)?;
+                let probabilities = bytes.as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four)).collect();
+                let (fold, value, seconds) = (row.get::<_, i64>(0)? as usize, row.get(1)?, row.get(2)?);
+                Ok(Fold { fold, value, seconds, probabilities })
             })?;
             rows.collect()
         })
@@ -365,7 +370,7 @@ fn insert_fold(
     connection: &Connection,
     worker: &str,
     (division, trial): (u32, u64),
-    fold: &Fold<'_>,
+    fold: &Fold,
 ) -> rusqlite::Result<()> {
     let bytes: Vec<u8> = fold.probabilities.iter().flat_map(|number| number.to_le_bytes()).collect();
     let (trial, number) = (trial as i64, fold.fold as i64);

@@ -13,8 +13,8 @@ fn begin(trials: &[Trial]) -> Option<Task> {
     Some(Task::Begin(Assignment::from_iter([("x".to_owned(), value)]), "random"))
 }
 
-fn fold(fold: usize) -> Fold<'static> {
-    Fold { fold, value: 0.5, seconds: 2.0, probabilities: &[0.25, 0.75] }
+fn fold(fold: usize) -> Fold {
+    Fold { fold, value: 0.5, seconds: 2.0, probabilities: vec![0.25, 0.75] }
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn what_was_written_is_there_for_the_next_process() {
     let trials = store.trials().unwrap();
     assert_eq!((trials[0].scores.as_slice(), trials[0].seconds, &trials[0].worker), (&[0.5][..], 2.0, &None));
     assert_eq!(trials[0].assignment["x"].as_integer(), Some(0));
-    assert_eq!(store.folds(SEARCHED, 0).unwrap(), [(0, vec![0.25, 0.75], 2.0)]);
+    assert_eq!(store.folds(SEARCHED, 0).unwrap(), [fold(0)]);
     let taken = store.claim("b", |_| Some(Task::Take(0, 2))).unwrap().unwrap();
     assert_eq!((taken.target, taken.is_left_lying()), (2, false));
 }
