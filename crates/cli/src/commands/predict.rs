@@ -1,11 +1,13 @@
 //! `finetone predict`.
 
 mod answer;
+mod reasons;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use finetone_backend_cpu::Cpu;
 use finetone_classify::Classifier;
 use finetone_data::{DataError, Example, NewColumn, Reader, Role, Row, Value, Writer, columns};
 
@@ -16,6 +18,7 @@ use crate::interrupt;
 use crate::progress::Rows;
 use crate::tables;
 use answer::Answer;
+use reasons::{Reasons, listed};
 
 /// The end of the help.
 pub const EXAMPLES: &str = "\
@@ -26,13 +29,18 @@ gets empty values. OUT appears only when it is complete; its extension chooses t
 Where the model leaves its least sure texts to a person (`train --min-precision`, `--abstain-cost`), `abstained` is `true` for \
 these and `false` for the others; the label is then what the model would have said.
 
+With `--neighbours N`, a model that keeps its training texts (`train --set neighbours=on`) shows the N nearest to each text, the \
+nearest first: `neighbour_1_label`, `neighbour_1_similarity` (the cosine of both, from -1 to 1), `neighbour_1_line` (the line of its \
+file) and, where the model keeps the words as well, `neighbour_1_text`; then `neighbour_2_label` and so on.
+
 With several labels for a text, `label` joins them by `|`, and `confidence` is that of the least certain decision.
 
 Examples:
   finetone predict runs/reviews-1 new.csv -o labelled.csv
   finetone predict runs/reviews-1 new.parquet -o labelled.jsonl --text-column body
   cat new.jsonl | finetone predict runs/reviews-1 - -o - | jq .label
-  finetone predict runs/reviews-1 --text 'Arrived late and broken.' --text 'Love it'";
+  finetone predict runs/reviews-1 --text 'Arrived late and broken.' --text 'Love it'
+  finetone predict runs/reviews-1 new.csv -o labelled.csv --neighbours 3";
 
 /// Rows that are held at a time.
 const WINDOW_ROWS: usize = 4096;
@@ -56,11 +64,25 @@ pub struct Args {
     /// The column with the texts [default: the run's, or found by its name]
     #[arg(long, value_name = "NAME")]
     text_column: Option<String>,
+    /// Show with each answer so many of the training texts that are nearest to the text, where the model keeps them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
+    neighbours: Option<u8>,
     #[command(flatten)]
     device: PredictionArgs,
     /// Print nothing but errors
     #[arg(long, short)]
     quiet: bool,
+}
+
+impl Args {
+    /// The model, which shows neighbours if it is to.
+    fn opened(&self, found: &Found, cpu: &Cpu) -> Result<Box<dyn Classifier>, Failure> {
+        let mut classifier = found.open(cpu)?;
+        if let Some(count) = self.neighbours {
+            classifier.show_neighbours(count.into())?;
+        }
+        Ok(classifier)
+    }
 }
 
 /// Predicts and tells.
@@ -75,7 +97,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 fn predict_texts(args: &Args, found: &Found) -> Result<(), Failure> {
     let cpu = args.device.open()?;
     let page = cpu.install(|| -> Result<String, Failure> {
-        let mut classifier = found.open(&cpu)?;
+        let mut classifier = args.opened(found, &cpu)?;
         if let Some(column) = classifier.columns().first() {
             return Err(Failure::new(
                 format!("`--text` has no column `{column}`, which the model needs with each text"),
@@ -95,7 +117,8 @@ fn predict_texts(args: &Args, found: &Found) -> Result<(), Failure> {
         let abstained = classifier.abstention().map(|_| ABSTAINED);
         let classes = labels.iter().map(String::as_str);
         let header: Vec<&str> = ["label", "confidence"].into_iter().chain(classes).chain(abstained).collect();
-        Ok(tables::plain(&header, rows))
+        let near = classified.nearest.iter().zip(&args.text).map(|(near, text)| listed(text, near, labels));
+        Ok(tables::plain(&header, rows) + &near.collect::<String>())
     })?;
     Ok(anstream::stdout().write_all(page.as_bytes())?)
 }
@@ -108,14 +131,15 @@ fn predict_file(args: &Args, found: &Found, file: &Path, out: &Path) -> Result<(
     let cpu = args.device.open()?;
     let stop = interrupt::watch("stopping; nothing is written")?;
     let (rows, empty) = cpu.install(|| -> Result<_, Failure> {
-        let mut classifier = found.open(&cpu)?;
+        let mut classifier = args.opened(found, &cpu)?;
         let columns = columns::find_all(reader.source(), classifier.columns())?;
-        let appended = new_columns(&*classifier);
+        let reasons = args.neighbours.map(|count| Reasons::new(count, &*classifier));
+        let appended = new_columns(&*classifier, reasons.as_ref());
         let writer = Writer::create(out, &reader, &appended)?;
         if !args.quiet {
             tell_renamed(&writer, appended);
         }
-        let mut stream = Stream { reader, column, columns, classifier: &mut *classifier, writer, stop: &stop };
+        let mut stream = Stream { reader, column, columns, classifier: &mut *classifier, reasons, writer, stop: &stop };
         let counts = stream.run(&Rows::new(args.quiet))?;
         stream.writer.finish()?;
         Ok(counts)
@@ -133,11 +157,12 @@ fn predict_file(args: &Args, found: &Found, file: &Path, out: &Path) -> Result<(
 /// Whether a text is left to a person.
 const ABSTAINED: &str = "abstained";
 
-fn new_columns(classifier: &dyn Classifier) -> Vec<NewColumn> {
+fn new_columns(classifier: &dyn Classifier, reasons: Option<&Reasons>) -> Vec<NewColumn> {
     let fixed = [NewColumn::text("label"), NewColumn::number("confidence")];
     let probabilities = classifier.labels().iter().map(|label| NewColumn::number(format!("probability_{label}")));
     let abstained = classifier.abstention().map(|_| NewColumn::text(ABSTAINED));
-    fixed.into_iter().chain(probabilities).chain(abstained).collect()
+    let reasons = reasons.map(Reasons::columns).unwrap_or_default();
+    fixed.into_iter().chain(probabilities).chain(abstained).chain(reasons).collect()
 }
 
 fn tell_renamed(writer: &Writer, appended: Vec<NewColumn>) {
@@ -156,6 +181,8 @@ struct Stream<'a> {
     /// Where the other values are that the classifier asks for.
     columns: Vec<usize>,
     classifier: &'a mut dyn Classifier,
+    /// How neighbours are shown, if they are.
+    reasons: Option<Reasons>,
     writer: Writer,
     stop: &'a AtomicBool,
 }
@@ -202,11 +229,16 @@ impl Stream<'_> {
         let there: Vec<Example> = examples.into_iter().filter(|example| !example.text.is_empty()).collect();
         let classified = self.classifier.classify(&there)?;
         let mut answers = classified.probabilities.chunks_exact(self.classifier.labels().len());
+        let mut nearest = classified.nearest.iter();
         let appended = self.writer.appended().count();
         for (row, empty) in window.iter().zip(empty) {
             let answer = if empty { None } else { answers.next() };
             let values = match answer {
-                Some(probabilities) => Answer::of(self.classifier, probabilities).values(probabilities),
+                Some(probabilities) => {
+                    let answer = Answer::of(self.classifier, probabilities).values(probabilities);
+                    let near = self.reasons.as_ref().zip(nearest.next());
+                    answer.into_iter().chain(near.into_iter().flat_map(|(shown, near)| shown.values(near))).collect()
+                }
                 None => vec![Value::Missing; appended],
             };
             self.writer.write(row, &values)?;
