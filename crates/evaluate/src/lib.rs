@@ -67,8 +67,8 @@ pub use metrics::curves::BinaryCurves;
 pub use predictions::{MULTI_LABEL_THRESHOLD, Predictions, Truth, confidence, most_probable};
 pub use repeats::{CrossValidation, RepeatedMetric, Repeats};
 pub use report::{
-    Baseline, Cell, Chart, Disagreement, NamedComparison, NamedEvaluation, Page, PageSection, PageTable, Report,
-    Section, Verdict, WorstError, p_in_words, verdict,
+    Axis, Baseline, Cell, Chart, Disagreement, NamedComparison, NamedEvaluation, Page, PageSection, PageTable,
+    ParallelAxes, Report, Section, Thread, Verdict, WorstError, p_in_words, verdict,
 };
 pub use spread::Spread;
 pub use study::{Candidate, Published, Study, Training, Variant, choose};

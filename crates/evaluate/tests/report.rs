@@ -1,8 +1,9 @@
 //! The report of a small fixed case, in its three forms.
 
 use finetone_evaluate::{
-    Cell, Chart, Comparison, Curve, Disagreement, Evaluation, EvaluationOptions, History, NamedComparison,
-    NamedEvaluation, Page, PageSection, PageTable, Predictions, Report, Section, Truth, WorstError, verdict,
+    Axis, Cell, Chart, Comparison, Curve, Disagreement, Evaluation, EvaluationOptions, History, NamedComparison,
+    NamedEvaluation, Page, PageSection, PageTable, ParallelAxes, Predictions, Report, Section, Thread, Truth,
+    WorstError, verdict,
 };
 use serde_json::Value;
 
@@ -260,6 +261,8 @@ fn a_page_of_tables_and_charts_escapes_everything_and_loads_nothing() {
         meaning: evil.clone(),
         ..Chart::default()
     };
+    let axis = Axis { name: evil.clone(), ticks: vec![(0.5, evil.clone())] };
+    let thread = Thread { name: evil.clone(), places: vec![Some(0.5)], strength: 1.0 };
     let section = PageSection {
         title: evil.clone(),
         meaning: evil.clone(),
@@ -273,6 +276,7 @@ fn a_page_of_tables_and_charts_escapes_everything_and_loads_nothing() {
             ],
         }],
         charts: vec![chart(vec![(1.0, 0.5), (2.0, 0.25)]), chart(Vec::new())],
+        parallel: vec![ParallelAxes { title: evil.clone(), axes: vec![axis], threads: vec![thread] }],
     };
     let (headline, remarks) = (evil.clone(), vec![evil.clone()]);
     let page = Page { title: evil.clone(), headline, remarks, notices: vec![evil.clone()], sections: vec![section] };
@@ -281,5 +285,5 @@ fn a_page_of_tables_and_charts_escapes_everything_and_loads_nothing() {
     assert!(html.contains("left:0%;width:50%") && html.contains("--share:0.250"), "{html}");
     // A mark beyond the scale ends at it, and a chart without points is left out.
     assert!(html.contains("left:25%;width:75%"));
-    assert_eq!(html.matches("<svg").count(), 1);
+    assert_eq!(html.matches("<svg").count(), 2);
 }

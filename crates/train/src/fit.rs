@@ -30,6 +30,7 @@ use crate::schedule::Plan;
 use crate::sets::Sets;
 use crate::settle::{Settled, settle};
 use crate::setup::{Setup, setup};
+use crate::shelf::Shared;
 use crate::store::{Best, Store, save_adapter, save_model, write_whole};
 use crate::trainer::{End, Trainer};
 
@@ -132,17 +133,17 @@ impl Measured {
 }
 
 /// Everything that a trainer is made of.
-struct Prepared<B: Backend> {
-    model: Model<B>,
-    tokenizer: Tokenizer,
-    rows: Sets,
-    epochs: Epochs,
-    plan: Plan,
-    metric: Metric,
-    objective: Objective,
-    cache: Option<Cache>,
+pub(crate) struct Prepared<B: Backend> {
+    pub model: Model<B>,
+    pub tokenizer: Tokenizer,
+    pub rows: Sets,
+    pub epochs: Epochs,
+    pub plan: Plan,
+    pub metric: Metric,
+    pub objective: Objective,
+    pub cache: Option<Cache>,
     /// What the model's adapters are for.
-    base: Option<BaseModel>,
+    pub base: Option<BaseModel>,
 }
 
 /// Trains a model on `texts`, or goes on with it from its newest checkpoint in `place`, and measures it.
@@ -158,7 +159,7 @@ pub(crate) fn fit<B: Backend>(
 ) -> Result<Outcome<Fit>, TrainError> {
     let start = Instant::now();
     let Prepared { model, tokenizer, mut rows, epochs, plan, metric, objective, cache, base } =
-        prepare(backend, config, texts, surroundings)?;
+        prepare(backend, config, texts, None, surroundings)?;
     let of_classes = objective.of_classes();
     let seen = of_classes.map(|of_classes| decide::shares_seen(&epochs, of_classes, texts.labels.len()));
     let mut recorder = CurveRecorder::open(&place.folder, surroundings.listener);
@@ -176,15 +177,8 @@ pub(crate) fn fit<B: Backend>(
         return Ok(Outcome::Interrupted { step: trainer.progress.step });
     }
     let seconds = start.elapsed().as_secs_f64();
-    trainer.release();
-    if let Some(best) = trainer.progress.best {
-        store.load_best(backend, &mut trainer.model, best.step)?;
-    }
-    let LastWords { mut sets, tokens } = LastWords::of(&trainer, &rows)?;
-    let Settled { about, neighbourhood, abstention } = match &seen {
-        Some(seen) => settle((&mut trainer, seen), (texts, &rows), &mut sets, &mut recorder)?,
-        None => Settled::default(),
-    };
+    let (LastWords { sets, tokens }, Settled { about, neighbourhood, abstention }) =
+        conclude(&mut trainer, (&store, &rows), (texts, seen.as_deref()), &mut recorder)?;
     let measured = Measured::new(texts, &sets, abstention.as_ref())?;
     if place.keeps_model {
         if let Some(base) = &base {
@@ -212,11 +206,31 @@ pub(crate) fn fit<B: Backend>(
     Ok(Outcome::Finished(Fit { fitted, measured_on, measured }))
 }
 
+/// Goes back to the best weights of a finished training, hears what the model says about the sets, and settles how decisions
+/// are read from that. `seen` are the class shares of training.
+pub(crate) fn conclude<B: Backend>(
+    trainer: &mut Trainer<'_, B>,
+    (store, rows): (&Store, &Sets),
+    (texts, seen): (&Texts, Option<&[f64]>),
+    listener: &mut dyn Listener,
+) -> Result<(LastWords, Settled), TrainError> {
+    trainer.release();
+    if let Some(best) = trainer.progress.best {
+        store.load_best(trainer.backend, &mut trainer.model, best.step)?;
+    }
+    let mut words = LastWords::of(trainer, rows)?;
+    let settled = match seen {
+        Some(seen) => settle((trainer, seen), (texts, rows), &mut words.sets, listener)?,
+        None => Settled::default(),
+    };
+    Ok((words, settled))
+}
+
 /// What the finished model says about each set that is measured, by the set's name.
 #[derive(Default)]
-struct LastWords {
+pub(crate) struct LastWords {
     /// Probabilities of the classes, or of the answers of a closed set.
-    sets: Vec<(String, Vec<f32>)>,
+    pub sets: Vec<(String, Vec<f32>)>,
     /// What a language model thinks of the tokens to learn.
     tokens: Vec<(String, Judgement)>,
 }
@@ -243,14 +257,16 @@ pub(crate) fn check<B: Backend>(
     texts: &Texts,
     surroundings: &mut Surroundings<'_>,
 ) -> Result<(), TrainError> {
-    prepare(backend, config, texts, surroundings).map(drop)
+    prepare(backend, config, texts, None, surroundings).map(drop)
 }
 
-/// Finds the model, encodes the texts, and sees to it that they fit each other, the settings and the machine.
-fn prepare<B: Backend>(
+/// Finds the model, encodes the texts, unless others did and share their tokens, and sees to it that they fit each other, the
+/// settings and the machine.
+pub(crate) fn prepare<B: Backend>(
     backend: &B,
     config: &RunConfig,
     texts: &Texts,
+    shared: Option<&mut Shared<'_>>,
     surroundings: &mut Surroundings<'_>,
 ) -> Result<Prepared<B>, TrainError> {
     let Surroundings { hub, download, listener, .. } = surroundings;
@@ -258,9 +274,10 @@ fn prepare<B: Backend>(
     check_metric(&metric, texts)?;
     let Setup { model, tokenizer, limit, template, base, .. } =
         setup(backend, config, texts, (hub, *download), *listener)?;
-    let rows = match &template {
-        Some(template) => Sets::of_chats(config, texts, &Reading { template, tokenizer: &tokenizer, limit })?,
-        None => Sets::new(texts, &tokenizer, &limit),
+    let rows = match (&template, shared) {
+        (Some(template), _) => Sets::of_chats(config, texts, &Reading { template, tokenizer: &tokenizer, limit })?,
+        (None, Some(shared)) => shared.sets((config, texts), &tokenizer, &limit)?,
+        (None, None) => Sets::new(texts, &tokenizer, &limit),
     };
     check_size(&rows.train)?;
     tell_truncation(&rows.train, *listener);

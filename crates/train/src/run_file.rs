@@ -76,6 +76,11 @@ impl RunFile {
         Ok(file)
     }
 
+    /// What was written.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
     /// Sets a key, replacing what was written before.
     pub fn set(&mut self, key: &str, value: impl Into<Value>) {
         self.table.insert(key.to_owned(), value.into());

@@ -10,6 +10,7 @@ mod html;
 mod ladder;
 mod markdown;
 mod page;
+mod parallel;
 mod repeats;
 mod training;
 mod verdict;
@@ -24,6 +25,7 @@ use crate::{
 pub use comparison::{Disagreement, NamedComparison};
 pub(crate) use html::study_page;
 pub use page::{Cell, Chart, Page, PageSection, PageTable};
+pub use parallel::{Axis, ParallelAxes, Thread};
 pub(crate) use verdict::of_100;
 pub use verdict::{Verdict, verdict};
 pub use words::p_in_words;

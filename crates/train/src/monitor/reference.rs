@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::judged::Judged;
 use super::{SEED, mean};
-use crate::earlier::Deaf;
 use crate::error::TrainError;
+use crate::events::Unheard;
 use crate::material::Texts;
 use crate::run::saved_config;
 use crate::store::persist;
@@ -65,7 +65,7 @@ impl Reference {
         if let Some(kept) = Self::read(&path) {
             return Ok(kept);
         }
-        let texts = Texts::read(&saved_config(run)?, None, &mut Deaf)?;
+        let texts = Texts::read(&saved_config(run)?, None, &mut Unheard)?;
         let (source, examples) = match (&texts.validation, &texts.test) {
             (validation, _) if !validation.is_empty() => ("validation rows of the run", validation),
             (_, test) if !test.is_empty() => ("test rows of the run", test),
