@@ -216,7 +216,7 @@ fn bytes(noted: &[Noted]) -> usize {
 /// A row of the record.
 fn row(noted: Noted, recording: Recording, hasher: &Hasher) -> NewAnswer {
     let Noted { id, number, model, created_at, judged: Judged { text, label, confidence, margin, abstained } } = noted;
-    let length = finetone_data::words::words(text).count() as i64;
+    let length = finetone_data::words::words(&text).count() as i64;
     let hash = hasher.hash(&text);
     let text = (recording == Recording::Texts).then(|| kept(&text));
     NewAnswer {
