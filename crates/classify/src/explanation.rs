@@ -1,9 +1,10 @@
 //! Which words decided, and which turn of a conversation.
 //!
-//! What is explained are the log-odds of the most probable class against the next one, as the model gives them, before any
-//! rule moves them. The contributions are integrated gradients ([`finetone_model::attribute`]) against the same text with the
-//! padding token in the place of every token of its own, special tokens staying as they are; where there is no padding token,
-//! with whatever token stands for an empty text. A word's contribution is the sum of its tokens', a turn's the sum of its words'.
+//! What is explained are the log-odds of the most probable class against the next one, as the model gives them, before
+//! neighbours vote and any rule moves them. The contributions are integrated gradients ([`finetone_model::attribute`]) against
+//! the same text with the padding token in the place of every token of its own, special tokens staying as they are; where there
+//! is no padding token, with whatever token stands for an empty text. A word's contribution is the sum of its tokens', a turn's
+//! the sum of its words'.
 
 use std::ops::Range;
 
@@ -14,14 +15,14 @@ use finetone_data::words as written;
 use finetone_evaluate::{Why, WhyPiece, WhyTurn};
 use finetone_model::{Attribution, Output, PackedBatch, attribute};
 
-use crate::{Classifier, ClassifyError, Encoded, TransformerClassifier};
+use crate::{Classifier, ClassifyError, Encoded, Neighbour, TransformerClassifier};
 
 /// What decided about one text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
     /// The text as the model reads it.
     pub text: String,
-    /// Probabilities of all classes, by the rule that the model may have.
+    /// Probabilities of all classes, with the votes of neighbours and by the rule that the model may have.
     pub probabilities: Vec<f32>,
     /// The class that is explained: the one whose logit is greatest.
     pub class: usize,
@@ -33,6 +34,8 @@ pub struct Explanation {
     pub words: Vec<Word>,
     /// The turns, where the text is a conversation; none otherwise.
     pub turns: Vec<Decisive>,
+    /// The kept texts nearest to it, the nearest first, where some are to be shown ([`Classifier::show_neighbours`]).
+    pub neighbours: Vec<Neighbour>,
     /// How far the words' contributions are from adding up, as a share.
     pub gap: f64,
 }
@@ -99,10 +102,13 @@ impl<B: Backend> TransformerClassifier<B> {
             return Err(ClassifyError::NoAlternative);
         }
         let (text, reading) = self.reader().read_one(example);
-        let logits = self.logits(std::slice::from_ref(&reading))?;
-        let (class, against) = best_two(&self.classes().scores(&logits));
-        let probabilities = self.classes().probabilities(&logits);
-        let weights = weights(self.model().config.head.output, logits.len(), (class, against));
+        let judged = self.judge(std::slice::from_ref(&reading))?;
+        let row = &judged.rows[0];
+        let (class, against) = best_two(&self.classes().scores(row));
+        let probabilities = self.classes().probabilities(row);
+        let neighbours = self.shown(&judged.nearest).pop().unwrap_or_default();
+        let head = &self.model().config.head;
+        let weights = weights(head.output, head.logits(), (class, against));
         let places = self.reader().tokenizer().places(&text, &self.limit());
         let pad = self.reader().tokenizer().filler();
         let silent: Vec<u32> =
@@ -113,7 +119,8 @@ impl<B: Backend> TransformerClassifier<B> {
         let words = words(&text, &places, &found.tokens);
         let turns = turns(&text, &words, &self.reader().speakers());
         let (gap, Attribution { text: of_text, baseline, .. }) = (found.gap(), found);
-        Ok(Explanation { turns, words, text, probabilities, class, against, log_odds: (of_text, baseline), gap })
+        let log_odds = (of_text, baseline);
+        Ok(Explanation { turns, words, text, probabilities, class, against, log_odds, neighbours, gap })
     }
 
     fn packed(&self, ids: &Vec<u32>, features: &[f32]) -> PackedBatch {

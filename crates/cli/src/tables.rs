@@ -1,6 +1,7 @@
 //! Evaluations as tables of plain text.
 
 use comfy_table::{CellAlignment, Table, presets};
+use finetone_classify::Neighbour;
 use finetone_evaluate::{
     Average, ClassMetric, Disagreement, Estimate, Evaluation, Ladder, Metric, NamedComparison, NamedEvaluation,
     Repeats, Report, Standing, Study, WorstError, verdict,
@@ -189,6 +190,28 @@ pub fn shortened(text: &str) -> String {
         (width > SHOWN).then_some(place)
     });
     end.map_or(line.clone(), |end| format!("{}…", &line[..end]))
+}
+
+/// Names of classes, joined as the cells of files with several labels are.
+pub fn joined(classes: &[usize], labels: &[String]) -> String {
+    classes.iter().map(|&class| labels[class].as_str()).collect::<Vec<_>>().join("|")
+}
+
+/// The labelled texts nearest to another one, with their words where the model keeps these.
+pub fn neighbours(near: &[Neighbour], labels: &[String]) -> String {
+    let rows = near.iter().map(|Neighbour { kept, similarity }| {
+        let text = kept.text.as_deref().map(|text| printable(&shortened(text)));
+        let numbers = [number(f64::from(*similarity)), kept.line.to_string()];
+        [joined(&kept.classes, labels)].into_iter().chain(numbers).chain(text).collect()
+    });
+    let text = near.first().and_then(|one| one.kept.text.as_ref()).map(|_| "text");
+    let header: Vec<&str> = ["label", "similarity", "line"].into_iter().chain(text).collect();
+    plain(&header, rows)
+}
+
+/// A text of a stranger may hold signs that a terminal obeys.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
 
 fn interval(estimate: Estimate) -> String {

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use finetone_backend::Backend;
-use finetone_classify::{with_abstention, with_decision};
 use finetone_data::tokenizer::{MOST_WINDOWS, Tokenizer};
 use finetone_evaluate::{Abstention, Curve, Metric, NamedEvaluation, Predictions, Section};
 use finetone_model::Model;
@@ -14,7 +13,6 @@ use finetone_model::checkpoint::BaseModel;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Cache;
-use crate::calibrate::calibrate;
 use crate::chats::Reading;
 use crate::choices::CacheUse;
 use crate::decide;
@@ -23,12 +21,14 @@ use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
 use crate::material::{Rows, Texts};
 use crate::measure;
+use crate::neighbours;
 use crate::objective::{ClassObjective, Judgement, Objective, TokenObjective};
 use crate::report::{self, CurveRecorder, Recorded, run_sections};
 use crate::run::{Outcome, Surroundings};
 use crate::run_config::RunConfig;
 use crate::schedule::Plan;
 use crate::sets::Sets;
+use crate::settle::{Settled, settle};
 use crate::setup::{Setup, setup};
 use crate::shelf::Shared;
 use crate::store::{Best, Store, save_adapter, save_model, write_whole};
@@ -177,14 +177,14 @@ pub(crate) fn fit<B: Backend>(
         return Ok(Outcome::Interrupted { step: trainer.progress.step });
     }
     let seconds = start.elapsed().as_secs_f64();
-    let (LastWords { sets, tokens }, Settled { calibration, abstention }) =
+    let (LastWords { sets, tokens }, Settled { about, neighbourhood, abstention }) =
         conclude(&mut trainer, (&store, &rows), (texts, seen.as_deref()), &mut recorder)?;
     let measured = Measured::new(texts, &sets, abstention.as_ref())?;
     if place.keeps_model {
         if let Some(base) = &base {
             save_adapter(backend, &trainer.model, &tokenizer, base, &place.folder.join("adapter"))?;
         }
-        save_model(backend, &trainer.model, &tokenizer, &place.folder.join("model"))?;
+        save_model(backend, (&trainer.model, neighbourhood.as_ref()), &tokenizer, &place.folder.join("model"))?;
     }
     let measured_on = rows.measured()[0].0.to_owned();
     let mut metrics = measured.as_ref().map(|measured| measure::final_metrics(&measured.all[0].evaluation));
@@ -199,7 +199,7 @@ pub(crate) fn fit<B: Backend>(
     let tokens_per_second = (trainer.progress.num_tokens - from.1) as f64 / seconds;
     let mut fitted = Fitted::new(&trainer, sets, (seconds, tokens_per_second), recorder.recorded());
     fitted.facts.extend(tokens.iter().map(|(name, judged)| report::token_section(name, judged)));
-    fitted.facts.extend(calibration);
+    fitted.facts.extend(about);
     fitted.abstention = abstention;
     fitted.truncated = rows.train.truncated + rows.test.truncated;
     fitted.fingerprint = texts.fingerprint();
@@ -220,38 +220,10 @@ pub(crate) fn conclude<B: Backend>(
     }
     let mut words = LastWords::of(trainer, rows)?;
     let settled = match seen {
-        Some(seen) => settle((trainer, seen), texts, &mut words.sets, listener)?,
+        Some(seen) => settle((trainer, seen), (texts, rows), &mut words.sets, listener)?,
         None => Settled::default(),
     };
     Ok((words, settled))
-}
-
-/// What goes with a finished classifier.
-#[derive(Default)]
-pub(crate) struct Settled {
-    /// What a report says about its temperature.
-    calibration: Option<Section>,
-    abstention: Option<Abstention>,
-}
-
-/// Makes the classifier as sure as it is right, and settles how decisions are read from what it says about the `sets`. `seen`
-/// are the class shares of training.
-fn settle<B: Backend>(
-    (trainer, seen): (&mut Trainer<'_, B>, &[f64]),
-    texts: &Texts,
-    sets: &mut [(String, Vec<f32>)],
-    listener: &mut dyn Listener,
-) -> Result<Settled, TrainError> {
-    let (config, model) = (trainer.config, &mut trainer.model);
-    let calibration = calibrate(trainer.backend, config, texts, model, sets)?;
-    let rule = decide::rule(config, texts, seen, sets, listener)?;
-    if let Some(rule) = &rule {
-        sets.iter_mut().for_each(|(_, probabilities)| rule.apply(probabilities, texts.multi_label));
-    }
-    let abstention = decide::abstention(config, texts, sets, listener)?;
-    with_decision(&mut model.config, rule.as_ref());
-    with_abstention(&mut model.config, abstention.as_ref());
-    Ok(Settled { calibration, abstention })
 }
 
 /// What the finished model says about each set that is measured, by the set's name.
@@ -314,6 +286,7 @@ pub(crate) fn prepare<B: Backend>(
         listener.on(&TrainEvent::Notice { message });
     }
     decide::check(config, texts)?;
+    neighbours::check(config, texts)?;
     let plan = Plan::new(config, epochs.rows());
     let cache = Cache::decide(config, (&model, &plan), (&rows.train, &rows.validation, &epochs), *listener)?;
     let objective = match model.config.language {

@@ -25,6 +25,7 @@ mod material;
 mod measure;
 mod memory;
 mod monitor;
+mod neighbours;
 mod objective;
 mod reasons;
 mod report;
@@ -34,6 +35,7 @@ mod run_file;
 mod schedule;
 mod seeds;
 mod sets;
+mod settle;
 mod setup;
 mod shelf;
 mod store;
@@ -46,8 +48,8 @@ mod trial;
 
 pub use behaviour::{BehaviourKind, BehaviourResult, BehaviourTests};
 pub use choices::{
-    CacheUse, Calibrate, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule, Task,
-    TrainingPrecision, Truncation, WeightRule,
+    CacheUse, Calibrate, ClassWeights, Decision, MemoryUse, NeighbourUse, OutputKind, SamplingRule, Schedule,
+    SplitRule, Task, TrainingPrecision, Truncation, WeightRule,
 };
 pub use compare::{Contestant, compare_on_file};
 pub use error::TrainError;

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use smart_default::SmartDefault;
 
 use crate::choices::{
-    CacheUse, Calibrate, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule, Task,
-    TrainingPrecision, Truncation, WeightRule,
+    CacheUse, Calibrate, ClassWeights, Decision, MemoryUse, NeighbourUse, OutputKind, SamplingRule, Schedule,
+    SplitRule, Task, TrainingPrecision, Truncation, WeightRule,
 };
 use crate::error::TrainError;
 use crate::measure::WORST_ERRORS;
@@ -182,6 +182,10 @@ pub struct RunConfig {
     pub augment_words: f64,
     /// How sure the finished model is made.
     pub calibrate: Calibrate,
+    /// Whether the finished model keeps its training texts, the nearest of which then vote in its answers and can be shown.
+    pub neighbours: NeighbourUse,
+    /// Whether it keeps their words too, and not only where they lie.
+    pub neighbours_texts: bool,
     /// How a decision is read from the probabilities of the finished model.
     pub decision: Decision,
     /// What a text that is left to a person costs, where a wrong answer costs 1; the least sure texts are left to one if given.
@@ -317,6 +321,11 @@ impl RunConfig {
             (self.repeats > 0, "repeats", "at least 1"),
             (self.repeats == 1 || self.folds.is_some(), "repeats", "1 without `folds`"),
             (self.seeds > 0, "seeds", "at least 1"),
+            (
+                self.neighbours == NeighbourUse::On || !self.neighbours_texts,
+                "neighbours_texts",
+                "left out unless `neighbours` is `on`",
+            ),
             (self.abstain_cost.is_none_or(|c| Aim::Cost(c).check().is_ok()), "abstain_cost", "above 0 and below 1"),
             (
                 self.min_precision.is_none_or(|p| Aim::Precision(p).check().is_ok()),

@@ -262,11 +262,14 @@ mod tests {
             "min_precision=1",
             "calibrate=platt",
             "explain_errors=21",
+            "neighbours=3",
+            "neighbours_texts=true",
         ] {
             assert!(resolve(&[wrong]).is_err(), "{wrong} was accepted");
         }
         assert!(resolve(&["epochs"]).is_err());
         assert!(resolve(&["abstain_cost=0.2", "min_precision=0.9"]).is_err() && resolve(&["abstain_cost=0.2"]).is_ok());
+        assert!(resolve(&["neighbours=on", "neighbours_texts=true"]).is_ok());
         assert!(resolve(&["repeats=2"]).is_err() && resolve(&["repeats=2", "folds=5"]).is_ok());
     }
 

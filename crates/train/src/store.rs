@@ -12,10 +12,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use finetone_backend::{Backend, Real};
-use finetone_classify::ClassifyError;
+use finetone_classify::{ClassifyError, Neighbourhood};
 use finetone_data::tokenizer::Tokenizer;
 use finetone_model::checkpoint::{self, BaseModel};
-use finetone_model::{Model, ModelError, Moments, ParamId, ParamTable};
+use finetone_model::{Model, Moments, ParamId, ParamTable};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
@@ -288,14 +288,17 @@ pub(crate) fn write_whole(path: &Path, text: &str) -> Result<(), TrainError> {
     })
 }
 
-/// Writes a model as a Hugging Face folder, which is there whole or not at all.
+/// Writes a model as a Hugging Face folder, which is there whole or not at all, with the texts that it keeps.
 pub(crate) fn save_model<B: Backend>(
     backend: &B,
-    model: &Model<B>,
+    (model, neighbourhood): (&Model<B>, Option<&Neighbourhood>),
     tokenizer: &Tokenizer,
     finished: &Path,
 ) -> Result<(), TrainError> {
-    write_folder(tokenizer, (finished, "model.safetensors"), |folder| checkpoint::save(backend, model, folder))
+    write_folder(tokenizer, (finished, "model.safetensors"), |folder| {
+        neighbourhood.map_or(Ok(()), |kept| kept.save(folder, &model.config.head.labels))?;
+        Ok(checkpoint::save(backend, model, folder)?)
+    })
 }
 
 /// Writes the adapters of a model as a folder of PEFT, which is there whole or not at all.
@@ -307,13 +310,13 @@ pub(crate) fn save_adapter<B: Backend>(
     finished: &Path,
 ) -> Result<(), TrainError> {
     let weights = "adapter_model.safetensors";
-    write_folder(tokenizer, (finished, weights), |folder| checkpoint::save_adapter(backend, model, base, folder))
+    write_folder(tokenizer, (finished, weights), |folder| Ok(checkpoint::save_adapter(backend, model, base, folder)?))
 }
 
 fn write_folder(
     tokenizer: &Tokenizer,
     (finished, weights): (&Path, &str),
-    write: impl FnOnce(&Path) -> Result<(), ModelError>,
+    write: impl FnOnce(&Path) -> Result<(), ClassifyError>,
 ) -> Result<(), TrainError> {
     let unfinished = finished.with_extension("unfinished");
     for old in [unfinished.as_path(), finished] {
@@ -323,7 +326,7 @@ fn write_folder(
     }
     std::fs::create_dir_all(&unfinished).map_err(TrainError::io(&unfinished))?;
     tokenizer.save(&unfinished).map_err(ClassifyError::from)?;
-    write(&unfinished).map_err(ClassifyError::from)?;
+    write(&unfinished)?;
     let weights = unfinished.join(weights);
     File::open(&weights).and_then(|file| file.sync_all()).map_err(TrainError::io(&weights))?;
     std::fs::rename(&unfinished, finished).map_err(TrainError::io(finished))

@@ -107,7 +107,7 @@ impl TextClassifier for Lexicon {
     fn classify(&mut self, texts: &[&str]) -> Result<Classified, ClassifyError> {
         let score = |text: &&str| self.analyzer.polarity_scores(text).compound;
         let probabilities = texts.iter().flat_map(|text| self.probabilities(score(text))).collect();
-        Ok(Classified { probabilities, truncated: 0 })
+        Ok(Classified { probabilities, truncated: 0, ..Classified::default() })
     }
 }
 

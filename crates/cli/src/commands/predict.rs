@@ -2,6 +2,7 @@
 
 mod answer;
 mod model;
+mod reasons;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use crate::progress::Rows;
 use crate::tables;
 use answer::Answer;
 use model::Model;
+use reasons::{Reasons, listed};
 
 /// The end of the help.
 pub const EXAMPLES: &str = "\
@@ -33,6 +35,10 @@ With `--explain`, the column `explanation` names the words that counted most for
 to the log-odds, and the turn of a conversation that decided (integrated gradients, as `finetone explain` shows them). That takes \
 as long as a hundred predictions or more of each text.
 
+With `--neighbours N`, a model that keeps its training texts (`train --set neighbours=on`) shows the N nearest to each text, the \
+nearest first: `neighbour_1_label`, `neighbour_1_similarity` (the cosine of both, from -1 to 1), `neighbour_1_line` (the line of its \
+file) and, where the model keeps the words as well, `neighbour_1_text`; then `neighbour_2_label` and so on.
+
 With several labels for a text, `label` joins them by `|`, and `confidence` is that of the least certain decision.
 
 Examples:
@@ -40,6 +46,7 @@ Examples:
   finetone predict runs/reviews-1 new.parquet -o labelled.jsonl --text-column body
   cat new.jsonl | finetone predict runs/reviews-1 - -o - | jq .label
   finetone predict runs/reviews-1 few.csv -o why.csv --explain
+  finetone predict runs/reviews-1 new.csv -o labelled.csv --neighbours 3
   finetone predict runs/reviews-1 --text 'Arrived late and broken.' --text 'Love it'";
 
 /// Rows that are held at a time.
@@ -67,11 +74,25 @@ pub struct Args {
     /// Append the words that decided; a hundred times as slow
     #[arg(long)]
     explain: bool,
+    /// Show with each answer so many of the training texts that are nearest to the text, where the model keeps them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
+    neighbours: Option<u8>,
     #[command(flatten)]
     device: PredictionArgs,
     /// Print nothing but errors
     #[arg(long, short)]
     quiet: bool,
+}
+
+impl Args {
+    /// The model, which shows and explains what it is to.
+    fn opened(&self, found: &Found, cpu: &Cpu) -> Result<Model, Failure> {
+        let mut model = Model::open(cpu, found, self.explain)?;
+        if let Some(count) = self.neighbours {
+            model.classifier().show_neighbours(count.into())?;
+        }
+        Ok(model)
+    }
 }
 
 /// Predicts and tells.
@@ -91,7 +112,7 @@ fn open(args: &Args) -> Result<Cpu, Failure> {
 fn predict_texts(args: &Args, found: &Found) -> Result<(), Failure> {
     let cpu = open(args)?;
     let page = cpu.install(|| -> Result<String, Failure> {
-        let mut model = Model::open(&cpu, found, args.explain)?;
+        let mut model = args.opened(found, &cpu)?;
         if let Some(column) = model.classifier().columns().first() {
             return Err(Failure::new(
                 format!("`--text` has no column `{column}`, which the model needs with each text"),
@@ -99,18 +120,25 @@ fn predict_texts(args: &Args, found: &Found) -> Result<(), Failure> {
             ));
         }
         let texts: Vec<Example> = args.text.iter().map(|text| Example::from_text(text)).collect();
-        let (mut header, mut rows) = told(model.classifier(), &texts)?;
+        let Table { mut header, mut rows, near } = told(model.classifier(), &texts)?;
         for (row, text) in rows.iter_mut().zip(&texts) {
             row.extend(model.why(text)?);
         }
         header.extend(args.explain.then(|| EXPLANATION.to_owned()));
-        Ok(tables::plain(&header.iter().map(String::as_str).collect::<Vec<_>>(), rows))
+        Ok(tables::plain(&header.iter().map(String::as_str).collect::<Vec<_>>(), rows) + &near)
     })?;
     Ok(anstream::stdout().write_all(page.as_bytes())?)
 }
 
-/// What a classifier says about texts, as the header and the rows of a table.
-fn told(classifier: &mut dyn Classifier, texts: &[Example]) -> Result<(Vec<String>, Vec<Vec<String>>), Failure> {
+/// What a classifier says about texts.
+struct Table {
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
+    /// The neighbours of each text, where they are shown.
+    near: String,
+}
+
+fn told(classifier: &mut dyn Classifier, texts: &[Example]) -> Result<Table, Failure> {
     let classified = classifier.classify(texts)?;
     let labels = classifier.labels();
     let rows = classified.probabilities.chunks_exact(labels.len()).map(|row| {
@@ -121,7 +149,12 @@ fn told(classifier: &mut dyn Classifier, texts: &[Example]) -> Result<(Vec<Strin
     });
     let abstained = classifier.abstention().map(|_| ABSTAINED.to_owned());
     let fixed = ["label", "confidence"].map(str::to_owned);
-    Ok((fixed.into_iter().chain(labels.iter().cloned()).chain(abstained).collect(), rows.collect()))
+    let near = classified.nearest.iter().zip(texts).map(|(near, example)| listed(&example.text, near, labels));
+    Ok(Table {
+        header: fixed.into_iter().chain(labels.iter().cloned()).chain(abstained).collect(),
+        rows: rows.collect(),
+        near: near.collect(),
+    })
 }
 
 fn predict_file(args: &Args, found: &Found, file: &Path, out: &Path) -> Result<(), Failure> {
@@ -132,15 +165,16 @@ fn predict_file(args: &Args, found: &Found, file: &Path, out: &Path) -> Result<(
     let cpu = open(args)?;
     let stop = interrupt::watch("stopping; nothing is written")?;
     let (rows, empty) = cpu.install(|| -> Result<_, Failure> {
-        let mut model = Model::open(&cpu, found, args.explain)?;
+        let mut model = args.opened(found, &cpu)?;
         let columns = columns::find_all(reader.source(), model.classifier().columns())?;
-        let mut appended = new_columns(model.classifier());
+        let reasons = args.neighbours.map(|count| Reasons::new(count, model.classifier()));
+        let mut appended = new_columns(model.classifier(), reasons.as_ref());
         appended.extend(args.explain.then(|| NewColumn::text(EXPLANATION)));
         let writer = Writer::create(out, &reader, &appended)?;
         if !args.quiet {
             tell_renamed(&writer, appended);
         }
-        let mut stream = Stream { reader, column, columns, model, writer, stop: &stop };
+        let mut stream = Stream { reader, column, columns, model, reasons, writer, stop: &stop };
         let counts = stream.run(&Rows::new(args.quiet))?;
         stream.writer.finish()?;
         Ok(counts)
@@ -160,11 +194,12 @@ const ABSTAINED: &str = "abstained";
 /// The words that decided.
 const EXPLANATION: &str = "explanation";
 
-fn new_columns(classifier: &dyn Classifier) -> Vec<NewColumn> {
+fn new_columns(classifier: &dyn Classifier, reasons: Option<&Reasons>) -> Vec<NewColumn> {
     let fixed = [NewColumn::text("label"), NewColumn::number("confidence")];
     let probabilities = classifier.labels().iter().map(|label| NewColumn::number(format!("probability_{label}")));
     let abstained = classifier.abstention().map(|_| NewColumn::text(ABSTAINED));
-    fixed.into_iter().chain(probabilities).chain(abstained).collect()
+    let reasons = reasons.map(Reasons::columns).unwrap_or_default();
+    fixed.into_iter().chain(probabilities).chain(abstained).chain(reasons).collect()
 }
 
 fn tell_renamed(writer: &Writer, appended: Vec<NewColumn>) {
@@ -183,6 +218,8 @@ struct Stream<'a> {
     /// Where the other values are that the model asks for.
     columns: Vec<usize>,
     model: Model,
+    /// How neighbours are shown, if they are.
+    reasons: Option<Reasons>,
     writer: Writer,
     stop: &'a AtomicBool,
 }
@@ -230,14 +267,17 @@ impl Stream<'_> {
         let there: Vec<Example> = examples.into_iter().filter(|example| !example.text.is_empty()).collect();
         let classified = classifier.classify(&there)?;
         let mut answers = classified.probabilities.chunks_exact(classifier.labels().len()).zip(&there);
+        let mut nearest = classified.nearest.iter();
         let appended = self.writer.appended().count();
         for (row, empty) in window.iter().zip(empty) {
             let answer = if empty { None } else { answers.next() };
             let values = match answer {
                 Some((probabilities, example)) => {
-                    let answer = Answer::of(self.model.classifier(), probabilities);
+                    let answer = Answer::of(self.model.classifier(), probabilities).values(probabilities);
                     let why = self.why(example)?;
-                    answer.values(probabilities).into_iter().chain(why).collect()
+                    let near = self.reasons.as_ref().zip(nearest.next());
+                    let near = near.into_iter().flat_map(|(shown, near)| shown.values(near));
+                    answer.into_iter().chain(near).chain(why).collect()
                 }
                 None => vec![Value::Missing; appended],
             };
