@@ -7,8 +7,10 @@ use finetone_evaluate::{
     Repeats, Report, Standing, Study, WorstError, verdict,
 };
 use finetone_train::{BehaviourResult, TrainError};
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
 
-/// How many characters of a text are shown.
+/// How much of a text is shown, in columns of a terminal.
 const SHOWN: usize = 160;
 
 /// The metrics of all classes together, the usual ones first.
@@ -178,13 +180,16 @@ pub fn behaviour(results: &[BehaviourResult]) -> String {
     page
 }
 
-/// A text in one line of bounded length.
+/// A text in one line of bounded width, cut between what a reader takes for characters. Chinese signs are twice as wide as
+/// letters.
 pub fn shortened(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
+    let mut width = 0;
+    let end = line.grapheme_indices(true).find_map(|(place, character)| {
+        width += character.width();
+        (width > SHOWN).then_some(place)
+    });
+    end.map_or(line.clone(), |end| format!("{}…", &line[..end]))
 }
 
 /// Names of classes, joined as the cells of files with several labels are.
@@ -253,4 +258,20 @@ pub fn study(study: &Study) -> String {
     });
     let header: Vec<&str> = [""].into_iter().chain(shown.iter().map(|(name, _)| name.as_str())).collect();
     plain(&header, baselines.chain(variants).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortened_text_fits_and_has_whole_characters() {
+        assert_eq!(shortened(" two\n words "), "two words");
+        assert_eq!(shortened(&"x".repeat(161)), "x".repeat(160) + "…");
+        assert_eq!(shortened(&"好".repeat(81)), "好".repeat(80) + "…");
+        let family = "👨‍👩‍👧‍👦".repeat(81);
+        assert_eq!(shortened(&family), "👨‍👩‍👧‍👦".repeat(80) + "…");
+        let accents = "e\u{301}".repeat(160);
+        assert_eq!(shortened(&accents), accents);
+    }
 }

@@ -100,6 +100,27 @@ fn a_killed_search_loses_no_finished_fold() {
 }
 
 #[test]
+fn ctrl_c_saves_what_is_finished() {
+    let folder = folder_with_data();
+    let child = start(folder.path(), &line(200));
+    let began = Instant::now();
+    while folds(folder.path(), 0).len() < 2 {
+        assert!(began.elapsed() < Duration::from_secs(120), "no fold was judged");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    let output = child.wait_with_output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("every fold that was finished is saved") && said.contains("with the same command"), "{said}");
+    let judged = folds(folder.path(), 0);
+    // Nobody has to wait for the worker that let go.
+    done(folder.path(), &line(judged.len()));
+    assert!(judged.iter().all(|fold| folds(folder.path(), 0).contains(fold)));
+}
+
+#[test]
 fn two_processes_share_a_study() {
     let folder = folder_with_data();
     let workers = [start(folder.path(), &line(40)), start(folder.path(), &line(40))];

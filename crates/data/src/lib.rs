@@ -7,6 +7,7 @@ pub mod cleaning;
 pub mod columns;
 pub mod conversation;
 pub mod dataset;
+mod decimal;
 pub mod doctor;
 pub mod error;
 pub mod explore;
@@ -17,6 +18,7 @@ pub mod reader;
 pub mod sampling;
 pub mod split;
 pub mod tokenizer;
+pub mod words;
 pub mod writer;
 
 pub use dataset::{Dataset, Example, Notice, ReadOptions};

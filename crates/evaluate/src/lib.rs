@@ -68,7 +68,7 @@ pub use predictions::{MULTI_LABEL_THRESHOLD, Predictions, Truth, confidence, mos
 pub use repeats::{CrossValidation, RepeatedMetric, Repeats};
 pub use report::{
     Axis, Baseline, Cell, Chart, Disagreement, NamedComparison, NamedEvaluation, Page, PageSection, PageTable,
-    ParallelAxes, Report, Section, Thread, Verdict, WorstError, p_in_words, verdict,
+    ParallelAxes, Report, Section, Thread, Verdict, Why, WhyPiece, WhyTurn, WorstError, p_in_words, verdict,
 };
 pub use spread::Spread;
 pub use study::{Candidate, Published, Study, Training, Variant, choose};

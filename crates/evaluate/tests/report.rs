@@ -2,8 +2,8 @@
 
 use finetone_evaluate::{
     Axis, Cell, Chart, Comparison, Curve, Disagreement, Evaluation, EvaluationOptions, History, NamedComparison,
-    NamedEvaluation, Page, PageSection, PageTable, ParallelAxes, Predictions, Report, Section, Thread, Truth,
-    WorstError, verdict,
+    NamedEvaluation, Page, PageSection, PageTable, ParallelAxes, Predictions, Report, Section, Thread, Truth, Why,
+    WhyPiece, WhyTurn, WorstError, verdict,
 };
 use serde_json::Value;
 
@@ -104,6 +104,9 @@ fn nothing_from_a_user_becomes_markup() {
     report.notices = vec![evil.into()];
     report.evaluations[0].name = evil.into();
     report.worst_errors[0].text = evil.repeat(2_000);
+    let pieces = vec![WhyPiece { text: evil.into(), adds: Some(1.0) }, WhyPiece { text: evil.into(), adds: None }];
+    let turns = vec![WhyTurn { turn: 1, speaker: Some(evil.into()), adds: 1.0 }; 2];
+    report.worst_errors[0].why = Some(Why { label: evil.into(), against: evil.into(), pieces, turns, gap: 0.5 });
     let points = vec![(1, 0.5), (2, 0.0)];
     let mut curves = vec![Curve::new("loss", points.clone()), Curve::new(format!("eval_f1_{evil}"), points.clone())];
     curves[0].unit = evil.into();

@@ -7,7 +7,8 @@ use finetone_evaluate::{Average, Comparison, EvaluationOptions, Metric, Predicti
 use finetone_train::RunFile;
 
 use crate::error::SearchError;
-use crate::search::{At, BETWEEN_LOOKS, Plan, Pulse, SearchEvent, Worker};
+use crate::pulse::{At, BETWEEN_LOOKS, Pulse};
+use crate::search::{Plan, SearchEvent, Worker};
 use crate::store::{FRESH, Fold, Trial};
 
 /// The recipe as it stands and the winner on fresh folds.

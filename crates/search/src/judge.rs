@@ -101,7 +101,7 @@ impl<'a, B: Backend> Trainings<'a, B> {
     pub fn fits(&mut self, recipe: &RunFile) -> Result<Result<(), String>, SearchError> {
         let config = match recipe.resolve() {
             Ok(config) => config,
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(error) => return Ok(Err(reason(&error))),
         };
         let control = Control::default();
         let mut surroundings = self.outside.surroundings(&control);
@@ -110,7 +110,7 @@ impl<'a, B: Backend> Trainings<'a, B> {
             Err(error)
                 if is_of_the_settings(&error) || matches!(error, TrainError::Data(_) | TrainError::Classify(_)) =>
             {
-                Ok(Err(error.to_string()))
+                Ok(Err(reason(&error)))
             }
             Err(error) => Err(error.into()),
         }
@@ -152,6 +152,14 @@ impl<B: Backend> Judge for Trainings<'_, B> {
 
     fn together(&mut self, division: u32, judged: &[(usize, &[f32])]) -> Result<Predictions, SearchError> {
         Ok(self.divided(division)?.together(judged)?)
+    }
+}
+
+/// What is wrong; of settings the hint says what they may be.
+fn reason(error: &TrainError) -> String {
+    match error {
+        TrainError::Setting { problem, hint } => format!("{problem}: {hint}"),
+        error => error.to_string(),
     }
 }
 

@@ -11,6 +11,7 @@ mod judge;
 mod outcome;
 mod page;
 mod propose;
+mod pulse;
 mod rungs;
 mod search;
 mod space;

@@ -85,11 +85,6 @@ impl Found {
         self.rungs[trial.scores.len() - 1]
     }
 
-    /// The settings of a trial in one line.
-    pub fn told(&self, trial: &Trial) -> String {
-        told(trial)
-    }
-
     /// What the search says, in sentences.
     pub fn words(&self) -> Vec<String> {
         let best = self.best();

@@ -4,7 +4,7 @@ use finetone_evaluate::{Axis, Cell, Chart, Page, PageSection, PageTable, Paralle
 use toml::Value;
 
 use crate::importance::importance;
-use crate::outcome::Found;
+use crate::outcome::{Found, told};
 use crate::space::{Dimension, Values, shown};
 use crate::store::Trial;
 
@@ -83,7 +83,7 @@ impl Found {
                 let place = |dimension: &Dimension| place(dimension, trial.assignment.get(&dimension.name)?);
                 let mut places: Vec<Option<f64>> = self.plan.space.dimensions().iter().map(place).collect();
                 places.push(Some(share(first(trial))));
-                let name = format!("trial {}: {:.4}, {}", trial.number, first(trial), self.told(trial));
+                let name = format!("trial {}: {:.4}, {}", trial.number, first(trial), told(trial));
                 Thread { name, places, strength: share(first(trial)) }
             })
             .collect();
@@ -119,7 +119,7 @@ impl Found {
                 Cell::number(self.folds_of(trial)),
                 Cell::number(format!("{:.0} s", trial.seconds)),
                 Cell::text(&trial.origin),
-                Cell::text(self.told(trial)),
+                Cell::text(told(trial)),
             ]
         };
         let ranked = self.ranked();

@@ -1,7 +1,5 @@
 //! The search: claim a trial, judge it in the folds of its next rung, write down what was found, and again.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use finetone_train::{Control, RunFile};
@@ -9,13 +7,10 @@ use finetone_train::{Control, RunFile};
 use crate::error::SearchError;
 use crate::judge::{Judge, is_of_the_settings};
 use crate::propose::{Known, Method, is_by_chance, propose};
+use crate::pulse::{At, BETWEEN_LOOKS, Pulse};
 use crate::rungs::{promotion, rungs};
 use crate::space::{Assignment, Space};
 use crate::store::{Fold, SEARCHED, Store, Task, Trial};
-
-/// How often a claim is renewed, and how often a worker looks whether it is to stop.
-const BETWEEN_RENEWALS: Duration = Duration::from_secs(1);
-pub(crate) const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// If the first so many trials all came to nothing, others will.
 const HOPELESS: usize = 10;
@@ -101,87 +96,6 @@ pub struct Worker<'a> {
     pub user: &'a Control,
     /// Hears what happens.
     pub tell: &'a mut dyn FnMut(&SearchEvent),
-}
-
-/// What a worker's claim is renewed for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum At {
-    /// Nothing.
-    Nothing,
-    /// A trial.
-    Trial(u64),
-    /// The winner on fresh folds, which does not count as time of the search.
-    Confirmation,
-}
-
-/// What the worker and the thread that renews its claims say to each other.
-pub(crate) struct Pulse {
-    pub at: Mutex<At>,
-    /// Stops or abandons the training that goes on.
-    pub control: Control,
-    pub deadline: Option<Instant>,
-    done: AtomicBool,
-}
-
-impl Pulse {
-    pub fn new(deadline: Option<Instant>) -> Self {
-        Self { at: Mutex::new(At::Nothing), control: Control::default(), deadline, done: AtomicBool::new(false) }
-    }
-
-    /// From now on the claim is for this.
-    pub fn set(&self, at: At) {
-        let mut place = self.at.lock().expect("nobody panics while holding it");
-        *place = at;
-        self.control.abandon.store(false, Ordering::Relaxed);
-    }
-
-    /// Does `work` while claims are renewed on another thread and the wishes of `user` are passed on.
-    ///
-    /// # Errors
-    /// A database that cannot be opened once more, and those of `work`.
-    pub fn during<T>(
-        &self,
-        worker: &mut Worker<'_>,
-        work: impl FnOnce(&mut Worker<'_>) -> Result<T, SearchError>,
-    ) -> Result<T, SearchError> {
-        let mut store = worker.store.again()?;
-        let (name, user) = (worker.name.clone(), worker.user.clone());
-        std::thread::scope(|scope| {
-            let thread = scope.spawn(move || self.beat(&mut store, &name, &user));
-            let done = work(worker);
-            self.done.store(true, Ordering::Relaxed);
-            thread.thread().unpark();
-            done
-        })
-    }
-
-    fn beat(&self, store: &mut Store, worker: &str, user: &Control) {
-        let mut last = Instant::now();
-        while !self.done.load(Ordering::Relaxed) {
-            let is_late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            if user.is_stopped() || is_late {
-                self.control.stop.store(true, Ordering::Relaxed);
-            }
-            if last.elapsed() >= BETWEEN_RENEWALS {
-                last = Instant::now();
-                self.renew(store, worker);
-            }
-            std::thread::park_timeout(BETWEEN_LOOKS);
-        }
-    }
-
-    /// What cannot be renewed now may be a second later; if it never is, the claim lapses, and that is noticed.
-    fn renew(&self, store: &mut Store, worker: &str) {
-        let at = self.at.lock().expect("nobody panics while holding it");
-        let is_ours = match *at {
-            At::Confirmation => store.renew_confirmation(worker).map(|()| true),
-            At::Trial(number) => store.renew(worker, Some(number)),
-            At::Nothing => store.renew(worker, None),
-        };
-        if matches!(is_ours, Ok(false)) {
-            self.control.abandon.store(true, Ordering::Relaxed);
-        }
-    }
 }
 
 /// Searches until time, trials or space are used up, or the user stops it.

@@ -5,14 +5,19 @@
 //! second; a claim that nobody renewed for [`LAPSE`] seconds is anybody's. What a worker writes about a trial is written only
 //! while the claim is its own.
 
+mod read;
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::error::SearchError;
-use crate::rungs::Standing;
 use crate::space::Assignment;
+pub use read::Trial;
+use read::{trials, united};
 
 /// Seconds after which a claim that nobody renewed has lapsed, and after which that is to be expected.
 pub const LAPSE: f64 = 10.0;
@@ -49,44 +54,6 @@ pub const FRESH: u32 = 1;
 pub struct Store {
     path: PathBuf,
     connection: Connection,
-}
-
-/// A trial and what is known of it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Trial {
-    /// Its number; 0 is the recipe as it stands.
-    pub number: u64,
-    /// How it came about: `default`, `random`, `grid` or `tpe`.
-    pub origin: String,
-    /// The values of its dimensions.
-    pub assignment: Assignment,
-    /// The score of each rung that it was judged on.
-    pub scores: Vec<f64>,
-    /// The score of each fold that it was judged in by itself, in their order.
-    pub folds: Vec<f64>,
-    /// Seconds that all of them took.
-    pub seconds: f64,
-    /// When its last fold was finished, in seconds since 1970.
-    pub at: f64,
-    /// How many rungs it is to be judged on.
-    pub target: usize,
-    /// Why it came to nothing, if it did.
-    pub problem: Option<String>,
-    /// Who is at it.
-    pub worker: Option<String>,
-}
-
-impl Trial {
-    /// As the ladder of rungs sees it.
-    pub fn standing(&self) -> Standing {
-        let is_free = self.worker.is_none() && self.problem.is_none();
-        Standing { number: self.number, scores: self.scores.clone(), is_free }
-    }
-
-    /// Whether it was begun and is neither finished nor at work.
-    pub fn is_left_lying(&self) -> bool {
-        self.worker.is_none() && self.problem.is_none() && self.scores.len() < self.target
-    }
 }
 
 /// What a worker is to do.
@@ -399,165 +366,11 @@ fn insert_fold(
     connection.execute("INSERT INTO fold VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", values).map(drop)
 }
 
-fn trials(connection: &Connection) -> rusqlite::Result<Vec<Trial>> {
-    let mut trials = bare_trials(connection)?;
-    let mut query = connection.prepare("SELECT trial, value FROM score ORDER BY trial, rung")?;
-    let mut rows = query.query([])?;
-    while let Some(row) = rows.next()? {
-        trials[row.get::<_, i64>(0)? as usize].scores.push(row.get(1)?);
-    }
-    let sql = "SELECT trial, value, seconds, at FROM fold WHERE division = ?1 ORDER BY trial, fold";
-    let mut query = connection.prepare(sql)?;
-    let mut rows = query.query([SEARCHED])?;
-    while let Some(row) = rows.next()? {
-        let trial = &mut trials[row.get::<_, i64>(0)? as usize];
-        trial.folds.push(row.get(1)?);
-        trial.seconds += row.get::<_, f64>(2)?;
-        trial.at = trial.at.max(row.get(3)?);
-    }
-    Ok(trials)
-}
-
-/// The trials without what was judged; their numbers are their places.
-fn bare_trials(connection: &Connection) -> rusqlite::Result<Vec<Trial>> {
-    let sql = "SELECT number, origin, assignment, target, problem, worker FROM trial ORDER BY number";
-    let mut query = connection.prepare(sql)?;
-    let rows = query.query_map([], |row| {
-        let text: String = row.get(2)?;
-        let assignment = text.parse().map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Text, Box::new(error))
-        })?;
-        Ok(Trial {
-            number: row.get::<_, i64>(0)? as u64,
-            origin: row.get(1)?,
-            assignment,
-            scores: Vec::new(),
-            folds: Vec::new(),
-            seconds: 0.0,
-            at: 0.0,
-            target: row.get::<_, i64>(3)? as usize,
-            problem: row.get(4)?,
-            worker: row.get(5)?,
-        })
-    })?;
-    rows.collect()
-}
-
-/// Spans of time that do not touch each other, of some in the order of their beginnings.
-fn united(lives: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let mut spans: Vec<(f64, f64)> = Vec::new();
-    for &(began, ended) in lives {
-        match spans.last_mut() {
-            Some((_, last)) if *last >= began => *last = last.max(ended),
-            _ => spans.push((began, ended)),
-        }
-    }
-    spans
-}
-
 /// The first line in which two descriptions differ.
 fn difference(begun: &str, now: &str) -> String {
     let lines = begun.lines().zip(now.lines()).find(|(begun, now)| begun != now);
     match lines {
         Some((begun, now)) => format!("the study was begun with `{begun}`, and this is `{now}`"),
         None => "the study was begun with other settings".into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn begun() -> (tempfile::TempDir, Store) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("study.db"), "rows = 3\nfolds = 2").unwrap();
-        (folder, store)
-    }
-
-    fn begin(trials: &[Trial]) -> Option<Task> {
-        let value = toml::Value::Integer(trials.len() as i64);
-        Some(Task::Begin(Assignment::from_iter([("x".to_owned(), value)]), "random"))
-    }
-
-    fn fold(fold: usize) -> Fold<'static> {
-        Fold { fold, value: 0.5, seconds: 2.0, probabilities: &[0.25, 0.75] }
-    }
-
-    #[test]
-    fn what_was_written_is_there_for_the_next_process() {
-        let (folder, mut store) = begun();
-        let trial = store.claim("a", begin).unwrap().unwrap();
-        assert_eq!((trial.number, trial.target, trial.worker.as_deref()), (0, 1, Some("a")));
-        assert!(store.keep_fold("a", 0, &fold(0)).unwrap() && store.keep_score("a", 0, (0, 0.5)).unwrap());
-        store.let_go("a", 0, None).unwrap();
-        drop(store);
-        let mut store = Store::open(&folder.path().join("study.db"), "rows = 3\nfolds = 2").unwrap();
-        let trials = store.trials().unwrap();
-        assert_eq!((trials[0].scores.as_slice(), trials[0].seconds, &trials[0].worker), (&[0.5][..], 2.0, &None));
-        assert_eq!(trials[0].assignment["x"].as_integer(), Some(0));
-        assert_eq!(store.folds(SEARCHED, 0).unwrap(), [(0, vec![0.25, 0.75], 2.0)]);
-        let taken = store.claim("b", |_| Some(Task::Take(0, 2))).unwrap().unwrap();
-        assert_eq!((taken.target, taken.is_left_lying()), (2, false));
-    }
-
-    #[test]
-    fn a_trial_is_one_workers_until_its_claim_lapses() {
-        let (_folder, mut store) = begun();
-        let mut other = store.again().unwrap();
-        assert_eq!(store.claim("a", begin).unwrap().unwrap().number, 0);
-        assert_eq!(other.claim("b", |_| Some(Task::Take(0, 1))).unwrap(), None);
-        assert_eq!(other.claim("b", begin).unwrap().unwrap().number, 1);
-        assert!(store.renew("a", Some(0)).unwrap() && !other.renew("b", Some(0)).unwrap());
-        // As if nobody had renewed it for a while.
-        store.connection.execute("UPDATE trial SET seen = seen - 100 WHERE number = 0", []).unwrap();
-        assert_eq!(other.claim("b", |_| Some(Task::Take(0, 1))).unwrap().unwrap().worker.as_deref(), Some("b"));
-        // What the first worker finds out now is not written.
-        assert!(!store.keep_fold("a", 0, &fold(0)).unwrap() && !store.keep_score("a", 0, (0, 0.5)).unwrap());
-        store.let_go("a", 0, Some("late")).unwrap();
-        assert!(!store.has_silent_claims("a").unwrap());
-        store.connection.execute("UPDATE trial SET seen = seen - 5", []).unwrap();
-        assert!(store.has_silent_claims("a").unwrap());
-        let trial = &store.trials().unwrap()[0];
-        assert_eq!((trial.problem.as_deref(), trial.worker.as_deref()), (None, Some("b")));
-    }
-
-    #[test]
-    fn other_studies_and_other_files_are_refused() {
-        let (folder, store) = begun();
-        let path = folder.path().join("study.db");
-        let error = Store::open(&path, "rows = 4\nfolds = 2").err().unwrap();
-        assert!(error.to_string().contains("begun with `rows = 3`, and this is `rows = 4`"), "{error}");
-        drop(store);
-        let text = folder.path().join("a.csv");
-        std::fs::write(&text, "text,label\n".repeat(1000)).unwrap();
-        let error = Store::open(&text, "").err().unwrap();
-        assert!(error.hint().unwrap().contains("no database of a search"), "{error}");
-        let other = folder.path().join("other.db");
-        Connection::open(&other).unwrap().execute_batch("CREATE TABLE a (b)").unwrap();
-        let error = Store::open(&other, "").err().unwrap();
-        assert!(error.to_string().contains("something else"), "{error}");
-        let error = Store::open(&folder.path().join("none/study.db"), "").err().unwrap();
-        assert!(error.hint().unwrap().contains("write to"), "{error}");
-    }
-
-    #[test]
-    fn one_worker_confirms_when_nobody_is_at_a_trial() {
-        let (_folder, mut store) = begun();
-        store.claim("a", begin).unwrap().unwrap();
-        assert!(!store.claim_confirmation("b").unwrap(), "the other one is not done");
-        store.let_go("a", 0, None).unwrap();
-        assert!(store.claim_confirmation("b").unwrap() && !store.claim_confirmation("a").unwrap());
-        store.end_confirmation("b").unwrap();
-        assert!(store.claim_confirmation("a").unwrap());
-    }
-
-    #[test]
-    fn time_counts_once_however_many_work() {
-        assert_eq!(united(&[(0.0, 10.0), (2.0, 5.0), (9.0, 12.0), (20.0, 21.0)]), [(0.0, 12.0), (20.0, 21.0)]);
-        let (_folder, mut store) = begun();
-        store.renew("a", None).unwrap();
-        let sql = "UPDATE worker SET began = 100, seen = 160; INSERT INTO worker VALUES ('b', 150, 170)";
-        store.connection.execute_batch(sql).unwrap();
-        assert_eq!((store.elapsed().unwrap(), store.elapsed_until(120.0).unwrap()), (70.0, 20.0));
     }
 }

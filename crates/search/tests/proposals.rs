@@ -126,3 +126,18 @@ fn a_grid_has_every_combination_once() {
     assert_eq!(propose(&small, (Method::Random, 0, 2), &known, |_| true), None);
     assert_eq!(propose(&small, (Method::Tpe, 0, 2), &known[..1], |_| false), None);
 }
+
+#[test]
+fn whatever_the_default_space_proposes_can_be_trained() {
+    let space = space(include_str!("../../../recipes/search/default.toml"));
+    assert!(space.dimensions().len() > 10);
+    let mut base = RunFile::default();
+    base.set("train", "a.csv");
+    for number in 0..300 {
+        let values = propose(&space, (Method::Random, 0, number), &[], |_| true).unwrap();
+        let config = space.apply(&base, &values).resolve().unwrap_or_else(|error| panic!("{values}: {error}"));
+        let is_top = config.freeze == ["-1"];
+        assert_eq!(is_top, values.contains_key("rate_of_last_block"), "{values}");
+        assert!(config.learning_rate >= if is_top { 1e-4 } else { 2e-5 } && config.epochs.is_some(), "{values}");
+    }
+}

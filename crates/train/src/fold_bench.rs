@@ -16,7 +16,7 @@ use crate::error::TrainError;
 use crate::events::{Listener, Unheard};
 use crate::fit::{Prepared, conclude, prepare};
 use crate::folds::Folds;
-use crate::material::Texts;
+use crate::material::{Texts, fnv_1a};
 use crate::run::{Outcome, Surroundings, absolute};
 use crate::run_config::RunConfig;
 use crate::schedule::Plan;
@@ -27,8 +27,9 @@ use crate::tracking::Tracking;
 use crate::trainer::{End, Trainer};
 use crate::{decide, memory};
 
-/// The most bytes of each kind that are kept between trainings, where the machine has four times as much.
+/// The most bytes of each kind that are kept between trainings, and the share of the free memory that they may take.
 const MOST_KEPT: usize = 2 << 30;
+const SHARE_KEPT: usize = 8;
 
 /// The folds of a training file, and what the trainings in them share.
 pub struct FoldBench<'a, B: Backend> {
@@ -81,7 +82,7 @@ impl<'a, B: Backend> FoldBench<'a, B> {
                 hint: "folds are judged by the labels of their rows".into(),
             });
         }
-        let most = memory::available().map_or(MOST_KEPT, |free| (free / 4).min(MOST_KEPT));
+        let most = memory::available().map_or(MOST_KEPT, |free| (free / SHARE_KEPT).min(MOST_KEPT));
         Ok(Self { backend, base, folds, whole, readings: Recent::new(most), shelf: Shelf::new(most) })
     }
 
@@ -90,21 +91,10 @@ impl<'a, B: Backend> FoldBench<'a, B> {
         Self { readings: Recent::new(bytes), shelf: Shelf::new(bytes), ..self }
     }
 
-    /// How many folds there are.
-    pub fn folds(&self) -> usize {
-        self.folds
-    }
-
     /// A number that changes with the texts, their labels and their folds.
     pub fn fingerprint(&self) -> u64 {
-        let held_out = self.whole.folds.splits().iter().flat_map(|split| &split.held_out);
-        held_out
-            .fold(self.whole.texts.fingerprint(), |hash, &row| (hash ^ row as u64).wrapping_mul(0x0000_0100_0000_01B3))
-    }
-
-    /// Rows of the file that are in folds.
-    pub fn rows(&self) -> usize {
-        self.whole.folds.examples().len()
+        let held_out = self.whole.folds.splits().iter().flat_map(|split| &split.held_out).map(|&row| row as u64);
+        fnv_1a(std::iter::once(self.whole.texts.fingerprint()).chain(held_out))
     }
 
     /// What is kept between trainings, in bytes.

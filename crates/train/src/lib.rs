@@ -27,6 +27,7 @@ mod memory;
 mod monitor;
 mod neighbours;
 mod objective;
+mod reasons;
 mod report;
 mod run;
 mod run_config;
@@ -57,7 +58,10 @@ pub use fold_bench::{FoldBench, JudgedFold};
 pub use label_errors::CheckedLabels;
 pub use measure::evaluate_file;
 pub use memory::memory_needed;
-pub use monitor::{MonitorOptions, Observed, Record, ReferenceFacts, Watch, monitor};
+pub use monitor::{
+    FEWEST_ANSWERS, Live, LiveAnswer, LiveReference, LiveWindows, MonitorOptions, Observed, Record, ReferenceFacts,
+    Watch, live_worth_labelling, monitor,
+};
 pub use run::{Outcome, Summary, Surroundings, is_finished, resume, resume_point, saved_config, train};
 pub use run_config::RunConfig;
 pub use run_file::RunFile;

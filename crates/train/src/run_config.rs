@@ -18,6 +18,7 @@ use crate::choices::{
     SplitRule, Task, TrainingPrecision, Truncation, WeightRule,
 };
 use crate::error::TrainError;
+use crate::measure::WORST_ERRORS;
 use crate::tracking::Tracking;
 
 /// The model that is trained when none is named.
@@ -232,6 +233,9 @@ pub struct RunConfig {
     /// Models trained with as many seeds, from `seed` on; the best on the validation texts is kept.
     #[default(1)]
     pub seeds: usize,
+    /// How many of the worst errors the report explains by their words, up to 20; each takes as long as a hundred predictions or
+    /// more of its text.
+    pub explain_errors: usize,
     /// Who gets the numbers of the run besides its folder, and what they call it.
     pub track: Tracking,
 }
@@ -293,6 +297,7 @@ impl RunConfig {
             (self.head_dropout.is_none_or(share), "head_dropout", "a share from 0 to below 1"),
             (self.epochs.is_none_or(|n| n > 0.0 && n.is_finite()), "epochs", "more than 0"),
             (self.max_steps != Some(0), "max_steps", "at least 1"),
+            (self.explain_errors <= WORST_ERRORS, "explain_errors", "at most 20"),
             (self.batch_size > 0, "batch_size", "at least 1"),
             (self.accumulate > 0, "accumulate", "at least 1"),
             (self.token_budget > 0, "token_budget", "at least 1"),

@@ -261,6 +261,7 @@ mod tests {
             "abstain_cost=0",
             "min_precision=1",
             "calibrate=platt",
+            "explain_errors=21",
             "neighbours=3",
             "neighbours_texts=true",
         ] {

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use anstyle::{AnsiColor, Style};
-use finetone_backend_cpu::Precision;
+use finetone_backend_cpu::{Cpu, Precision};
 use finetone_classify::{Classifier, Explanation, TOKEN_BUDGET, TransformerClassifier};
 use finetone_data::Example;
 use finetone_evaluate::most_probable;
@@ -57,16 +57,10 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let examples = args.texts.iter().map(|text| example(text)).collect::<Result<Vec<_>, _>>()?;
     let found = Found::new(&args.run)?;
-    if ChatNote::of(ModelFolder::open(&found.folder)?.config())?.is_some() {
-        return Err(Failure::new(
-            format!("`{}` is a language model, whose answers are not explained by words", args.run),
-            "train a classifier, which any encoder is: `finetone train FILE --model tiny`".to_owned(),
-        ));
-    }
     // With fewer bits the contributions would not add up within 1 %.
     let cpu = args.device.open(Precision::F32)?;
     let text = cpu.install(|| -> Result<String, Failure> {
-        let mut classifier = TransformerClassifier::open(cpu.clone(), &found.folder, TOKEN_BUDGET)?;
+        let mut classifier = open(&cpu, &found)?;
         if let Some(column) = classifier.columns().first() {
             return Err(Failure::new(
                 format!("the model needs the column `{column}` with each text, which cannot be typed here"),
@@ -85,6 +79,17 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Ok(explained.iter().map(|found| page(found, labels)).collect::<Vec<_>>().join("\n"))
     })?;
     Ok(anstream::stdout().write_all(text.as_bytes())?)
+}
+
+/// Opens a model whose answers can be explained.
+pub fn open(cpu: &Cpu, found: &Found) -> Result<TransformerClassifier<Cpu>, Failure> {
+    if ChatNote::of(ModelFolder::open(&found.folder)?.config())?.is_some() {
+        return Err(Failure::new(
+            format!("{}: a language model, whose answers are not explained by words", found.folder.display()),
+            "train a classifier, which any encoder is: `finetone train FILE --model tiny`".to_owned(),
+        ));
+    }
+    Ok(TransformerClassifier::open(cpu.clone(), &found.folder, TOKEN_BUDGET)?)
 }
 
 fn example(text: &str) -> Result<Example, Failure> {

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use crate::split::{comparable, fingerprint, random::Random};
+use crate::words::words;
 
 /// Words in a run.
 const RUN: usize = 3;
@@ -97,7 +98,7 @@ impl Search {
             return;
         }
         self.first.insert(fingerprint(&text, 0), (line, class));
-        let words: Vec<&str> = text.split(' ').collect();
+        let words: Vec<&str> = words(&text).collect();
         if words.len() < LEAST_WORDS {
             return;
         }
@@ -197,9 +198,16 @@ mod tests {
     }
 
     #[test]
+    fn near_copies_are_found_where_no_spaces_part_the_words() {
+        let text: String = ('一'..).take(60).collect();
+        let copies = found(&[(text.clone() + "很好！", 0), (text + "不好！", 1)]);
+        assert_eq!((copies.exact, copies.near, copies.near_contradicting), (0, 1, 1));
+    }
+
+    #[test]
     fn the_estimate_is_near_the_truth() {
         let functions = Search::default();
-        let minima = |text: &str| functions.minima(&text.split(' ').collect::<Vec<_>>());
+        let minima = |text: &str| functions.minima(&words(text).collect::<Vec<_>>());
         for changed in [0, 10, 30, 80] {
             let (one, other) = (minima(&text(102, 0, 0)), minima(&text(102, 1, changed)));
             let common = (100 - changed) as f64;
