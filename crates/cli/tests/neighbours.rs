@@ -8,8 +8,8 @@ use std::path::Path;
 use serde_json::Value;
 use workbench::{done, failed, reviews, run, stderr, trained};
 
-const SETTINGS: &str =
-    "--model tiny --set max_steps=12 --learning-rate 1e-3 --threads 1 --set validation_fraction=0.3 --quiet";
+const SETTINGS: &str = "--model tiny --set max_steps=12 --learning-rate 1e-3 --threads 1 --quiet \
+                        --set validation_fraction=0.3 --set precision=f32";
 
 fn place() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
