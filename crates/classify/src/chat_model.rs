@@ -10,13 +10,13 @@ use finetone_data::Example;
 use finetone_data::chat::Message;
 use finetone_data::chat::template::{ChatTemplate, ClosedPrompt};
 use finetone_data::tokenizer::Tokenizer;
-use finetone_generate::{Choices, Generator};
+use finetone_generate::{ChatNote, Choices, Generator};
 use finetone_model::Model;
 use finetone_model::checkpoint::{HeadImport, ModelFolder};
 use serde_json::Value;
 
 use crate::transformer::text_limit;
-use crate::{ChatNote, Classified, Classifier, ClassifyError, check_vocabulary};
+use crate::{Classified, Classifier, ClassifyError};
 
 /// How a language model is asked.
 #[derive(Clone, Copy)]
@@ -103,7 +103,7 @@ impl<B: Backend> ChatClassifier<B> {
         }
         config.set_language_head()?;
         let (template, tokenizer) = (ChatTemplate::from_folder(folder)?, Tokenizer::from_folder(folder)?);
-        check_vocabulary(folder, &tokenizer, &config)?;
+        config.check_vocabulary(folder, tokenizer.vocab_size())?;
         let max_tokens = text_limit(&config, &tokenizer).max_tokens;
         let (model, _) = source.load(&backend, config, HeadImport::Required)?;
         Ok(Self { backend, model, template, tokenizer, note, max_tokens })

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use finetone_backend::DeviceError;
 use finetone_data::chat::template::TemplateError;
 use finetone_data::tokenizer::TokenizerError;
-use finetone_generate::GenerateError;
+use finetone_generate::{ChatNoteError, GenerateError};
 use finetone_model::ModelError;
 
 /// An error about a classifier; [`ClassifyError::hint`] says what to do.
@@ -41,22 +41,9 @@ pub enum ClassifyError {
         /// The model folder.
         folder: PathBuf,
     },
-    /// What `config.json` says of the chats that the model was trained on is not understood.
-    #[error("the `chat` in the model's `config.json` is not understood: {problem}")]
-    ChatNote {
-        /// What is wrong.
-        problem: String,
-    },
-    /// The tokenizer knows more tokens than the model has rows for.
-    #[error("{}: the tokenizer has {tokens} tokens, the model's embedding {rows} rows", folder.display())]
-    VocabularyMismatch {
-        /// The model folder.
-        folder: PathBuf,
-        /// Tokens of the tokenizer.
-        tokens: usize,
-        /// Rows of the embedding.
-        rows: usize,
-    },
+    /// What `config.json` notes of the chats that the model was trained on.
+    #[error(transparent)]
+    ChatNote(#[from] ChatNoteError),
     /// The file that says how a sentence-transformers model pools is damaged.
     #[error("{}: {problem}", path.display())]
     Pooling {
@@ -99,11 +86,9 @@ impl ClassifyError {
             Self::Entry { entry, .. } => Some(format!(
                 "take `{entry}` out of the entry `finetone`; the model then answers as if it had never been there"
             )),
-            Self::Preparation { .. } | Self::ChatNote { .. } => {
+            Self::ChatNote(error) => error.hint(),
+            Self::Preparation { .. } => {
                 Some("the model may come from a newer finetone: update it, or export the model again".into())
-            }
-            Self::VocabularyMismatch { .. } => {
-                Some("the tokenizer files and the weights belong to different models: copy both from one place".into())
             }
             Self::Pooling { .. } => Some("download the folder again, or remove the file to take the mean".into()),
         }

@@ -8,7 +8,6 @@
 mod adapter;
 pub mod baselines;
 mod chat_model;
-mod chat_note;
 mod classes;
 mod embedder;
 mod encoded;
@@ -27,10 +26,10 @@ use std::path::Path;
 use finetone_backend::Backend;
 use finetone_data::Example;
 use finetone_evaluate::Abstention;
+use finetone_generate::ChatNote;
 use finetone_model::checkpoint::ModelFolder;
 
 pub use chat_model::{Asking, ChatClassifier, Question, weigh};
-pub use chat_note::ChatNote;
 pub use classes::Classes;
 pub use embedder::Embedder;
 pub use encoded::Encoded;
@@ -41,8 +40,8 @@ pub use reader::{Reading, TextReader};
 pub use served::{Compute, Rows, Served, Use};
 pub use states::{States, Storage};
 pub use transformer::{
-    TextLimit, TransformerClassifier, check_vocabulary, preparation, with_abstention, with_decision, with_preparation,
-    with_temperature, with_text_limit,
+    TextLimit, TransformerClassifier, preparation, with_abstention, with_decision, with_preparation, with_temperature,
+    with_text_limit,
 };
 
 /// What a classifier said about some texts.

@@ -18,9 +18,7 @@ use crate::{Classes, Classified, Classifier, ClassifyError, Encoded, Forward, Re
 /// How many tokens of a text the model was trained on, and which; kept in the model's `config.json`.
 pub type TextLimit = Limit;
 
-/// The entry of `config.json` that holds what Hugging Face has no word for.
-pub(crate) const OURS: &str = "finetone";
-/// Its entry for what is done to rows.
+/// The entry of `config.json` for what is done to rows.
 const PREPARATION: &str = "preparation";
 
 /// Its entry for the rule that decisions are made by.
@@ -32,14 +30,6 @@ const ABSTENTION: &str = "abstention";
 /// Its entry for the temperature that the weights of the last layer are divided by already.
 const TEMPERATURE: &str = "temperature";
 
-pub(crate) fn ours(config: &mut ModelConfig) -> &mut Value {
-    let ours = config.raw.entry(OURS).or_insert(Value::Null);
-    if !ours.is_object() {
-        *ours = json!({});
-    }
-    ours
-}
-
 /// Notes the limit in a configuration, so that prediction cuts texts as training did.
 pub fn with_text_limit(config: &mut ModelConfig, limit: TextLimit) {
     let keep = match limit.keep {
@@ -48,43 +38,32 @@ pub fn with_text_limit(config: &mut ModelConfig, limit: TextLimit) {
         Keep::HeadTail => "head+tail",
         Keep::Windows { .. } => "windows",
     };
-    let ours = ours(config);
-    ours["max_tokens"] = json!(limit.max_tokens);
-    ours["keep"] = json!(keep);
+    config.note("max_tokens", Some(json!(limit.max_tokens)));
+    config.note("keep", Some(json!(keep)));
     if let Keep::Windows { overlap } = limit.keep {
-        ours["window_overlap"] = json!(overlap);
-    }
-}
-
-/// Notes a value in a configuration, or takes the note of before away.
-fn note(config: &mut ModelConfig, entry: &str, value: Option<Value>) {
-    let ours = ours(config);
-    match (value, ours.as_object_mut()) {
-        (None, Some(ours)) => drop(ours.remove(entry)),
-        (value, _) => ours[entry] = json!(value),
+        config.note("window_overlap", Some(json!(overlap)));
     }
 }
 
 /// Notes the rule that decisions are made by in a configuration, or that there is none.
 pub fn with_decision(config: &mut ModelConfig, rule: Option<&DecisionRule>) {
-    note(config, DECISION, rule.map(|rule| json!(rule)));
+    config.note(DECISION, rule.map(|rule| json!(rule)));
 }
 
 /// Notes when a text is left to a person in a configuration, or that none is.
 pub fn with_abstention(config: &mut ModelConfig, abstention: Option<&Abstention>) {
-    note(config, ABSTENTION, abstention.map(|abstention| json!(abstention)));
+    config.note(ABSTENTION, abstention.map(|abstention| json!(abstention)));
 }
 
 /// Notes the temperature that a model's logits were divided by in a configuration, or that they were not. The weights have
 /// it in them; the note is for whoever wants the logits of before.
 pub fn with_temperature(config: &mut ModelConfig, temperature: Option<f64>) {
-    note(config, TEMPERATURE, temperature.map(|temperature| json!(temperature)));
+    config.note(TEMPERATURE, temperature.map(|temperature| json!(temperature)));
 }
 
 /// What a configuration notes under an entry.
 fn noted<T: DeserializeOwned>(config: &ModelConfig, entry: &str) -> Result<Option<T>, String> {
-    let value = config.raw.get(OURS).and_then(|ours| ours.get(entry)).cloned().unwrap_or_default();
-    serde_json::from_value(value).map_err(|error| error.to_string())
+    config.noted(entry).map(T::deserialize).transpose().map_err(|error| error.to_string())
 }
 
 /// The rule that a configuration notes, which must be about its classes.
@@ -99,12 +78,7 @@ fn decision(config: &ModelConfig) -> Result<Option<DecisionRule>, String> {
 
 /// Notes the preparation in a configuration, so that prediction prepares rows as training did.
 pub fn with_preparation(config: &mut ModelConfig, preparation: &Preparation) {
-    let ours = ours(config);
-    if !preparation.is_identity() {
-        ours[PREPARATION] = json!(preparation);
-    } else if let Some(ours) = ours.as_object_mut() {
-        ours.remove(PREPARATION);
-    }
+    config.note(PREPARATION, (!preparation.is_identity()).then(|| json!(preparation)));
 }
 
 /// The preparation that a configuration notes; none where it notes none.
@@ -112,18 +86,14 @@ pub fn with_preparation(config: &mut ModelConfig, preparation: &Preparation) {
 /// # Errors
 /// [`ClassifyError::Preparation`].
 pub fn preparation(config: &ModelConfig) -> Result<Preparation, ClassifyError> {
-    match config.raw.get(OURS).and_then(|ours| ours.get(PREPARATION)) {
-        None => Ok(Preparation::default()),
-        Some(noted) => serde_json::from_value(noted.clone())
-            .map_err(|error| ClassifyError::Preparation { problem: error.to_string() }),
-    }
+    let noted = noted(config, PREPARATION).map_err(|problem| ClassifyError::Preparation { problem })?;
+    Ok(noted.unwrap_or_default())
 }
 
 pub(crate) fn text_limit(config: &ModelConfig, tokenizer: &Tokenizer) -> TextLimit {
-    let ours = config.raw.get(OURS);
-    let number = |name: &str| ours.and_then(|o| o.get(name)).and_then(Value::as_u64).map(|n| n as usize);
+    let number = |name: &str| config.noted(name).and_then(Value::as_u64).map(|n| n as usize);
     let noted = number("max_tokens");
-    let keep = match ours.and_then(|o| o.get("keep")).and_then(Value::as_str) {
+    let keep = match config.noted("keep").and_then(Value::as_str) {
         Some("tail") => Keep::Tail,
         Some("head+tail") => Keep::HeadTail,
         Some("windows") => Keep::Windows { overlap: number("window_overlap").unwrap_or(0) },
@@ -242,21 +212,9 @@ impl<B: Backend> Loaded<B> {
             (tokenizer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), loaded)
         });
         let ((model, report), tokenizer) = (loaded?, tokenizer?);
-        check_vocabulary(folder, &tokenizer, &model.config)?;
+        model.config.check_vocabulary(folder, tokenizer.vocab_size())?;
         Ok(Self { model, tokenizer, has_head: report.fresh.is_empty() })
     }
-}
-
-/// Refuses a tokenizer whose ids reach beyond the model's embedding.
-///
-/// # Errors
-/// [`ClassifyError::VocabularyMismatch`].
-pub fn check_vocabulary(folder: &Path, tokenizer: &Tokenizer, config: &ModelConfig) -> Result<(), ClassifyError> {
-    let (tokens, rows) = (tokenizer.vocab_size(), config.vocab_size);
-    if tokens > rows {
-        return Err(ClassifyError::VocabularyMismatch { folder: folder.to_owned(), tokens, rows });
-    }
-    Ok(())
 }
 
 impl<B: Backend> Classifier for TransformerClassifier<B> {

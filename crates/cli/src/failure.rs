@@ -11,6 +11,7 @@ use finetone_classify::hub::HubError;
 use finetone_classify::source::SourceError;
 use finetone_data::DataError;
 use finetone_evaluate::EvaluateError;
+use finetone_generate::ChatNoteError;
 use finetone_model::ModelError;
 use finetone_serve::ServeError;
 use finetone_track::TrackError;
@@ -130,6 +131,7 @@ macro_rules! from_errors_with_hints {
 from_errors_with_hints!(
     TrainError,
     ClassifyError,
+    ChatNoteError,
     SourceError,
     HubError,
     ModelError,

@@ -6,6 +6,8 @@ use finetone_data::chat::template::TemplateError;
 use finetone_data::tokenizer::TokenizerError;
 use finetone_model::ModelError;
 
+use crate::chat_note::ChatNoteError;
+
 /// A model that cannot write, or a request that it cannot answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum GenerateError {
@@ -94,16 +96,9 @@ pub enum FolderError {
         /// What is wrong.
         problem: String,
     },
-    /// The tokenizer knows more tokens than the model has rows for.
-    #[error("{}: the tokenizer has {tokens} tokens, the model's embedding {rows} rows", folder.display())]
-    VocabularyMismatch {
-        /// The model folder.
-        folder: PathBuf,
-        /// Tokens of the tokenizer.
-        tokens: usize,
-        /// Rows of the embedding.
-        rows: usize,
-    },
+    /// What `config.json` notes of the chats that the model was trained on.
+    #[error(transparent)]
+    ChatNote(#[from] ChatNoteError),
 }
 
 impl FolderError {
@@ -115,9 +110,7 @@ impl FolderError {
             Self::Template(error) => error.hint(),
             Self::Generate(error) => error.hint(),
             Self::Settings { .. } => Some("download the folder again, or remove the file".into()),
-            Self::VocabularyMismatch { .. } => {
-                Some("the tokenizer files and the weights belong to different models: copy both from one place".into())
-            }
+            Self::ChatNote(error) => error.hint(),
         }
     }
 }

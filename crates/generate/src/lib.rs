@@ -11,6 +11,7 @@
 //!
 //! The logits of a sequence have the same bits whether it was read at once or token by token.
 
+mod chat_note;
 mod choices;
 mod error;
 mod generator;
@@ -20,6 +21,7 @@ mod served;
 mod stops;
 mod write;
 
+pub use chat_note::{ChatNote, ChatNoteError};
 pub use choices::{Choices, Next};
 pub use error::{FolderError, GenerateError};
 pub use generator::Generator;

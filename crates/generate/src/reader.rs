@@ -7,9 +7,9 @@ use finetone_data::chat::template::{ChatTemplate, ClosedPrompt, PLAIN, TemplateE
 use finetone_data::chat::{Message, Role};
 use finetone_data::tokenizer::Tokenizer;
 use finetone_model::ModelConfig;
-use serde::Deserialize;
 use serde_json::Value;
 
+use crate::chat_note::ChatNote;
 use crate::choices::Choices;
 use crate::error::{FolderError, GenerateError};
 
@@ -20,7 +20,7 @@ pub struct PromptReader {
     tokenizer: Tokenizer,
     template: ChatTemplate,
     ends: Vec<u32>,
-    noted: Noted,
+    note: ChatNote,
     context: usize,
     vocabulary: usize,
 }
@@ -36,16 +36,13 @@ impl PromptReader {
         tokenizer: Tokenizer,
         template: ChatTemplate,
     ) -> Result<Self, FolderError> {
-        let (tokens, rows) = (tokenizer.vocab_size(), config.vocab_size);
-        if tokens > rows {
-            return Err(FolderError::VocabularyMismatch { folder: folder.to_owned(), tokens, rows });
-        }
+        config.check_vocabulary(folder, tokenizer.vocab_size())?;
         let noted = [generation_config(folder)?, Value::Object(config.raw.clone())];
         let noted = noted.iter().flat_map(|config| ids(&config["eos_token_id"]));
         let ends: BTreeSet<u32> = noted.chain(tokenizer.end_id()).collect();
         Ok(Self {
             ends: ends.into_iter().collect(),
-            noted: Noted::of(config),
+            note: ChatNote::of(config)?.unwrap_or_default(),
             context: config.max_tokens(),
             vocabulary: config.vocab_size,
             tokenizer,
@@ -60,7 +57,7 @@ impl PromptReader {
     pub fn plain(tokenizer: Tokenizer, context: usize) -> Result<Self, FolderError> {
         let template = ChatTemplate::from_source(PLAIN, Vec::new())?;
         let vocabulary = tokenizer.vocab_size();
-        Ok(Self { ends: Vec::new(), noted: Noted::default(), context, vocabulary, tokenizer, template })
+        Ok(Self { ends: Vec::new(), note: ChatNote::default(), context, vocabulary, tokenizer, template })
     }
 
     /// The tokenizer.
@@ -80,12 +77,12 @@ impl PromptReader {
 
     /// The only answers that the model was taught to give, where these are few.
     pub fn answers(&self) -> Option<&[String]> {
-        Some(&self.noted.answers[..]).filter(|answers| !answers.is_empty())
+        Some(&self.note.answers[..]).filter(|answers| !answers.is_empty())
     }
 
     /// A text alone as the messages of a chat like those that the model was trained on.
     pub fn messages(&self, text: &str) -> Vec<Message> {
-        let instructions = self.noted.instructions.iter().map(|said| Message::new(Role::System, said.as_str()));
+        let instructions = self.note.instructions.iter().map(|said| Message::new(Role::System, said.as_str()));
         instructions.chain([Message::new(Role::User, text)]).collect()
     }
 
@@ -150,23 +147,5 @@ fn ids(value: &Value) -> Vec<u32> {
     match value {
         Value::Array(values) => values.iter().filter_map(id).collect(),
         one => id(one).into_iter().collect(),
-    }
-}
-
-/// What a configuration notes of the chats that the model was trained on; what is not understood there is nothing.
-#[derive(Debug, Default, Deserialize)]
-struct Noted {
-    /// The only answers.
-    #[serde(default)]
-    answers: Vec<String>,
-    /// The instructions with which all of them began.
-    #[serde(default)]
-    instructions: Option<String>,
-}
-
-impl Noted {
-    fn of(config: &ModelConfig) -> Self {
-        let noted = config.raw.get("finetone").and_then(|ours| ours.get("chat"));
-        noted.and_then(|noted| Self::deserialize(noted).ok()).unwrap_or_default()
     }
 }

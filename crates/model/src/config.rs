@@ -1,7 +1,9 @@
 //! What a model is made of: an enumeration for every choice that families make differently.
 
+use std::path::Path;
+
 use finetone_backend::{Activation, Mask, NormKind};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::error::ModelError;
 use crate::lora::Lora;
@@ -222,6 +224,9 @@ pub struct ModelConfig {
     pub raw: Map<String, Value>,
 }
 
+/// The entry of `config.json` that holds what Hugging Face has no word for.
+pub(crate) const OURS: &str = "finetone";
+
 /// Dropout of the backbone.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DropoutRates {
@@ -282,6 +287,32 @@ impl ModelConfig {
         let tied = self.raw.get("tie_word_embeddings").and_then(Value::as_bool);
         self.language = Some(LanguageHead { tied: tied.unwrap_or(self.family == Family::Gpt2) });
         Ok(())
+    }
+
+    /// What `config.json` notes under an entry of ours: what Hugging Face has no word for.
+    pub fn noted(&self, entry: &str) -> Option<&Value> {
+        self.raw.get(OURS)?.get(entry).filter(|noted| !noted.is_null())
+    }
+
+    /// Notes a value under an entry of ours, or takes the note of before away.
+    pub fn note(&mut self, entry: &str, value: Option<Value>) {
+        match (value, self.raw.get_mut(OURS)) {
+            (None, Some(Value::Object(ours))) => drop(ours.remove(entry)),
+            (None, _) => {}
+            (Some(value), Some(Value::Object(ours))) => drop(ours.insert(entry.to_owned(), value)),
+            (Some(value), _) => drop(self.raw.insert(OURS.to_owned(), json!({ entry: value }))),
+        }
+    }
+
+    /// Refuses a tokenizer that knows more tokens than there are rows of embeddings.
+    ///
+    /// # Errors
+    /// [`ModelError::VocabularyMismatch`], which names the folder that both are from.
+    pub fn check_vocabulary(&self, folder: &Path, tokens: usize) -> Result<(), ModelError> {
+        match self.vocab_size {
+            rows if tokens > rows => Err(ModelError::VocabularyMismatch { folder: folder.to_owned(), tokens, rows }),
+            _ => Ok(()),
+        }
     }
 
     /// Number of logits in a row: C, or V in a language model.

@@ -31,6 +31,16 @@ pub enum ModelError {
         /// The file with the weights.
         found: String,
     },
+    /// The tokenizer knows more tokens than the model has rows for.
+    #[error("{}: the tokenizer has {tokens} tokens, the model's embedding {rows} rows", folder.display())]
+    VocabularyMismatch {
+        /// The model folder.
+        folder: PathBuf,
+        /// Tokens of the tokenizer.
+        tokens: usize,
+        /// Rows of the embedding.
+        rows: usize,
+    },
     /// The folder has no weights.
     #[error("{}: there is no `model.safetensors`", folder.display())]
     NoWeights {
@@ -108,6 +118,9 @@ impl ModelError {
             Self::Safetensors { .. } => Some("the file is damaged or incomplete: download or export it again".into()),
             Self::MissingTensor { .. } => {
                 Some("the weights belong to another model than `config.json` describes, or the export was cut off".into())
+            }
+            Self::VocabularyMismatch { .. } => {
+                Some("the tokenizer files and the weights belong to different models: copy both from one place".into())
             }
             Self::TensorShape { .. } => Some("`config.json` and the weights belong to different models".into()),
             Self::NoLanguageModel { .. } => {

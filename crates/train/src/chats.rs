@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use finetone_classify::{Asking, ChatNote, ClassifyError, Question};
+use finetone_classify::{Asking, ClassifyError, Question};
 use finetone_data::chat::template::{ChatTemplate, EncodedChat};
 use finetone_data::tokenizer::{Keep, Limit, Tokenizer};
 use finetone_data::{Example, LabelSet};
+use finetone_generate::ChatNote;
 
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};

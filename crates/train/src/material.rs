@@ -394,9 +394,10 @@ pub fn fingerprint(examples: &[Example]) -> u64 {
     fnv_1a(examples.iter().flat_map(numbers))
 }
 
-/// The hash FNV-1a, by numbers instead of bytes.
+/// The hash FNV-1a of the numbers' bytes.
 pub fn fnv_1a(numbers: impl Iterator<Item = u64>) -> u64 {
-    numbers.fold(0xCBF2_9CE4_8422_2325, |hash, value| (hash ^ value).wrapping_mul(0x0000_0100_0000_01B3))
+    let bytes = numbers.flat_map(u64::to_le_bytes);
+    bytes.fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3))
 }
 
 /// The limit on tokens: as set, else what tokenizer and model allow, at most 512.

@@ -5,10 +5,11 @@ use std::path::Path;
 use finetone_backend::Backend;
 use finetone_classify::hub::{HubConfig, HubProgress};
 use finetone_classify::source::{BuiltIn, FolderKind, ModelSource, ResolvedModel};
-use finetone_classify::{ChatNote, ClassifyError, check_vocabulary, preparation, with_preparation, with_text_limit};
+use finetone_classify::{ClassifyError, preparation, with_preparation, with_text_limit};
 use finetone_data::Preparation;
 use finetone_data::chat::template::{ChatTemplate, PLAIN, TemplateError};
 use finetone_data::tokenizer::{Limit, Tokenizer, TrainKind, TrainOptions};
+use finetone_generate::ChatNote;
 use finetone_model::checkpoint::{BaseModel, HeadImport, ModelFolder};
 use finetone_model::families::{from_scratch, read_config};
 use finetone_model::{Family, HeadPooling, Model, ModelConfig, Output};
@@ -100,7 +101,7 @@ fn pretrained<B: Backend>(
 ) -> Result<Setup<B>, TrainError> {
     let source = ModelFolder::open(folder).map_err(ClassifyError::from)?;
     let tokenizer = Tokenizer::from_folder(folder).map_err(ClassifyError::from)?;
-    check_vocabulary(folder, &tokenizer, source.config())?;
+    source.config().check_vocabulary(folder, tokenizer.vocab_size()).map_err(ClassifyError::from)?;
     let tokenizer = tokenizer.with_special_tokens(&texts.preparation.tokens()).map_err(ClassifyError::from)?;
     let (tokenizer, template) = match config.task {
         Task::Chat => with_template(tokenizer, ChatTemplate::from_folder(folder))?,

@@ -1,8 +1,9 @@
 //! Checkpoints: one safetensors file each, written whole or not at all.
 //!
-//! `checkpoints/step-N.safetensors` holds everything a run needs to go on after step N with the same bits: the weights, the
-//! two moments, and the progress in the file's metadata. `checkpoints/best-N.safetensors` holds the weights of the best
-//! evaluation. A file appears under its name only when it is complete and on disk.
+//! `checkpoints/step-N.safetensors` holds everything a run needs to go on after step N with the same bits: the weights that are
+//! trained, their two moments, and the progress in the file's metadata. `checkpoints/best-N.safetensors` holds the weights of the
+//! best evaluation. Frozen weights are where the run took them from, so a checkpoint of adapters is small; a fingerprint tells
+//! when they have changed there. A file appears under its name only when it is complete and on disk.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -17,6 +18,7 @@ use finetone_model::{Model, ModelError, Moments};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
+use crate::material::fnv_1a;
 use crate::tensor_file::{self, Tensor, TensorFile};
 
 /// How far a run has come.
@@ -59,6 +61,10 @@ pub struct Store {
 const FIRST: &str = "moments.first";
 const SECOND: &str = "moments.second";
 const PROGRESS: &str = "progress";
+const FROZEN: &str = "frozen";
+
+/// So many values of each frozen parameter are in the fingerprint of them all: another model differs in all of its values.
+const FINGERPRINTED: usize = 64;
 
 impl Store {
     /// The checkpoints of the run in `run`.
@@ -86,7 +92,8 @@ impl Store {
         progress: &Progress,
     ) -> Result<(), TrainError> {
         let progress_text = serde_json::to_string(progress).expect("progress has a JSON form");
-        let notes = HashMap::from([(PROGRESS.to_owned(), progress_text)]);
+        let frozen = frozen_fingerprint(backend, model).to_string();
+        let notes = HashMap::from([(PROGRESS.to_owned(), progress_text), (FROZEN.to_owned(), frozen)]);
         self.write(&file_name("step-", progress.step), notes, backend, model, Some(moments))?;
         let best = progress.best.map(|best| best.step);
         self.remove("step-", |step| step != progress.step)?;
@@ -101,7 +108,8 @@ impl Store {
         self.write(&file_name("best-", step), HashMap::new(), backend, model, None)
     }
 
-    /// Restores weights, moments and progress from the checkpoint of `step`, if it is of texts with this fingerprint.
+    /// Restores weights, moments and progress from the checkpoint of `step`, if it is of texts with this fingerprint. The frozen
+    /// weights of `model` are those that the run began with.
     ///
     /// # Errors
     /// A file that cannot be read or belongs to other texts or another model.
@@ -119,6 +127,9 @@ impl Store {
         let progress: Progress = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
         if progress.fingerprint != fingerprint {
             return Err(wrong("the training data have changed since the run was started".into()));
+        }
+        if file.note(FROZEN) != Some(&frozen_fingerprint(backend, model).to_string()) {
+            return Err(wrong("the pretrained model has changed since the run was started".into()));
         }
         restore_weights(backend, model, &mut file).map_err(damaged(&path))?;
         for (name, moment) in [(FIRST, &mut moments.0), (SECOND, &mut moments.1)] {
@@ -179,7 +190,8 @@ impl Store {
     ) -> Result<(), TrainError> {
         std::fs::create_dir_all(&self.folder).map_err(TrainError::io(&self.folder))?;
         let (path, unfinished) = (self.folder.join(name), self.folder.join(format!("{name}.unfinished")));
-        let weights = model.table.iter().map(|(id, spec)| Tensor {
+        let trained = model.table.iter().filter(|(_, spec)| spec.trainable);
+        let weights = trained.map(|(id, spec)| Tensor {
             name: &spec.name,
             len: spec.shape.len(),
             source: Source::Weight(model.parameters.get(id)),
@@ -300,10 +312,22 @@ enum Source<'a, B: Backend> {
 
 fn restore_weights<B: Backend>(backend: &B, model: &mut Model<B>, file: &mut TensorFile) -> std::io::Result<()> {
     let Model { table, parameters, .. } = model;
-    for (id, spec) in table.iter() {
+    for (id, spec) in table.iter().filter(|(_, spec)| spec.trainable) {
         parameters.set_values(backend, id, &file.values(&spec.name, spec.shape.len())?);
     }
     Ok(())
+}
+
+/// A number that changes when the frozen weights do.
+fn frozen_fingerprint<B: Backend>(backend: &B, model: &Model<B>) -> u64 {
+    let mut values = Vec::new();
+    let frozen = model.table.iter().filter(|(_, spec)| !spec.trainable);
+    fnv_1a(frozen.flat_map(|(id, spec)| {
+        let some = 0..spec.shape.len().min(FINGERPRINTED);
+        values.resize(some.len(), B::Real::default());
+        backend.read_weight(&mut values, model.parameters.get(id), some);
+        values.iter().map(|value| value.to_f64().to_bits()).collect::<Vec<_>>()
+    }))
 }
 
 /// Tells a file that cannot be read from one that is not what it should be.

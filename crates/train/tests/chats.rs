@@ -6,11 +6,11 @@ mod workbench;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use finetone_classify::{ChatClassifier, ChatNote, Classifier, ClassifyError};
+use finetone_classify::{ChatClassifier, Classifier, ClassifyError};
 use finetone_data::Example;
 use finetone_data::chat::template::ChatTemplate;
 use finetone_data::tokenizer::Tokenizer;
-use finetone_generate::{Generator, Penalties, Request, Sampling};
+use finetone_generate::{ChatNote, Generator, Penalties, Request, Sampling};
 use finetone_model::checkpoint::{HeadImport, ModelFolder};
 use finetone_train::{Control, Outcome, RunConfig, RunFile, Summary, TrainError, TrainEvent};
 use workbench::{Recorder, THINGS, cpu, run, sentence, weights};

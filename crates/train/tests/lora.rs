@@ -177,6 +177,28 @@ fn a_stopped_run_goes_on_with_the_same_bits() {
 }
 
 #[test]
+fn a_checkpoint_holds_what_is_trained_and_knows_its_base() {
+    let place = tempfile::tempdir().unwrap();
+    let base = base(place.path(), &[]);
+    let config = adapted(place.path(), &base, &[]);
+    let run_folder = place.path().join("run");
+    let stop = || Recorder { stop_at: Some((2, Control::default())), ..Recorder::default() };
+    run(&cpu(2), &config, &run_folder, &mut stop()).unwrap();
+    let kept = tensors(&run_folder.join("checkpoints/step-00000002.safetensors"));
+    let is_trained = |name: &str| ["lora", "head", "moments"].iter().any(|part| name.contains(part));
+    assert!(kept.len() > 3 && kept.keys().all(|name| is_trained(name)), "{:?}", kept.keys());
+
+    let path = base.join("model/model.safetensors");
+    let mut bytes = fs::read(&path).unwrap();
+    // Another model: every weight has another sign.
+    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    bytes[header..].iter_mut().skip(3).step_by(4).for_each(|byte| *byte ^= 0x80);
+    fs::write(&path, bytes).unwrap();
+    let error = run(&cpu(2), &config, &run_folder, &mut Recorder::default()).err().unwrap().to_string();
+    assert!(error.contains("the pretrained model has changed"), "{error}");
+}
+
+#[test]
 fn what_cannot_be_adapted_is_refused_before_anything_is_written() {
     let place = tempfile::tempdir().unwrap();
     let base = base(place.path(), &[]);

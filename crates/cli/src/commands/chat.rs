@@ -6,7 +6,7 @@ mod shown;
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api::{Client, KEY_VARIABLE};
 use crate::device::DeviceArgs;
@@ -16,13 +16,15 @@ use private::PrivateServer;
 
 /// The end of the help.
 pub const EXAMPLES: &str = "\
-Every line that is typed, or read from standard input, is a question of its own. A model that was taught labels answers with one \
-of them and shows how probable each is; a model that writes shows what it writes as it comes.
+Every line that is typed, or read from standard input, is a question of its own, or with `--history` the next one of a chat. A \
+model that was taught labels answers with one of them and shows how probable each is; a model that writes shows what it writes \
+as it comes.
 
 Examples:
   finetone chat runs/reviews-1
   echo 'The parcel came late' | finetone chat runs/mood-1 --system 'Answer with one word.' --repeat 10
   finetone chat runs/mood-1 --against Qwen/Qwen2.5-0.5B-Instruct --temperature 0
+  finetone chat runs/helper-1 --history
   finetone chat ft:minilm:personal:mood:8PjmcwDH --url http://127.0.0.1:8000 < questions.txt";
 
 /// What was typed.
@@ -36,6 +38,9 @@ pub struct Args {
     /// What the models are told to do
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
+    /// With each question, tell the model the questions and answers before it
+    #[arg(long, conflicts_with_all = ["against", "repeat"])]
+    history: bool,
     /// How much chance there is in an answer: 0 gives the most probable one always, 2 is the most
     #[arg(long, value_name = "T", default_value_t = 1.0)]
     temperature: f64,
@@ -80,6 +85,7 @@ fn talk(args: &Args, client: &Client, models: &[String], names: &[String]) -> Re
     let input = std::io::stdin();
     let is_typed = input.is_terminal();
     let mut lines = input.lock().lines();
+    let mut said: Vec<Value> = args.system.iter().map(|said| message("system", said)).collect();
     loop {
         if is_typed {
             anstream::eprint!("> ");
@@ -90,7 +96,14 @@ fn talk(args: &Args, client: &Client, models: &[String], names: &[String]) -> Re
         if line.trim().is_empty() {
             continue;
         }
-        answer(&Asker { client, args, question: &line }, models, names)?;
+        let asked = said.len();
+        said.push(message("user", &line));
+        let answer = answer(&Asker { client, args, messages: &said }, models, names)?;
+        if args.history {
+            said.push(message("assistant", &answer));
+        } else {
+            said.truncate(asked);
+        }
     }
     if is_typed {
         anstream::eprintln!();
@@ -98,18 +111,25 @@ fn talk(args: &Args, client: &Client, models: &[String], names: &[String]) -> Re
     Ok(())
 }
 
-fn answer(asker: &Asker<'_>, models: &[String], names: &[String]) -> Result<(), Failure> {
+fn message(role: &str, content: &str) -> Value {
+    json!({"role": role, "content": content})
+}
+
+/// Shows what the models say; returns the first answer of the first.
+fn answer(asker: &Asker<'_>, models: &[String], names: &[String]) -> Result<String, Failure> {
     let (args, mut out) = (asker.args, anstream::stdout());
     if !args.json && names.len() == 1 && args.repeat == 1 {
         let answer = asker.stream(&names[0], |text| Ok(write!(out, "{text}").and_then(|()| out.flush())?))?;
-        return Ok(out.write_all(shown::behind(&answer).as_bytes())?);
+        out.write_all(shown::behind(&answer).as_bytes())?;
+        return Ok(answer.text);
     }
     let answers = names.iter().map(|name| asker.whole(name)).collect::<Result<Vec<Vec<Answer>>, Failure>>()?;
     let page = if args.json {
         let all = models.iter().zip(&answers).map(|(model, answers)| json!({"model": model, "answers": answers}));
-        format!("{}\n", json!({"question": asker.question, "models": all.collect::<Vec<_>>()}))
+        format!("{}\n", json!({"question": asker.question(), "models": all.collect::<Vec<_>>()}))
     } else {
         shown::beside(models, &answers)
     };
-    Ok(out.write_all(page.as_bytes())?)
+    out.write_all(page.as_bytes())?;
+    Ok(answers.into_iter().flatten().next().unwrap_or_default().text)
 }

@@ -4,8 +4,9 @@ use std::io::{Read, Write};
 
 use anstyle::{AnsiColor, Style};
 use finetone_backend_cpu::Precision;
-use finetone_classify::{ChatNote, Classifier, Explanation, TOKEN_BUDGET, TransformerClassifier};
+use finetone_classify::{Classifier, Explanation, TOKEN_BUDGET, TransformerClassifier};
 use finetone_data::Example;
+use finetone_generate::ChatNote;
 use finetone_model::ATTRIBUTION_TOLERANCE;
 use finetone_model::checkpoint::ModelFolder;
 use serde_json::{Value, json};

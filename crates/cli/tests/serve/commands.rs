@@ -1,9 +1,12 @@
 //! `finetone jobs` and `finetone chat`, with their mistakes.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
+use std::thread::JoinHandle;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::letters;
 use super::process::{Server, chat};
@@ -81,6 +84,44 @@ fn jobs_are_paused_resumed_and_cancelled_and_a_failed_one_fails_who_waits() {
     let few = done(folder.path(), &at("create few.jsonl"));
     let said = failed(folder.path(), &at(&format!("wait {}", few.trim())));
     assert!(said.contains("at least 10 examples"), "{said}");
+}
+
+/// A server that answers so many questions, each with its number; gives its address, and then the messages of each.
+fn numbering(questions: usize) -> (String, JoinHandle<Vec<Value>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let answer = move |number: usize| {
+        let (mut connection, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(connection.try_clone().unwrap());
+        // The request comes in chunks, of which the first holds all: its size in a line behind the head, then it.
+        let mut lines = reader.by_ref().lines().map(Result::unwrap).skip_while(|line| !line.is_empty());
+        let size = lines.nth(1).unwrap();
+        let mut body = vec![0; usize::from_str_radix(&size, 16).unwrap()];
+        reader.read_exact(&mut body).unwrap();
+        reader.read_exact(&mut [0; b"\r\n0\r\n\r\n".len()]).unwrap();
+        let text = json!({"choices": [{"message": {"content": format!("answer {number}")}}]}).to_string();
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+        write!(connection, "{head}\r\ncontent-length: {}\r\n\r\n{text}", text.len()).unwrap();
+        serde_json::from_slice::<Value>(&body).unwrap()["messages"].take()
+    };
+    (address, std::thread::spawn(move || (0..questions).map(answer).collect()))
+}
+
+#[test]
+fn a_chat_has_a_history_where_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = |role: &str, content: &str| json!({"role": role, "content": content});
+    let system = message("system", "Brief.");
+    let first = message("user", "one");
+    for (flag, before) in [("", vec![]), (" --history", vec![first.clone(), message("assistant", "answer 0")])] {
+        let (address, asked) = numbering(2);
+        ask(folder.path(), &format!("chat any --url {address} --json --system Brief.{flag}"), "one\ntwo\n");
+        let asked = asked.join().unwrap();
+        assert_eq!(asked[0], json!([system, first]));
+        let whole = [vec![system.clone()], before, vec![message("user", "two")]].concat();
+        assert_eq!(asked[1], json!(whole), "`{flag}`");
+    }
+    assert_eq!(run(folder.path(), "chat any --history --repeat 2").status.code(), Some(2));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::adapter_settings::AdapterSettings;
 use super::export::{in_their_layout, write_json, write_tensors};
 use super::{HeadImport, Importer, ModelFolder, NamedTensor, Tensors, exported_config, rename, rules_of, save};
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, OURS};
 use crate::error::ModelError;
 use crate::families::read_config;
 use crate::lora::{Lora, LoraTarget, add_product, linear_layers};
@@ -235,7 +235,7 @@ impl AdapterFolder {
                 let names: Map<String, Value> =
                     (0..classes).map(|i| (i.to_string(), json!(format!("LABEL_{i}")))).collect();
                 let mut raw = config.raw.clone();
-                raw.retain(|name, _| !["label2id", "num_labels", "problem_type", "finetone"].contains(&name.as_str()));
+                raw.retain(|name, _| !["label2id", "num_labels", "problem_type", OURS].contains(&name.as_str()));
                 raw.insert("id2label".into(), names.into());
                 read_config(&raw, &self.folder.join(Self::CONFIG))
             }

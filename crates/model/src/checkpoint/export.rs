@@ -9,7 +9,7 @@ use safetensors::{Dtype, SafeTensorError};
 use serde_json::{Map, Value, json};
 
 use super::{rules_of, their_shapes, transpose};
-use crate::config::{HeadConfig, HeadPooling, ModelConfig, Output};
+use crate::config::{HeadConfig, HeadPooling, ModelConfig, OURS, Output};
 use crate::error::ModelError;
 use crate::families::{Layout, Rule};
 use crate::params::{ParamId, ParamSpec, ParamTable};
@@ -118,7 +118,7 @@ fn insert_classes(raw: &mut Map<String, Value>, head: &HeadConfig) {
         Output::MultiLabel => ("multi-label", "multi_label_classification"),
     };
     // Other entries of ours, such as the limit on tokens, stay as whoever put them there left them.
-    let mut ours = raw.get("finetone").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut ours = raw.get(OURS).and_then(Value::as_object).cloned().unwrap_or_default();
     ours.insert("labels".into(), json!(head.labels));
     ours.insert("output".into(), json!(output));
     ours.remove("pooling");
@@ -139,7 +139,7 @@ fn insert_classes(raw: &mut Map<String, Value>, head: &HeadConfig) {
         ("id2label", Value::Object(by_id)),
         ("label2id", Value::Object(by_label)),
         ("problem_type", json!(problem)),
-        ("finetone", Value::Object(ours)),
+        (OURS, Value::Object(ours)),
     ];
     for (name, value) in fields {
         raw.insert(name.to_owned(), value);

@@ -5,7 +5,7 @@ use std::path::Path;
 use finetone_backend::Activation;
 use serde_json::{Map, Value, json};
 
-use crate::config::{HeadConfig, ModelConfig, Output, Positions};
+use crate::config::{HeadConfig, ModelConfig, OURS, Output, Positions};
 use crate::error::ModelError;
 use crate::rotary::{Rotary, RotaryScaling};
 
@@ -222,7 +222,7 @@ impl<'a> Fields<'a> {
     /// What the logits mean and the names of the classes: from our own entry, else from `id2label`, else two classes.
     pub fn labels(&self) -> Result<(Output, Vec<String>), ModelError> {
         // An entry about chats is that of a language model, which has no classes.
-        let ours = self.raw.get("finetone").and_then(Value::as_object).filter(|ours| !ours.contains_key("chat"));
+        let ours = self.raw.get(OURS).and_then(Value::as_object).filter(|ours| !ours.contains_key("chat"));
         if let Some(ours) = ours {
             let labels = ours
                 .get("labels")
@@ -232,10 +232,10 @@ impl<'a> Fields<'a> {
                 Some("softmax") => Output::Softmax,
                 Some("one-logit") => Output::OneLogit,
                 Some("multi-label") => Output::MultiLabel,
-                _ => return Err(self.wrong("finetone", "an entry with `labels` and `output`")),
+                _ => return Err(self.wrong(OURS, "an entry with `labels` and `output`")),
             };
             let fits = |n: &Vec<String>| n.len() >= if output == Output::MultiLabel { 1 } else { 2 };
-            let labels = labels.filter(fits).ok_or_else(|| self.wrong("finetone", "two labels or more"))?;
+            let labels = labels.filter(fits).ok_or_else(|| self.wrong(OURS, "two labels or more"))?;
             return Ok((output, labels));
         }
         let multi = self.raw.get("problem_type").and_then(Value::as_str) == Some("multi_label_classification");
@@ -259,23 +259,23 @@ impl<'a> Fields<'a> {
     /// The family's own head, unless our entry says that the model was trained with another pooling.
     pub fn head(&self, standard: HeadConfig) -> Result<HeadConfig, ModelError> {
         use crate::config::HeadPooling::{Attention, First, Last, Mean};
-        let ours = |name: &str| self.raw.get("finetone").and_then(|ours| ours.get(name));
+        let ours = |name: &str| self.raw.get(OURS).and_then(|ours| ours.get(name));
         let features = match ours("features") {
             None => 0,
             Some(number) => number
                 .as_u64()
                 .filter(|&number| number <= MOST_FEATURES)
-                .ok_or_else(|| self.wrong("finetone", "a number of `features` that a table may have"))?,
+                .ok_or_else(|| self.wrong(OURS, "a number of `features` that a table may have"))?,
         };
         let pooling = match ours("pooling").and_then(Value::as_str) {
             None if features == 0 => return Ok(standard),
-            None => return Err(self.wrong("finetone", "a `pooling` beside the `features`")),
+            None => return Err(self.wrong(OURS, "a `pooling` beside the `features`")),
             Some("first") => First,
             Some("last") => Last,
             Some("mean") => Mean,
             Some(other) => match other.strip_prefix("attention:").and_then(|n| n.parse().ok()) {
                 Some(last) => Attention { last },
-                None => return Err(self.wrong("finetone", "a pooling `first`, `last`, `mean` or `attention:N`")),
+                None => return Err(self.wrong(OURS, "a pooling `first`, `last`, `mean` or `attention:N`")),
             },
         };
         Ok(HeadConfig { pooling, features: features as usize, ..standard.of_our_own() })

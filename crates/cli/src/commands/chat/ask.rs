@@ -28,16 +28,19 @@ pub struct Asker<'a> {
     pub client: &'a Client,
     /// What was typed.
     pub args: &'a Args,
-    /// The question.
-    pub question: &'a str,
+    /// What was said before, in the form of the API, and the question.
+    pub messages: &'a [Value],
 }
 
 impl Asker<'_> {
+    /// What was typed last.
+    pub fn question(&self) -> &Value {
+        self.messages.last().map_or(&Value::Null, |message| &message["content"])
+    }
+
     fn request(&self, model: &str) -> Value {
-        let system = self.args.system.iter().map(|said| json!({"role": "system", "content": said}));
-        let messages: Vec<Value> = system.chain([json!({"role": "user", "content": self.question})]).collect();
         json!({
-            "model": model, "messages": messages, "temperature": self.args.temperature, "n": self.args.repeat,
+            "model": model, "messages": self.messages, "temperature": self.args.temperature, "n": self.args.repeat,
             "max_tokens": self.args.max_tokens, "seed": self.args.seed, "logprobs": true, "top_logprobs": ALTERNATIVES,
         })
     }

@@ -6,8 +6,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use finetone_backend_cpu::Precision;
-use finetone_classify::ChatNote;
 use finetone_classify::source::FolderKind;
+use finetone_generate::ChatNote;
 use finetone_model::checkpoint::ModelFolder;
 
 use crate::device::DeviceArgs;

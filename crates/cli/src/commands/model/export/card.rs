@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use finetone_classify::{ChatNote, preparation};
+use finetone_classify::preparation;
+use finetone_generate::ChatNote;
 use finetone_model::ModelConfig;
 use serde_json::Value;
 

@@ -7,10 +7,7 @@
 use finetone_data::chat::{Message, Role};
 use finetone_model::ModelConfig;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-
-use crate::ClassifyError;
-use crate::transformer::{OURS, ours};
+use serde_json::json;
 
 /// The entry beside the other settings of ours.
 const CHAT: &str = "chat";
@@ -30,28 +27,40 @@ impl ChatNote {
     /// The note in a configuration; `None` where the model was not trained on chats as a language model.
     ///
     /// # Errors
-    /// [`ClassifyError::ChatNote`] where it is not understood.
-    pub fn of(config: &ModelConfig) -> Result<Option<Self>, ClassifyError> {
-        let noted = config.raw.get(OURS).and_then(|ours| ours.get(CHAT)).filter(|noted| !noted.is_null());
-        let read = |noted: &Value| serde_json::from_value(noted.clone());
-        noted.map(read).transpose().map_err(|error| ClassifyError::ChatNote { problem: error.to_string() })
+    /// [`ChatNoteError`] where it is not understood.
+    pub fn of(config: &ModelConfig) -> Result<Option<Self>, ChatNoteError> {
+        let read = config.noted(CHAT).map(Self::deserialize).transpose();
+        read.map_err(|error| ChatNoteError { problem: error.to_string() })
     }
 
     /// Writes it into a configuration.
     pub fn write(&self, config: &mut ModelConfig) {
-        ours(config)[CHAT] = json!(self);
+        config.note(CHAT, Some(json!(self)));
     }
 
     /// Takes it out of a configuration that becomes a classifier's.
     pub fn erase(config: &mut ModelConfig) {
-        if let Some(ours) = config.raw.get_mut(OURS).and_then(Value::as_object_mut) {
-            ours.remove(CHAT);
-        }
+        config.note(CHAT, None);
     }
 
     /// A text alone as the messages of a chat like those that were trained on.
     pub fn messages(&self, text: &str) -> Vec<Message> {
         let instructions = self.instructions.iter().map(|said| Message::new(Role::System, said.as_str()));
         instructions.chain([Message::new(Role::User, text)]).collect()
+    }
+}
+
+/// What `config.json` says of the chats that the model was trained on is not understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the `chat` in the model's `config.json` is not understood: {problem}")]
+pub struct ChatNoteError {
+    /// What is wrong.
+    pub problem: String,
+}
+
+impl ChatNoteError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some("the model may come from a newer finetone: update it, or export the model again".into())
     }
 }
