@@ -121,12 +121,14 @@ pub(crate) struct Match {
     pub contradicts: bool,
 }
 
+#[derive(Debug)]
 struct Signed {
     met: Met,
     minima: Box<[u32; MINIMA]>,
 }
 
 /// The texts met so far that are no copies.
+#[derive(Debug)]
 pub(crate) struct Search {
     rule: CopyRule,
     /// The row with a text, by fingerprint, and the fingerprints in their order.
@@ -141,6 +143,13 @@ pub(crate) struct Search {
     bands: HashMap<(usize, u64), usize>,
     /// Multipliers and addends of the hash functions.
     functions: Vec<(u64, u64)>,
+}
+
+/// Of exact copies alone.
+impl Default for Search {
+    fn default() -> Search {
+        Search::new(CopyRule { near: None, ..CopyRule::default() })
+    }
 }
 
 impl Search {
@@ -173,6 +182,11 @@ impl Search {
         }
         self.keep(print, met, minima);
         None
+    }
+
+    /// Whether this text was met, but for case and white space.
+    pub(crate) fn knows(&self, text: &str) -> bool {
+        self.first.contains_key(&fingerprint(&comparable(text), self.rule.seed))
     }
 
     fn minima(&self, words: &[&str]) -> Box<[u32; MINIMA]> {

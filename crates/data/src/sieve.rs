@@ -81,6 +81,7 @@ impl Sieve {
         let sifted = Sifted {
             text_column: source.column(columns.text).to_owned(),
             label_column: columns.label.map(|column| source.column(column).to_owned()),
+            preparation: options.beforehand.to_string(),
             ..Sifted::default()
         };
         let search = options.copies.map(Search::new);

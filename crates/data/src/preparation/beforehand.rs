@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use super::{ConversationPart, Preparation, StageDirections};
-use crate::cleaning::Cleaning;
 use crate::conversation::{Conversation, Speaker, Turn};
 use crate::features;
 
@@ -29,11 +28,6 @@ impl Beforehand {
     /// Whether texts stay as they are.
     pub fn is_identity(&self) -> bool {
         self.0.is_identity()
-    }
-
-    /// The steps of cleaning.
-    pub fn cleaning(&self) -> &Cleaning {
-        &self.0.clean
     }
 
     /// The text as it is written.
@@ -80,7 +74,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cleaning::Step;
+    use crate::cleaning::{Cleaning, Step};
     use crate::dataset::Example;
 
     const STEPS: [Step; 8] = [

@@ -89,9 +89,8 @@ impl Standing {
     }
 
     fn shorten(&self, path: &Path, noted: u64) -> Result<(), DataError> {
-        let file =
-            std::fs::OpenOptions::new().append(true).open(path).map_err(|error| DataError::writing(path, error))?;
-        let length = file.metadata().map_err(|error| DataError::writing(path, error))?.len();
+        let writing = |error| DataError::writing(path, error);
+        let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         // What is behind the noted length was written by a following that was broken off, or by somebody else.
         if length < noted || (length > noted && self.stopped) {
             return Err(DataError::BadOutput {
@@ -100,7 +99,8 @@ impl Standing {
                 advice: "name another file to write, or remove it and the `.place` file beside it to start anew",
             });
         }
-        file.set_len(noted).map_err(|error| DataError::writing(path, error))
+        let file = std::fs::OpenOptions::new().append(true).open(path).map_err(writing)?;
+        file.set_len(noted).map_err(writing)
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Sifted {
     pub text_column: String,
     /// The column of labels, where there is one.
     pub label_column: Option<String>,
+    /// What was done to texts, in words.
+    pub preparation: String,
     /// Rows that were read, faulty ones included.
     pub read: usize,
     /// Rows that were kept, before any balance.

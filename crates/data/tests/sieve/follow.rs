@@ -137,6 +137,8 @@ fn what_cannot_be_followed_is_told() {
     assert!(!out.exists() && !scratch.path("out.parquet").exists());
     followed(&log, only(&out), vec![]).expect("followed");
     assert!(told(&scratch.file("other.csv", "text\ntwo\n"), &out).contains("another file"));
+    std::fs::remove_file(&out).expect("removed");
+    assert!(told(&log, &out).contains("has changed since"));
     scratch.file("out.csv.place", "{}");
     assert!(told(&log, &out).contains("no place"));
 }

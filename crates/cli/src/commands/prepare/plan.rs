@@ -28,7 +28,7 @@ pub struct Plan {
     /// Of everything random.
     pub seed: u64,
     beforehand: Beforehand,
-    /// Whether nobody said what to clean.
+    /// Whether nobody said what to do to texts.
     by_custom: bool,
     copies: Option<CopyRule>,
 }
@@ -64,8 +64,7 @@ impl Plan {
         for assignment in &args.set {
             file.assign(assignment).map_err(usage)?;
         }
-        let by_custom = args.recipe.is_none() && !args.set.iter().any(|set| set.trim_start().starts_with("clean"));
-        if by_custom {
+        if args.recipe.is_none() && !args.set.iter().any(|set| set.trim_start().starts_with("clean")) {
             file.set("clean", USUAL.map(str::to_owned).to_vec());
         }
         let config = file.resolve().map_err(usage)?;
@@ -87,7 +86,7 @@ impl Plan {
             balance: balance(args, config.sampling_ratio),
             seed: config.seed,
             beforehand: Beforehand::new(&config.preparation(), &config.features),
-            by_custom,
+            by_custom: args.recipe.is_none() && args.set.is_empty(),
             copies: None,
         })
     }
@@ -96,7 +95,11 @@ impl Plan {
         let found = Found::new(model)?;
         let preparation = finetone_classify::preparation(ModelFolder::open(&found.folder)?.config())?;
         let features: Vec<String> = preparation.features.names().cloned().collect();
-        let known = if args.follow { None } else { source(&args.file)? };
+        let known = match source(&args.file) {
+            // A file that grows may have no row yet.
+            Err(_) if args.follow => None,
+            known => known?,
+        };
         Ok(Self {
             read: found.read_options(&args.columns, known.as_deref())?,
             balance: balance(args, 1.0),
@@ -117,11 +120,6 @@ impl Plan {
     /// How rows are judged of which nothing is known yet.
     pub fn sieve_of_stream(&self) -> SieveOptions {
         SieveOptions { read: self.read.clone(), beforehand: self.beforehand.clone(), copies: self.copies }
-    }
-
-    /// What is done to texts, in words.
-    pub fn done(&self) -> String {
-        self.beforehand.to_string()
     }
 }
 

@@ -15,8 +15,10 @@ pub fn told(args: &Args, plan: &Plan, sifted: &Sifted) -> String {
     let to = args.out.as_ref().map_or_else(String::new, |out| format!(" to {}", out.display()));
     let (read, written) = (grouped(sifted.read as u64), grouped(sifted.written as u64));
     let mut page = format!("{read} rows read, {written} written{to}\n");
-    let changed = grouped(sifted.changed as u64);
-    page += &format!("texts in `{}`: {}; {changed} changed\n", sifted.text_column, plan.done());
+    if sifted.read > 0 {
+        let changed = grouped(sifted.changed as u64);
+        page += &format!("texts in `{}`: {}; {changed} changed\n", sifted.text_column, sifted.preparation);
+    }
     let rejected = rejected(sifted);
     if !rejected.is_empty() {
         page += &format!("\n{}", tables::plain(&["not kept", "rows", "with another label"], rejected));
