@@ -38,6 +38,7 @@ const EXAMPLES: &str = "\
 Examples:
   finetone doctor reviews.csv                            what is wrong with the file
   finetone explore reviews.csv                           what is in it
+  finetone prepare reviews.csv --out clean.csv           clean texts, no copies
   finetone train reviews.csv                             a model in runs/reviews-1
   finetone eval runs/reviews-1 fresh.csv                 how good it is on other texts
   finetone compare runs/reviews-1 runs/reviews-2 fresh.csv   which of two is better

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use workbench::{BINARY, done, names};
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "",
     "doctor",
     "explore",
+    "prepare",
     "train",
     "search",
     "eval",
@@ -85,6 +86,20 @@ fn wrong_usage_has_its_own_exit_code() {
         ("eval run", "<FILE>"),
         ("eval run a.csv --report report.pdf", "`.html`, `.md` or `.json`"),
         ("doctor", "<FILE>"),
+        ("prepare", "<FILE>"),
+        ("prepare - --follow", "hint: leave `--follow` out"),
+        ("prepare - --balance oversample", "hint: write it to a file first"),
+        ("prepare a.csv --follow --balance oversample", "hint: balance what was written"),
+        ("prepare a.csv --out a.csv", "hint: name another file to write"),
+        ("prepare a.csv --out b.csv --rejected b.csv", "hint: name another file to write"),
+        ("prepare a.csv --out b.csv --rejected -", "hint: name a file for the others"),
+        ("prepare a.csv --near 0.5", "from 0.8 to 1"),
+        ("prepare a.csv --window 0", "at least 1"),
+        ("prepare a.csv --format xlsx", "known formats"),
+        ("prepare a.csv --json", "--out"),
+        ("prepare a.csv --set claen=[]", "hint: did you mean `clean`?"),
+        ("prepare a.csv --set clean=[\"url\"]", "urls"),
+        ("prepare a.csv --model run --set seed=1", "cannot be used with"),
         ("monitor run", "<FRESH>"),
         ("monitor run a.csv --min-f1 85", "a number from 0 to 1"),
         ("train a.csv --from run --model tiny", "cannot be used with"),

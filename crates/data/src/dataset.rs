@@ -13,7 +13,7 @@ use crate::chat::Chat;
 use crate::columns;
 use crate::error::{DataError, Role};
 use crate::labels::{self, LabelSet, Target};
-use crate::reader::{OpenOptions, Reader, Row};
+use crate::reader::{OpenOptions, Reader, Row, Source};
 
 pub use notice::Notice;
 pub(crate) use notice::{counted, line_list};
@@ -183,7 +183,10 @@ pub(crate) struct Columns {
 
 impl Columns {
     pub(crate) fn find(reader: &Reader, options: &ReadOptions) -> Result<Columns, DataError> {
-        let source = reader.source();
+        Columns::of(reader.source(), options)
+    }
+
+    pub(crate) fn of(source: &Source, options: &ReadOptions) -> Result<Columns, DataError> {
         let text = columns::find(source, Role::Text, options.text_column.as_deref())?;
         let label = match columns::find(source, Role::Label, options.label_column.as_deref()) {
             _ if options.ignore_labels => None,

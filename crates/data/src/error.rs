@@ -330,6 +330,30 @@ pub enum DataError {
         /// The value.
         value: String,
     },
+    /// The texts of chats are to be rewritten, which are made of messages and stand in no column.
+    #[error("{}: the texts of chats cannot be rewritten", path.display())]
+    ChatsStay {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that cannot be read while it grows.
+    #[error("{}: {problem}", path.display())]
+    CannotFollow {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        problem: &'static str,
+        /// What to do about it.
+        advice: &'static str,
+    },
+    /// A file that was replaced while its last row was not complete.
+    #[error("{}:{line}: the file ends in the middle of a row", path.display())]
+    CutShort {
+        /// The file.
+        path: PathBuf,
+        /// Where the row starts.
+        line: u64,
+    },
     /// The output could not be written.
     #[error("{}: cannot be written: {source}", path.display())]
     Unwritable {
@@ -433,7 +457,14 @@ impl DataError {
                 "a data file has a header line such as `text,label` and one row for each text".to_owned()
             }
             DataError::NoRows { .. } => "add rows below the header".to_owned(),
-            DataError::UnknownFormat { advice, .. } | DataError::BadOutput { advice, .. } => (*advice).to_owned(),
+            DataError::UnknownFormat { advice, .. }
+            | DataError::BadOutput { advice, .. }
+            | DataError::CannotFollow { advice, .. } => (*advice).to_owned(),
+            DataError::ChatsStay { .. } => {
+                "leave `conversation` off and `clean` empty here (`--set clean=[]`) and give them to `finetone train`, which does them to the texts it \
+                 makes of chats"
+                    .to_owned()
+            }
             DataError::BadParquet { .. } => "the file may be cut short: copy or export it again".to_owned(),
             DataError::UnsupportedType { .. } => {
                 "convert the column to text or whole numbers, or name another".to_owned()
@@ -471,6 +502,7 @@ impl DataError {
                 | DataError::NotAnObject { .. }
                 | DataError::NoChat { .. }
                 | DataError::LabelIsList { .. }
+                | DataError::CutShort { .. }
         )
     }
 
@@ -491,6 +523,7 @@ impl DataError {
             | DataError::FloatLabels { line, .. }
             | DataError::LabelIsList { line, .. }
             | DataError::NoSpeakers { line, .. }
+            | DataError::CutShort { line, .. }
             | DataError::ExtraKey { line, .. } => Some(*line),
             _ => None,
         }

@@ -5,7 +5,6 @@
 //! words for each row (to find copies), never with the texts.
 
 mod association;
-mod copies;
 mod lengths;
 mod terms;
 
@@ -14,6 +13,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::conversation::{Conversation, Speakers};
+pub use crate::copies::{Copies, Copy};
+use crate::copies::{CopyRule, Met, Search};
 use crate::dataset::{Columns, ReadOptions, row_labels};
 use crate::doctor::{Checkup, TokenLimit};
 use crate::error::DataError;
@@ -21,7 +22,6 @@ use crate::features::{MEASURED, Origin, measurements};
 use crate::labels::LabelSet;
 use crate::reader::{Reader, Row};
 pub use association::{CategoryCounts, ColumnPortrait, ColumnValues, NumberOfClass};
-pub use copies::{Copies, Copy};
 use lengths::Histogram;
 pub use lengths::{Bin, Lengths};
 pub use terms::{Term, words};
@@ -104,7 +104,8 @@ struct Survey {
     conversations: usize,
     classes: Vec<ClassTally>,
     terms: terms::Vocabulary,
-    copies: copies::Search,
+    search: Search,
+    copies: Copies,
     columns: Vec<association::Tally>,
 }
 
@@ -135,7 +136,8 @@ impl Survey {
             conversations: 0,
             classes: vec![class; labels.len()],
             terms: terms::Vocabulary::new(labels.len()),
-            copies: copies::Search::default(),
+            search: Search::new(CopyRule::default()),
+            copies: Copies::default(),
             columns: others.map(|column| association::Tally::new(column, labels.len())).collect(),
             labels,
         }
@@ -151,7 +153,9 @@ impl Survey {
         self.rows += 1;
         let conversation = Conversation::parse(text, &options.speakers);
         self.measure(text, &conversation, &classes, options);
-        self.copies.add(row.line, text, first);
+        if let Some(found) = self.search.meet(text, Met { line: Some(row.line), class: Some(first) }) {
+            self.copies.add(row.line, &found);
+        }
         match conversation.turns.is_empty() {
             true => self.terms.add(text.lines(), &classes),
             false => self.terms.add(conversation.turns.iter().map(|turn| turn.text.as_str()), &classes),
@@ -188,7 +192,7 @@ impl Survey {
         let most_tokens = self.classes.iter().map(|class| class.tokens.greatest()).max().unwrap_or(0);
         let mut notices = Vec::new();
         notices.extend(self.terms.notice());
-        notices.extend(self.copies.notice());
+        notices.extend(self.search.notice());
         let labels = self.labels.names();
         let portraits = self.classes.iter().zip(labels).zip(self.terms.marking()).map(|((class, label), terms)| {
             let mean = |(name, sum): (&'static str, &f64)| {

@@ -75,6 +75,11 @@ pub fn needs_conversation<'n>(names: impl IntoIterator<Item = &'n String>) -> bo
     names.into_iter().filter_map(|name| Measured::named(name)).any(Measured::needs_conversation)
 }
 
+/// Whether any feature of these names is measured on the text.
+pub(crate) fn measures_text(names: &[String]) -> bool {
+    names.iter().any(|name| Measured::named(name).is_some())
+}
+
 /// Every measurement of a text, in the order of [`MEASURED`].
 pub(crate) fn measurements(origin: Origin<'_>) -> impl Iterator<Item = f64> {
     MEASURED.into_iter().filter_map(Measured::named).map(move |measured| measured.of(origin))

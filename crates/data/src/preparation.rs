@@ -2,6 +2,8 @@
 //!
 //! A preparation is made when a model is trained, kept with it, and done again with every row that the model is asked about.
 
+mod beforehand;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,6 +18,7 @@ use crate::dataset::{Example, NAMED_LINES, Notice};
 use crate::error::DataError;
 use crate::features::{self, FeatureSet, Origin, default_template};
 use crate::reader::OpenOptions;
+pub use beforehand::Beforehand;
 
 /// Which part of a conversation the model reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -91,7 +94,7 @@ impl Preparation {
     /// # Errors
     /// As [`FeatureSet::fit`].
     pub fn fit(self, names: &[String], rows: &[Example]) -> Result<Preparation, DataError> {
-        let texts: Vec<Cow<'_, str>> = rows.par_iter().map(|row| self.clean.clean(&row.text)).collect();
+        let texts: Vec<Cow<'_, str>> = rows.par_iter().map(|row| self.clean(&row.text)).collect();
         let parse = features::needs_conversation(names);
         let conversations: Vec<Option<Conversation>> =
             texts.par_iter().map(|text| parse.then(|| Conversation::parse(text, &self.speakers))).collect();
@@ -161,7 +164,7 @@ impl Preparation {
 
     /// Prepares one row.
     pub fn prepare<'a>(&self, row: &'a Example) -> Prepared<'a> {
-        let clean = self.clean.clean(&row.text);
+        let clean = self.clean(&row.text);
         let conversation = self.reads_conversation().then(|| Conversation::parse(&clean, &self.speakers));
         let origin = Origin { text: &clean, conversation: conversation.as_ref(), columns: &row.columns };
         let mut features = Vec::new();
@@ -175,6 +178,16 @@ impl Preparation {
         let text = part.map_or(clean, Cow::Owned);
         let text = if prefix.is_empty() { text } else { Cow::Owned(format!("{} {text}", prefix.trim_end())) };
         Prepared { text, features }
+    }
+
+    /// The clean text, without the white space that cleaning may leave around it: a text that was cleaned, written to a file
+    /// and read again is the same.
+    fn clean<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.clean.clean(text) {
+            Cow::Borrowed(clean) => Cow::Borrowed(clean.trim()),
+            Cow::Owned(clean) if clean.trim().len() == clean.len() => Cow::Owned(clean),
+            Cow::Owned(clean) => Cow::Owned(clean.trim().to_owned()),
+        }
     }
 
     /// Prepares many rows, on all threads of the current `rayon` pool.
@@ -221,7 +234,7 @@ impl Preparation {
             return Ok(Vec::new());
         }
         let sides = |row: &Example| {
-            let conversation = Conversation::parse(&self.clean.clean(&row.text), &self.speakers);
+            let conversation = Conversation::parse(&self.clean(&row.text), &self.speakers);
             let customer = conversation.turns_of(Speaker::Customer).next().is_some();
             (!conversation.turns.is_empty(), customer)
         };
@@ -250,7 +263,7 @@ impl Preparation {
     fn candidates(&self, rows: &[Example]) -> Vec<String> {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for row in rows {
-            let text = self.clean.clean(&row.text);
+            let text = self.clean(&row.text);
             let mut names: Vec<&str> = speaker_like(&text).collect();
             names.sort_unstable();
             names.dedup();

@@ -15,10 +15,12 @@ mod input;
 mod json_lines;
 mod row;
 mod sniff;
+mod tail;
 
 pub(crate) use json_lines::kind;
 pub use row::Row;
 pub(crate) use row::{Cells, number_text};
+pub(crate) use tail::{Place, Tail};
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -58,7 +60,7 @@ impl Format {
 }
 
 /// How fields of delimited text are told apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Dialect {
     /// The byte between two fields.
     pub delimiter: u8,
@@ -224,6 +226,27 @@ impl Reader {
         let text = input::decode(name, prefix, stream)?;
         let (source, lines) = json_lines::begin(name, text, &OpenOptions::default());
         Ok(Reader { source: Arc::new(source), rows: Rows::JsonLines(lines), started: false, finished: false })
+    }
+
+    /// The rows of a part of a file of text that is known; the first line of the part has this number.
+    fn part(source: &Arc<Source>, bytes: Vec<u8>, line: u64, options: &OpenOptions) -> Reader {
+        let stream: Box<dyn Read + Send> = Box::new(std::io::Cursor::new(bytes));
+        let (stream, limit) = (std::io::BufReader::new(stream), options.max_record_bytes);
+        let rows = match source.format {
+            Format::Jsonl => Rows::JsonLines(json_lines::Lines::part(stream, source, line - 1, limit)),
+            Format::Csv | Format::Tsv | Format::Parquet => {
+                Rows::Delimited(Box::new(delimited::Records::part(stream, source, line, limit)))
+            }
+        };
+        Reader { source: Arc::clone(source), rows, started: true, finished: false }
+    }
+
+    /// The bytes of delimited text that were taken as records, that of the header included.
+    fn taken(&self) -> usize {
+        match &self.rows {
+            Rows::Delimited(records) => records.taken(),
+            Rows::JsonLines(_) | Rows::Columnar(_) => 0,
+        }
     }
 
     fn textual(

@@ -8,6 +8,8 @@
 //! The file appears under its name only at [`Writer::finish`]: until then it is a temporary file in the same folder, and
 //! it is removed if anything fails. The name `-` means standard output, and devices and pipes are written directly.
 //!
+//! One column of texts may be written anew ([`Writer::replacing`]); rows whose text stays keep their bytes all the same.
+//!
 //! An appended column whose name the input has already is called `<name>_predicted` (then `<name>_predicted_2`, …).
 
 mod columnar;
@@ -58,6 +60,8 @@ pub enum Value {
     Text(String),
     /// A number, written as the shortest decimal that reads back as the same value.
     Number(f64),
+    /// A whole number.
+    Count(u64),
     /// No value: an empty field, a JSON null, a Parquet null.
     Missing,
 }
@@ -66,6 +70,8 @@ pub enum Value {
 pub struct Writer {
     path: PathBuf,
     encoder: Encoder,
+    /// The column whose texts are written anew.
+    replaced: Option<usize>,
     appended: Vec<NewColumn>,
 }
 
@@ -81,18 +87,59 @@ impl Writer {
     /// # Errors
     /// A folder that is missing, read-only or full; Parquet to standard output.
     pub fn create(path: &Path, like: &Reader, appended: &[NewColumn]) -> Result<Writer, DataError> {
-        let source = like.source();
-        let format = output_format(path, source)?;
-        let appended = rename(appended, &source.header);
-        let output = Output::create(path)?;
+        let layout = Layout { source: like.source(), replaced: None, appended };
+        Writer::start(path, Output::create(path)?, true, layout)
+    }
+
+    /// The same, with a column of texts that [`Writer::write_text`] can replace; in Parquet it becomes one of strings.
+    ///
+    /// # Errors
+    /// As [`Writer::create`].
+    ///
+    /// # Panics
+    /// When there is no such column in the header.
+    pub fn replacing(path: &Path, like: &Source, column: Option<usize>) -> Result<Writer, DataError> {
+        Writer::start(path, Output::create(path)?, true, Layout { source: like, replaced: column, appended: &[] })
+    }
+
+    /// Goes on with a file at `path`, or starts it: rows are added behind those that it has, and are in the file after
+    /// [`Writer::flush`].
+    ///
+    /// # Errors
+    /// As [`Writer::create`]; Parquet, which is complete or nothing.
+    ///
+    /// # Panics
+    /// When there is no such column in the header.
+    pub fn growing(
+        path: &Path,
+        like: &Source,
+        column: Option<usize>,
+        appended: &[NewColumn],
+    ) -> Result<Writer, DataError> {
+        if output_format(path, like)? == Format::Parquet {
+            return Err(DataError::BadOutput {
+                path: path.to_path_buf(),
+                problem: "Parquet cannot grow row by row",
+                advice: "name a `.csv`, `.tsv` or `.jsonl` file",
+            });
+        }
+        let (output, is_new) = Output::grow(path)?;
+        Writer::start(path, output, is_new, Layout { source: like, replaced: column, appended })
+    }
+
+    fn start(path: &Path, output: Output, is_new: bool, layout: Layout<'_>) -> Result<Writer, DataError> {
+        assert!(layout.replaced.is_none_or(|column| column < layout.source.header.len()), "a column of the header");
+        let format = output_format(path, layout.source)?;
+        let appended = rename(layout.appended, &layout.source.header);
+        let layout = Layout { appended: &appended, ..layout };
         let encoder = match format {
             Format::Csv | Format::Tsv => {
-                Encoder::Delimited(delimited::Encoder::start(path, output, format, source, &appended)?)
+                Encoder::Delimited(delimited::Encoder::start(path, output, format, is_new, layout)?)
             }
-            Format::Jsonl => Encoder::JsonLines(json_lines::Encoder::start(path, output, source)?),
-            Format::Parquet => Encoder::Columnar(Box::new(columnar::Encoder::start(path, output, source, &appended)?)),
+            Format::Jsonl => Encoder::JsonLines(json_lines::Encoder::start(path, output, is_new, layout)?),
+            Format::Parquet => Encoder::Columnar(Box::new(columnar::Encoder::start(path, output, layout)?)),
         };
-        Ok(Writer { path: path.to_path_buf(), encoder, appended })
+        Ok(Writer { path: path.to_path_buf(), encoder, replaced: layout.replaced, appended })
     }
 
     /// The names under which the appended columns are written, in order.
@@ -108,12 +155,41 @@ impl Writer {
     /// # Panics
     /// When the number of values is not the number of appended columns.
     pub fn write(&mut self, row: &Row, values: &[Value]) -> Result<(), DataError> {
+        self.write_row(row, None, values)
+    }
+
+    /// Writes one row with this text in the column that is replaced.
+    ///
+    /// # Errors
+    /// As [`Writer::write`]; a text with special characters in a file without quoting.
+    ///
+    /// # Panics
+    /// When no column is replaced, or columns are appended.
+    pub fn write_text(&mut self, row: &Row, text: &str) -> Result<(), DataError> {
+        let column = self.replaced.expect("a text is replaced in a writer that was made for it");
+        self.write_row(row, Some((column, text)), &[])
+    }
+
+    fn write_row(&mut self, row: &Row, text: Option<(usize, &str)>, values: &[Value]) -> Result<(), DataError> {
         assert_eq!(values.len(), self.appended.len(), "one value for each appended column");
         match &mut self.encoder {
-            Encoder::Delimited(encoder) => encoder.write(&self.path, row, values),
-            Encoder::JsonLines(encoder) => encoder.write(&self.path, row, &self.appended, values),
-            Encoder::Columnar(encoder) => encoder.write(&self.path, row, values),
+            Encoder::Delimited(encoder) => encoder.write(&self.path, row, text, values),
+            Encoder::JsonLines(encoder) => encoder.write(&self.path, row, text, &self.appended, values),
+            Encoder::Columnar(encoder) => encoder.write(&self.path, row, text, values),
         }
+    }
+
+    /// Sends on what was written so far, where the output is no file that appears when it is complete.
+    ///
+    /// # Errors
+    /// A full disk, or a reader that has gone.
+    pub fn flush(&mut self) -> Result<(), DataError> {
+        let output = match &mut self.encoder {
+            Encoder::Delimited(encoder) => encoder.output(),
+            Encoder::JsonLines(encoder) => encoder.output(),
+            Encoder::Columnar(_) => return Ok(()),
+        };
+        std::io::Write::flush(output).map_err(|error| DataError::writing(&self.path, error))
     }
 
     /// Completes the file and gives it its name, replacing a file of that name.
@@ -128,6 +204,15 @@ impl Writer {
         };
         output.finish().map_err(|error| DataError::writing(&self.path, error))
     }
+}
+
+/// What the columns of an output are.
+#[derive(Clone, Copy)]
+struct Layout<'a> {
+    source: &'a Source,
+    /// The column whose texts are written anew.
+    replaced: Option<usize>,
+    appended: &'a [NewColumn],
 }
 
 fn output_format(path: &Path, source: &Source) -> Result<Format, DataError> {

@@ -12,6 +12,7 @@ mod man;
 mod model;
 mod monitor;
 mod predict;
+mod prepare;
 mod search;
 mod serve;
 mod study;
@@ -31,6 +32,9 @@ pub enum Command {
     /// Show what is in a file: balance, lengths, words and columns by class, copies
     #[command(after_help = explore::EXAMPLES)]
     Explore(explore::Args),
+    /// Clean the texts of a file or a stream, leave out copies, balance classes
+    #[command(after_help = prepare::EXAMPLES)]
+    Prepare(Box<prepare::Args>),
     /// Train a model on a file of labelled texts
     #[command(after_help = train::EXAMPLES)]
     Train(Box<train::Args>),
@@ -84,6 +88,7 @@ impl Command {
         match self {
             Self::Doctor(args) => doctor::run(&args),
             Self::Explore(args) => explore::run(&args),
+            Self::Prepare(args) => prepare::run(&args),
             Self::Train(args) => train::run(&args),
             Self::Search(args) => search::run(&args),
             Self::Eval(args) => eval::run(&args),

@@ -1,15 +1,15 @@
 //! One pass over a file, counting what is wrong.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
 use super::DoctorOptions;
+use crate::copies::{Met, Search};
 use crate::dataset::{Columns, ReadOptions, Tally, refuse_non_labels, row_labels};
 use crate::error::DataError;
 use crate::labels::folded;
 use crate::reader::{Reader, Row};
-use crate::split::comparable;
 
 /// What one file has.
 #[derive(Debug, Default)]
@@ -40,8 +40,8 @@ pub(super) struct Scan {
     /// The fault that ended the reading early, or the label column that is none.
     pub fatal: Option<DataError>,
     pub not_labels: Option<DataError>,
-    /// For every text its first line's label, by fingerprint.
-    seen: HashMap<u64, u64>,
+    /// The texts, of which copies are to be found.
+    texts_seen: Search,
 }
 
 impl Scan {
@@ -121,16 +121,14 @@ impl Scan {
 
     /// Looks for the text among the earlier rows and in the training file.
     fn compare(&mut self, line: u64, text: &str, labels: Option<&[String]>, train: Option<&Scan>) {
-        let fingerprint = hash(&comparable(text));
+        // A row without label contradicts one that has any.
         let label = hash(&labels.map(|labels| labels.iter().map(|label| folded(label)).collect::<Vec<_>>()));
-        match self.seen.get(&fingerprint) {
-            None => {
-                self.seen.insert(fingerprint, label);
-            }
-            Some(first) if *first == label => self.duplicates.add(line),
-            Some(_) => self.contradictions.add(line),
+        match self.texts_seen.meet(text, Met { line: Some(line), class: Some(label as usize) }) {
+            None => {}
+            Some(found) if found.contradicts => self.contradictions.add(line),
+            Some(_) => self.duplicates.add(line),
         }
-        if train.is_some_and(|train| train.seen.contains_key(&fingerprint)) {
+        if train.is_some_and(|train| train.texts_seen.knows(text)) {
             self.shared.add(line);
         }
     }

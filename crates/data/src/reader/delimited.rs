@@ -82,6 +82,16 @@ fn line_end(pair: &[u8]) -> Option<bool> {
 }
 
 impl Records {
+    /// The records of a part of a file whose header is known.
+    pub(super) fn part(stream: BufReader<Box<dyn Read + Send>>, source: &Source, line: u64, limit: usize) -> Records {
+        Records { splitter: Splitter { line, ..Splitter::new(stream, source.dialect, limit) } }
+    }
+
+    /// The bytes of all records so far, that of the header included.
+    pub(super) fn taken(&self) -> usize {
+        self.splitter.taken
+    }
+
     pub(super) fn next(&mut self, source: &Arc<Source>) -> Option<Result<Row, DataError>> {
         let line = match self.splitter.split(source) {
             Ok(line) => line?,
@@ -111,6 +121,8 @@ struct Splitter {
     fields: Vec<u8>,
     ends: Vec<usize>,
     ends_used: usize,
+    /// The bytes of all records so far.
+    taken: usize,
     /// The line at which the next byte of the stream lies.
     line: u64,
     /// Whether the last byte was a `\r`, so that a following `\n` belongs to the same line end.
@@ -134,6 +146,7 @@ impl Splitter {
             fields: vec![0; 4096],
             ends: vec![0; 64],
             ends_used: 0,
+            taken: 0,
             line: 1,
             after_return: false,
         }
@@ -174,6 +187,7 @@ impl Splitter {
         let start = self.start_line();
         let raw = std::mem::take(&mut self.raw);
         self.advance(&raw);
+        let bytes = raw.len();
         let blank = raw.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         self.raw = raw;
         self.raw.drain(..blank);
@@ -185,6 +199,7 @@ impl Splitter {
         if matches!(self.raw.last(), Some(b'\n' | b'\r')) {
             self.raw.pop();
         }
+        self.taken += bytes;
         Ok(start)
     }
 

@@ -77,6 +77,12 @@ pub(super) fn begin(path: &Path, text: Utf8Input, options: &OpenOptions) -> (Sou
 }
 
 impl Lines {
+    /// The lines of a part of a file whose columns are known.
+    pub(super) fn part(stream: BufReader<Box<dyn Read + Send>>, source: &Source, before: u64, limit: usize) -> Lines {
+        let (encoding, likely_encoding) = (source.encoding, source.likely_encoding);
+        Lines { stream, waiting: VecDeque::new(), encoding, likely_encoding, limit, line: before, ended: false }
+    }
+
     fn look_ahead(&mut self, path: &Path) -> Vec<String> {
         let (mut header, mut seen, mut bytes) = (Vec::new(), HashSet::new(), 0);
         while self.waiting.len() < LOOKAHEAD_ROWS && bytes < LOOKAHEAD_BYTES {

@@ -12,7 +12,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 use serde_json::{Map, Value as Json};
 
-use super::Source;
+use super::{Format, Source};
 use crate::chat::Chat;
 use crate::error::DataError;
 
@@ -37,6 +37,20 @@ pub(crate) enum Cells {
 }
 
 impl Row {
+    /// A row in which nothing stands, in place of one that cannot be read.
+    pub(crate) fn blank(source: &Arc<Source>, line: u64) -> Row {
+        let columns = source.header.len();
+        let cells = match source.format {
+            Format::Jsonl | Format::Parquet => Cells::Json { raw: "{}".to_owned(), object: Map::new() },
+            Format::Csv | Format::Tsv => {
+                let between = char::from(source.dialect.delimiter).to_string();
+                let raw = if columns == 1 { "\"\"".to_owned() } else { between.repeat(columns.saturating_sub(1)) };
+                Cells::Delimited { raw, fields: String::new(), ends: vec![0; columns] }
+            }
+        };
+        Row { line, source: Arc::clone(source), cells }
+    }
+
     /// The value of a column as text; `None` where the file has a null or the key is missing.
     ///
     /// Delimited fields come without their quotes. JSON and Parquet numbers are written as the shortest text with the

@@ -12,7 +12,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use super::output::Output;
-use super::{Cells, Kind, NewColumn, Row, Source, Value, refuse_extra_keys};
+use super::{Cells, Kind, Layout, NewColumn, Row, Value, refuse_extra_keys};
 use crate::error::DataError;
 
 /// Bytes of encoded rows after which a row group is written out.
@@ -26,6 +26,8 @@ pub(super) struct Encoder {
     writer: ArrowWriter<Output>,
     schema: SchemaRef,
     originals: Originals,
+    /// The column whose texts are written anew, and those of the rows that wait.
+    replaced: Option<(usize, StringBuilder)>,
     appended: Vec<Builder>,
     waiting: usize,
 }
@@ -44,16 +46,15 @@ enum Builder {
 }
 
 impl Encoder {
-    pub(super) fn start(
-        path: &Path,
-        output: Output,
-        source: &Source,
-        appended: &[NewColumn],
-    ) -> Result<Encoder, DataError> {
+    pub(super) fn start(path: &Path, output: Output, layout: Layout<'_>) -> Result<Encoder, DataError> {
+        let Layout { source, replaced, appended } = layout;
         let (mut fields, metadata) = match &source.schema {
             Some(schema) => (schema.fields().to_vec(), schema.metadata().clone()),
             None => (source.header.iter().map(|name| text_field(name)).collect(), Default::default()),
         };
+        if let Some(column) = replaced {
+            fields[column] = Arc::new(fields[column].as_ref().clone().with_data_type(DataType::Utf8));
+        }
         let originals = match &source.schema {
             Some(_) => Originals::Slice { batch: None, start: 0 },
             None => {
@@ -69,10 +70,18 @@ impl Encoder {
         let properties = WriterProperties::builder().set_compression(compression).build();
         let writer = ArrowWriter::try_new(output, Arc::clone(&schema), Some(properties))
             .map_err(|error| failure(path, error))?;
-        Ok(Encoder { writer, schema, originals, appended: appended.iter().map(Builder::of).collect(), waiting: 0 })
+        let replaced = replaced.map(|column| (column, StringBuilder::new()));
+        let appended = appended.iter().map(Builder::of).collect();
+        Ok(Encoder { writer, schema, originals, replaced, appended, waiting: 0 })
     }
 
-    pub(super) fn write(&mut self, path: &Path, row: &Row, values: &[Value]) -> Result<(), DataError> {
+    pub(super) fn write(
+        &mut self,
+        path: &Path,
+        row: &Row,
+        text: Option<(usize, &str)>,
+        values: &[Value],
+    ) -> Result<(), DataError> {
         if !self.continues(row) {
             self.encode(path)?;
         }
@@ -90,6 +99,11 @@ impl Encoder {
                     builder.append_option(cell);
                 }
             }
+        }
+        match (&mut self.replaced, text) {
+            (Some((_, texts)), Some((_, text))) => texts.append_value(text),
+            (Some((column, texts)), None) => texts.append_option(row.cell(*column)?),
+            (None, _) => {}
         }
         for (builder, value) in self.appended.iter_mut().zip(values) {
             builder.push(value);
@@ -123,6 +137,9 @@ impl Encoder {
                 columns.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef).collect()
             }
         };
+        if let Some((column, texts)) = &mut self.replaced {
+            arrays[*column] = Arc::new(texts.finish());
+        }
         arrays.extend(self.appended.iter_mut().map(Builder::finish));
         self.waiting = 0;
         let batch =
@@ -170,8 +187,10 @@ impl Builder {
             (Builder::Text(builder), Value::Number(number)) => {
                 builder.append_value(crate::reader::number_text(*number))
             }
+            (Builder::Text(builder), Value::Count(count)) => builder.append_value(count.to_string()),
             (Builder::Text(builder), Value::Missing) => builder.append_null(),
             (Builder::Number(builder), Value::Number(number)) => builder.append_value(*number),
+            (Builder::Number(builder), Value::Count(count)) => builder.append_value(*count as f64),
             (Builder::Number(builder), Value::Text(_) | Value::Missing) => builder.append_null(),
         }
     }

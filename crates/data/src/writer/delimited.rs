@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::output::Output;
-use super::{Cells, Dialect, Format, NewColumn, Row, Source, Value, fresh_dialect, refuse_extra_keys};
+use super::{Cells, Dialect, Format, Layout, Row, Value, fresh_dialect, refuse_extra_keys};
 use crate::error::DataError;
 use crate::reader::number_text;
 
@@ -18,18 +18,22 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    /// Writes the header.
+    /// Writes the header, where the file is new.
     pub(super) fn start(
         path: &Path,
         output: Output,
         format: Format,
-        source: &Source,
-        appended: &[NewColumn],
+        is_new: bool,
+        layout: Layout<'_>,
     ) -> Result<Encoder, DataError> {
+        let Layout { source, appended, .. } = layout;
         let verbatim = source.format == format;
         let dialect = if verbatim { source.dialect } else { fresh_dialect(format) };
         let line_end = if verbatim && source.carriage_return { "\r\n" } else { "\n" };
         let mut encoder = Encoder { output, dialect, line_end, verbatim, line: String::new() };
+        if !is_new {
+            return Ok(encoder);
+        }
         if verbatim && source.byte_order_mark {
             encoder.line.push('\u{FEFF}');
         }
@@ -45,9 +49,15 @@ impl Encoder {
         Ok(encoder)
     }
 
-    pub(super) fn write(&mut self, path: &Path, row: &Row, values: &[Value]) -> Result<(), DataError> {
+    pub(super) fn write(
+        &mut self,
+        path: &Path,
+        row: &Row,
+        text: Option<(usize, &str)>,
+        values: &[Value],
+    ) -> Result<(), DataError> {
         match &row.cells {
-            Cells::Delimited { raw, .. } if self.verbatim => self.line.push_str(raw),
+            Cells::Delimited { raw, .. } if self.verbatim && text.is_none() => self.line.push_str(raw),
             _ => {
                 refuse_extra_keys(row)?;
                 let mut texts = Vec::with_capacity(row.source.header.len());
@@ -57,6 +67,9 @@ impl Encoder {
                         None => row.text(column)?,
                     });
                 }
+                if let Some((column, text)) = text {
+                    texts[column] = text.into();
+                }
                 self.fields(path, texts.iter().map(AsRef::as_ref))?;
             }
         }
@@ -64,6 +77,7 @@ impl Encoder {
             match value {
                 Value::Text(text) => self.append(path, text)?,
                 Value::Number(number) => self.append(path, &number_text(*number))?,
+                Value::Count(count) => self.append(path, &count.to_string())?,
                 Value::Missing => self.append(path, "")?,
             }
         }
@@ -119,6 +133,10 @@ impl Encoder {
         let written = self.output.write_all(self.line.as_bytes());
         self.line.clear();
         written.map_err(|error| DataError::writing(path, error))
+    }
+
+    pub(super) fn output(&mut self) -> &mut Output {
+        &mut self.output
     }
 
     pub(super) fn into_output(self) -> Output {

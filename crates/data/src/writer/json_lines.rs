@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Number, Value as Json};
 
 use super::output::Output;
-use super::{Cells, Format, NewColumn, Row, Source, Value};
+use super::{Cells, Format, Layout, NewColumn, Row, Value};
 use crate::error::DataError;
 
 pub(super) struct Encoder {
@@ -15,8 +15,14 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    pub(super) fn start(path: &Path, mut output: Output, source: &Source) -> Result<Encoder, DataError> {
-        if source.format == Format::Jsonl && source.byte_order_mark {
+    pub(super) fn start(
+        path: &Path,
+        mut output: Output,
+        is_new: bool,
+        layout: Layout<'_>,
+    ) -> Result<Encoder, DataError> {
+        let Layout { source, .. } = layout;
+        if is_new && source.format == Format::Jsonl && source.byte_order_mark {
             output.write_all("\u{FEFF}".as_bytes()).map_err(|error| DataError::writing(path, error))?;
         }
         Ok(Encoder { output, line: String::new() })
@@ -26,18 +32,23 @@ impl Encoder {
         &mut self,
         path: &Path,
         row: &Row,
+        text: Option<(usize, &str)>,
         appended: &[NewColumn],
         values: &[Value],
     ) -> Result<(), DataError> {
         self.line.clear();
-        let spaced = match &row.cells {
-            Cells::Json { raw, object } => {
+        let spaced = match (&row.cells, text) {
+            (Cells::Json { raw, object }, None) => {
                 refuse_clash(row, object, appended)?;
                 self.line.push_str(raw);
                 raw.contains("\": ")
             }
-            _ => {
-                self.line.push_str(&Json::Object(object(row)?).to_string());
+            (_, text) => {
+                let mut object = object(row)?;
+                if let Some((column, text)) = text {
+                    object.insert(row.source.header[column].clone(), Json::from(text));
+                }
+                self.line.push_str(&Json::Object(object).to_string());
                 false
             }
         };
@@ -54,6 +65,10 @@ impl Encoder {
         }
         self.line.push_str("}\n");
         self.output.write_all(self.line.as_bytes()).map_err(|error| DataError::writing(path, error))
+    }
+
+    pub(super) fn output(&mut self) -> &mut Output {
+        &mut self.output
     }
 
     pub(super) fn into_output(self) -> Output {
@@ -78,12 +93,16 @@ fn json(value: &Value) -> Json {
     match value {
         Value::Text(text) => Json::from(text.as_str()),
         Value::Number(number) => Number::from_f64(*number).map_or(Json::Null, Json::Number),
+        Value::Count(count) => Json::from(*count),
         Value::Missing => Json::Null,
     }
 }
 
-/// A row of another format as an object: delimited fields are strings, Parquet values keep their kind.
+/// A row as an object: one of JSON lines as it is; delimited fields are strings, Parquet values keep their kind.
 fn object(row: &Row) -> Result<Map<String, Json>, DataError> {
+    if let Cells::Json { object, .. } = &row.cells {
+        return Ok(object.clone());
+    }
     let mut object = Map::new();
     for (column, name) in row.source.header.iter().enumerate() {
         let value = match row.list(column)? {

@@ -12,13 +12,24 @@ use crate::error::DataError;
 pub(super) enum Output {
     /// A temporary file beside `target`, renamed when it is complete.
     Temporary { file: BufWriter<NamedTempFile>, target: PathBuf },
-    /// Standard output, a device or a pipe, where nothing can be taken back.
+    /// Standard output, a device, a pipe or a file that grows, where nothing can be taken back.
     Direct(BufWriter<Box<dyn Write + Send>>),
 }
 
 impl Output {
     pub(super) fn create(path: &Path) -> Result<Output, DataError> {
         Output::place(path).map_err(|error| DataError::writing(path, error))
+    }
+
+    /// Opens a file to write behind what it has, and says whether it has nothing yet.
+    pub(super) fn grow(path: &Path) -> Result<(Output, bool), DataError> {
+        let writing = |error| DataError::writing(path, error);
+        if path == Path::new("-") {
+            return Ok((Output::create(path)?, true));
+        }
+        let file = OpenOptions::new().append(true).create(true).open(path).map_err(writing)?;
+        let is_new = file.metadata().map_err(writing)?.len() == 0;
+        Ok((Output::Direct(BufWriter::with_capacity(64 << 10, Box::new(file))), is_new))
     }
 
     fn place(path: &Path) -> io::Result<Output> {
