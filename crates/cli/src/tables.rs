@@ -188,7 +188,10 @@ pub fn shortened(text: &str) -> String {
         width += character.width();
         (width > SHOWN).then_some(place)
     });
-    end.map_or(line.clone(), |end| format!("{}…", &line[..end]))
+    match end {
+        Some(end) => format!("{}…", &line[..end]),
+        None => line,
+    }
 }
 
 fn interval(estimate: Estimate) -> String {
