@@ -1,8 +1,8 @@
 """Writes a tiny XLM-R as transformers does: random weights, and a Unigram tokenizer of the texts in some CSV files.
 
-    python xlm_roberta.py OUT_DIR FILE.csv ...
+    python xlm_roberta.py OUT_DIR TEXTS.json ANSWERS.json FILE.csv ...
 
-The texts are all cells of the files. Pieces of words, pre-tokenizer, decoder and special tokens are those of XLM-R; only its
+The tokenizer learns from all cells of the files. ANSWERS.json gets ids and probabilities for the list of texts in TEXTS.json. Pieces of words, pre-tokenizer, decoder and special tokens are those of XLM-R; only its
 table of compatible characters, which SentencePiece applies before anything else, is left out.
 """
 
@@ -12,12 +12,15 @@ import sys
 
 import torch
 from tokenizers import SentencePieceUnigramTokenizer
-from transformers import XLMRobertaConfig, XLMRobertaModel, XLMRobertaTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification, XLMRobertaTokenizer
+
+import texts
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 
 
-def texts(paths):
+def cells(paths):
     for path in paths:
         with open(path, encoding="utf-8", newline="") as file:
             start = file.readline()
@@ -27,7 +30,7 @@ def texts(paths):
 def tokenizer(paths):
     trained = SentencePieceUnigramTokenizer()
     trained.train_from_iterator(
-        texts(paths), vocab_size=700, show_progress=False, special_tokens=SPECIAL, unk_token="<unk>"
+        cells(paths), vocab_size=700, show_progress=False, special_tokens=SPECIAL, unk_token="<unk>"
     )
     pieces = [(piece, score) for piece, score in json.loads(trained.to_str())["model"]["vocab"]]
     assert [piece for piece, _ in pieces[:4]] == SPECIAL, pieces[:4]
@@ -35,7 +38,7 @@ def tokenizer(paths):
 
 
 def main():
-    folder, *paths = sys.argv[1:]
+    folder, asked, answers, *paths = sys.argv[1:]
     words = tokenizer(paths)
     torch.manual_seed(0)
     config = XLMRobertaConfig(
@@ -49,9 +52,20 @@ def main():
         layer_norm_eps=1e-5,
         # Fresh weights are small, and so would be every difference between two answers.
         initializer_range=0.3,
+        id2label=dict(enumerate(["negative", "neutral", "positive"])),
     )
-    XLMRobertaModel(config, add_pooling_layer=False).save_pretrained(folder)
+    XLMRobertaForSequenceClassification(config).save_pretrained(folder)
     words.save_pretrained(folder)
+    model, words = AutoModelForSequenceClassification.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    with open(asked, encoding="utf-8") as file:
+        found = [answer(model.eval(), words, text) for text in json.load(file)]
+    with open(answers, "w", encoding="utf-8") as file:
+        json.dump(found, file)
+
+
+def answer(model, words, text):
+    ids = texts.encode(words, text, None)
+    return {"ids": ids, "probabilities": texts.probabilities(model.config, texts.run(model, ids).logits[0])}
 
 
 if __name__ == "__main__":

@@ -189,7 +189,10 @@ pub fn shortened(text: &str) -> String {
         width += character.width();
         (width > SHOWN).then_some(place)
     });
-    end.map_or(line.clone(), |end| format!("{}…", &line[..end]))
+    match end {
+        Some(end) => format!("{}…", &line[..end]),
+        None => line,
+    }
 }
 
 /// Names of classes, joined as the cells of files with several labels are.

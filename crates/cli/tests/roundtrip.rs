@@ -1,5 +1,7 @@
 //! Exported models open in transformers and say there what they say here, and the other way round.
 
+#[path = "../../../tests/foreign.rs"]
+mod foreign;
 #[path = "../../../tests/python.rs"]
 mod python;
 mod workbench;
@@ -10,6 +12,7 @@ use std::path::{Path, PathBuf};
 use finetone_data::chat::template::ChatTemplate;
 use finetone_data::chat::{Message, Role};
 use finetone_data::tokenizer::{Limit, Tokenizer};
+use foreign::{FOREIGN, examples};
 use serde_json::{Value, json};
 use workbench::{done, reviews};
 
@@ -17,23 +20,6 @@ use workbench::{done, reviews};
 const MOST_TOKENS: usize = 24;
 const THREE: [&str; 3] = ["negative", "neutral", "positive"];
 const TWO: [&str; 2] = ["negative", "positive"];
-
-const LANGUAGES: [&str; 4] = ["czech.csv", "polish.csv", "slovak.csv", "hungarian.csv"];
-/// One letter of four, alphabets and scripts without letters, from left and from right, and marks on their own.
-const FOREIGN: [&str; 12] = [
-    "Příšerně žluťoučký kůň",
-    "Zażółć gęślą jaźń",
-    "Ľúbezný vŕšok, päť ďatľov",
-    "Árvíztűrő tükörfúrógép",
-    "Kızgın İstanbullu ırmak",
-    "Доставили вовремя, спасибо",
-    "الخدمة ممتازة، شكراً",
-    "השירות היה מצוין!",
-    "质量很好，下次还会再来。",
-    "とても良い商品です",
-    "อาหารอร่อยมาก",
-    "नहीं 👨‍👩‍👧 e\u{301}",
-];
 
 /// Texts that the training has not seen, some too long, some of other letters; none begins or ends with a space.
 fn texts() -> Vec<String> {
@@ -173,21 +159,20 @@ fn tokens_added_to_a_model_say_the_same_in_transformers() {
     }
 }
 
-/// XLM-R as transformers writes it, fine-tuned on reviews in four languages and asked about texts in twelve.
+/// XLM-R as transformers writes it, fine-tuned on reviews in three languages and asked about texts in twelve.
 #[test]
 fn an_xlm_roberta_of_many_languages_says_the_same_in_transformers() {
     let Some(python) = python::interpreter() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let start = folder.path().join("xlm-roberta");
-    let examples = LANGUAGES.map(|name| {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/languages").join(name);
-        (fs::read_to_string(&path).unwrap(), path)
-    });
-    let mut arguments = vec![start.as_os_str()];
-    arguments.extend(examples.iter().map(|(_, path)| path.as_os_str()));
+    let path = |name: &str| folder.path().join(name);
+    let (start, texts, answers, files) = (path("xlm-roberta"), path("texts.json"), path("answers.json"), examples());
+    fs::write(&texts, json!(FOREIGN).to_string()).unwrap();
+    let mut arguments = vec![start.as_os_str(), texts.as_ref(), answers.as_ref()];
+    arguments.extend(files.iter().map(|file| file.as_os_str()));
     python::script(&python, "xlm_roberta.py", &arguments);
-    let rows = examples.iter().flat_map(|(text, _)| text.lines().skip(1)).filter(|line| !line.contains(';'));
-    let rows: String = rows.map(|row| format!("{row}\n")).collect();
+    // The last one has another delimiter.
+    let rows: String = files[..3].iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let rows: String = rows.lines().filter(|line| *line != "text,label").map(|row| format!("{row}\n")).collect();
     fs::write(folder.path().join("reviews.csv"), format!("text,label\n{rows}")).unwrap();
     let texts = FOREIGN.map(str::to_owned);
     transformers_agrees_in(&folder, &python, ("xlm-roberta", ""), &texts, (&THREE, &THREE));

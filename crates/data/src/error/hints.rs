@@ -80,8 +80,8 @@ pub(super) fn undecodable_hint(path: &Path, likely: Option<&str>) -> String {
     match likely {
         None => "most of the file is UTF-8, so this row is damaged: write it anew, or remove it".to_owned(),
         Some(encoding) => format!(
-            "the file looks like {encoding}: save it as UTF-8 (a spreadsheet calls that `CSV UTF-8`), or convert it: \
-             `iconv -f {} -t UTF-8 {file} > utf8-{name}`",
+            "the file looks like {encoding}: save it as UTF-8 (a spreadsheet calls that `CSV UTF-8`), or convert it and look at \
+             some rows: `iconv -f {} -t UTF-8 {file} > utf8-{name}`",
             encoding.to_uppercase()
         ),
     }

@@ -56,7 +56,7 @@ fn lengths(found: &Exploration) -> PageSection {
             tables.push(truncated(found));
             format!("{} of the texts are longer than {limit} tokens and will be cut.", percent(cut, found.rows))
         }
-        None => "Words by white space; with `--model` also tokens, and how many texts its limit cuts.".into(),
+        None => "Words by white space, or by Unicode where a script has none; with `--model` also tokens, and how many texts its limit cuts.".into(),
     };
     let chart = |class: &ClassPortrait| Chart {
         title: class.label.clone(),
