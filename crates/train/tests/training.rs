@@ -2,12 +2,13 @@
 
 mod workbench;
 
+use std::fs;
 use std::path::Path;
 
 use finetone_classify::{Classifier, TransformerClassifier};
 use finetone_data::Example;
 use finetone_train::{CacheUse, Control, Outcome, TrainError, TrainEvent};
-use workbench::{Recorder, config, cpu, run, weights, write_data};
+use workbench::{Recorder, THINGS, config, cpu, run, weights, write_data};
 
 fn losses(recorder: &Recorder) -> Vec<f64> {
     let loss = |event: &TrainEvent| if let TrainEvent::Step { loss, .. } = event { Some(*loss) } else { None };
