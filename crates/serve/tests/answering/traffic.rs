@@ -118,7 +118,7 @@ fn labels_that_come_back_count() {
 #[test]
 fn kept_texts_are_given_to_be_labelled_and_their_words_are_watched() {
     let server = Server::recording(recording(Recording::Texts));
-    let hostile = "the \"net\", \nin";
+    let hostile = "a \"good\", \nbad";
     let words = ["net", "tent", "tin", "hen", "tea"];
     for round in 0..25 {
         let texts: Vec<String> =
@@ -142,7 +142,7 @@ fn kept_texts_are_given_to_be_labelled_and_their_words_are_watched() {
     let file = server.get("/v1/traffic/mood/to_label?rows=1000");
     assert!(file.header("content-disposition").contains("attachment") && file.text.starts_with("text,label\n"));
     // Twenty-five different texts, of which those with the same words once, and the one in quotes.
-    assert!(file.text.contains("\"the \"\"net\"\", \nin\",\n") && file.text.lines().count() < 25, "{}", file.text);
+    assert!(file.text.contains("\"a \"\"good\"\", \nbad\",\n") && file.text.lines().count() < 25, "{}", file.text);
     assert_eq!(server.get("/v1/traffic/mood/to_label?rows=2").text.lines().count(), 3);
     for path in ["?window=week", "?window=5", "/to_label?rows=0", "/to_label?rows=x"] {
         assert_eq!(server.get(&format!("/v1/traffic/mood{path}")).status, 400, "{path}");
