@@ -136,6 +136,10 @@ impl<B: Backend> Classifier for ChatClassifier<B> {
         let questions = examples.iter().map(|example| self.question(example));
         let questions = questions.collect::<Result<Vec<_>, _>>()?;
         let truncated = questions.iter().filter(|question| question.truncated).count();
-        Ok(Classified { probabilities: weigh(&self.backend, &self.model, &questions)?, truncated })
+        Ok(Classified {
+            probabilities: weigh(&self.backend, &self.model, &questions)?,
+            truncated,
+            ..Classified::default()
+        })
     }
 }

@@ -1,15 +1,22 @@
 //! What a classifier's logits say.
 
-use finetone_evaluate::{Abstention, DecisionRule};
+use finetone_evaluate::{Abstention, DecisionRule, Interpolation};
 use finetone_model::{HeadConfig, Output};
 
 use crate::probabilities::fill;
 
 /// The classes of a model and what its logits say about them.
+///
+/// What a model computes of a text is a row of numbers: its logits `[W]` and, where neighbours have a share in its answers, the
+/// votes of these `[C]` behind them. From the logits come probabilities; the votes are mixed with them; then the rule for
+/// decisions moves the mixture, and the rule for abstention looks at what comes of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Classes {
     labels: Vec<String>,
     output: Output,
+    /// W.
+    logits: usize,
+    interpolation: Option<Interpolation>,
     decision: Option<DecisionRule>,
     abstention: Option<Abstention>,
 }
@@ -18,7 +25,13 @@ impl Classes {
     /// The classes of a head, whose probabilities a rule moves where there is one, and of which none is answered where the
     /// other rule abstains.
     pub(crate) fn new(head: &HeadConfig, decision: Option<DecisionRule>, abstention: Option<Abstention>) -> Self {
-        Self { labels: head.labels.clone(), output: head.output, decision, abstention }
+        let (labels, output, logits) = (head.labels.clone(), head.output, head.logits());
+        Self { labels, output, logits, interpolation: None, decision, abstention }
+    }
+
+    /// The same classes where neighbours vote as well.
+    pub(crate) fn with_votes(self, interpolation: Interpolation) -> Self {
+        Self { interpolation: Some(interpolation), ..self }
     }
 
     /// Their names, in the order of the probabilities.
@@ -41,33 +54,47 @@ impl Classes {
         self.abstention.as_ref()
     }
 
-    /// The probabilities `[C]` that the logits `[W]` of a text mean.
-    pub fn probabilities(&self, logits: &[f64]) -> Vec<f32> {
+    /// How neighbours vote, if they do.
+    pub(crate) fn interpolation(&self) -> Option<&Interpolation> {
+        self.interpolation.as_ref()
+    }
+
+    /// The probabilities `[C]` that the row of a text means.
+    pub fn probabilities(&self, row: &[f64]) -> Vec<f32> {
+        let (logits, votes) = row.split_at(self.logits);
         let mut probabilities = vec![0.0; self.labels.len()];
         fill(&mut probabilities, logits, self.output);
+        if let Some(interpolation) = &self.interpolation {
+            let votes: Vec<f32> = votes.iter().map(|&vote| vote as f32).collect();
+            interpolation.apply(&mut probabilities, &votes, (self.labels.len(), self.is_multi_label()));
+        }
         if let Some(rule) = &self.decision {
             rule.apply(&mut probabilities, self.is_multi_label());
         }
         probabilities
     }
 
-    /// One score `[C]` for each class, before anything makes a probability of it. Of two classes with one logit the first has
-    /// zero, whose softmax with the other is the sigmoid.
-    pub fn scores(&self, logits: &[f64]) -> Vec<f64> {
+    /// One score `[C]` for each class by the logits of a row, before anything makes a probability of it. Of two classes with one
+    /// logit the first has zero, whose softmax with the other is the sigmoid.
+    pub fn scores(&self, row: &[f64]) -> Vec<f64> {
         match self.output {
-            Output::OneLogit => vec![0.0, logits[0]],
-            Output::Softmax | Output::MultiLabel => logits.to_vec(),
+            Output::OneLogit => vec![0.0, row[0]],
+            Output::Softmax | Output::MultiLabel => row[..self.logits].to_vec(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn classes(output: Output, offsets: Option<Vec<f64>>) -> Classes {
         let decision = offsets.map(|offsets| DecisionRule::new(offsets).unwrap());
-        Classes { labels: vec!["no".into(), "yes".into()], output, decision, abstention: None }
+        let logits = if output == Output::OneLogit { 1 } else { 2 };
+        let labels = vec!["no".into(), "yes".into()];
+        Classes { labels, output, logits, interpolation: None, decision, abstention: None }
     }
 
     #[test]
@@ -88,5 +115,22 @@ mod tests {
         assert_eq!(plain.scores(&[0.0, 0.0]), moved.scores(&[0.0, 0.0]));
         assert_eq!(plain.probabilities(&[0.0, 0.0]), [0.5, 0.5]);
         assert!((moved.probabilities(&[0.0, 0.0])[1] - 0.731_058_6).abs() < 1e-6);
+    }
+
+    #[test]
+    fn votes_come_before_the_temperature_of_both_and_that_before_the_rule() {
+        let written = json!({"share": 0.25, "neighbours": 4, "vote_temperature": 0.1, "temperature": 0.5});
+        let interpolation: Interpolation = serde_json::from_value(written).unwrap();
+        let (p, offset) = (1.0 / (1.0 + (-1.5_f64).exp()), 0.7_f64);
+        let squared = |p: f64| p * p / (p * p + (1.0 - p) * (1.0 - p));
+        let odds = |p: f64| p / (1.0 - p) * offset.exp();
+        let expected = odds(squared(0.75 * p + 0.25 * 0.125));
+        for (output, logits) in [(Output::OneLogit, vec![1.5]), (Output::Softmax, vec![0.5, 2.0])] {
+            let classes = classes(output, Some(vec![0.0, offset])).with_votes(interpolation);
+            let row = [logits.clone(), vec![0.875, 0.125]].concat();
+            let found = f64::from(classes.probabilities(&row)[1]);
+            assert!((found - expected / (1.0 + expected)).abs() < 1e-6, "{output:?}: {found} {expected}");
+            assert_eq!(classes.scores(&row), classes.scores(&logits), "votes are no scores of the model");
+        }
     }
 }

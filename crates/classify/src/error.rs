@@ -52,6 +52,17 @@ pub enum ClassifyError {
         /// What is wrong.
         problem: String,
     },
+    /// The file of labelled texts beside the model cannot be read or written, or is of another model.
+    #[error("{}: {problem}", path.display())]
+    Neighbours {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A model that keeps no labelled texts was asked to show them.
+    #[error("the model keeps no labelled texts, so it has no neighbours to show")]
+    NoNeighbours,
     /// There is no other class that an answer could be held against.
     #[error("an answer is explained by the class that was nearly given instead, and here there is none")]
     NoAlternative,
@@ -83,6 +94,10 @@ impl ClassifyError {
             ),
             Self::Device(_) => None,
             Self::NoAlternative => Some("explain a model with two classes or more and one label for a text".into()),
+            Self::Neighbours { .. } => {
+                Some("copy the whole model folder again, or remove the file: the model then answers alone".into())
+            }
+            Self::NoNeighbours => Some("train one that does: `finetone train FILE --set neighbours=on`".into()),
             Self::Entry { entry, .. } => Some(format!(
                 "take `{entry}` out of the entry `finetone`; the model then answers as if it had never been there"
             )),

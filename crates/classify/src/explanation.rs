@@ -1,25 +1,28 @@
 //! Which words decided, and which turn of a conversation.
 //!
-//! What is explained are the log-odds of the most probable class against the next one, as the model gives them, before any
-//! rule moves them. The contributions are integrated gradients ([`finetone_model::attribute`]) against the same text with the
-//! padding token in the place of every token of its own, special tokens staying as they are; where there is no padding token,
-//! with whatever token stands for an empty text. A word's contribution is the sum of its tokens', a turn's the sum of its words'.
+//! What is explained are the log-odds of the most probable class against the next one, as the model gives them, before
+//! neighbours vote and any rule moves them. The contributions are integrated gradients ([`finetone_model::attribute`]) against
+//! the same text with the padding token in the place of every token of its own, special tokens staying as they are; where there
+//! is no padding token, with whatever token stands for an empty text. A word's contribution is the sum of its tokens', a turn's
+//! the sum of its words'.
 
 use std::ops::Range;
 
 use finetone_backend::Backend;
 use finetone_data::Example;
 use finetone_data::conversation::{Conversation, Speaker, Speakers};
+use finetone_data::words as written;
+use finetone_evaluate::{Why, WhyPiece, WhyTurn};
 use finetone_model::{Attribution, Output, PackedBatch, attribute};
 
-use crate::{Classifier, ClassifyError, Encoded, TransformerClassifier};
+use crate::{Classifier, ClassifyError, Encoded, Neighbour, TransformerClassifier};
 
 /// What decided about one text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
     /// The text as the model reads it.
     pub text: String,
-    /// Probabilities of all classes, by the rule that the model may have.
+    /// Probabilities of all classes, with the votes of neighbours and by the rule that the model may have.
     pub probabilities: Vec<f32>,
     /// The class that is explained: the one whose logit is greatest.
     pub class: usize,
@@ -31,11 +34,13 @@ pub struct Explanation {
     pub words: Vec<Word>,
     /// The turns, where the text is a conversation; none otherwise.
     pub turns: Vec<Decisive>,
+    /// The kept texts nearest to it, the nearest first, where some are to be shown ([`Classifier::show_neighbours`]).
+    pub neighbours: Vec<Neighbour>,
     /// How far the words' contributions are from adding up, as a share.
     pub gap: f64,
 }
 
-/// A word, or what white space does not part.
+/// A word as it is written, see [`finetone_data::words`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Word {
     /// Its bytes in the text.
@@ -55,6 +60,37 @@ pub struct Decisive {
     pub contribution: f64,
 }
 
+impl Explanation {
+    /// The same for a report or a page: the words, and what stands between them, one after the other. `labels` are the names of
+    /// the classes.
+    pub fn why(&self, labels: &[String]) -> Why {
+        let (mut pieces, mut end) = (Vec::with_capacity(2 * self.words.len()), 0);
+        let mut add = |place: Range<usize>, adds| {
+            if !place.is_empty() {
+                pieces.push(WhyPiece { text: self.text[place].to_owned(), adds });
+            }
+        };
+        for word in &self.words {
+            add(end..word.place.start, None);
+            add(word.place.clone(), Some(word.contribution));
+            end = word.place.end;
+        }
+        add(end..self.text.len(), None);
+        let turn = |turn: &Decisive| WhyTurn {
+            turn: turn.turn,
+            speaker: turn.speaker.map(str::to_owned),
+            adds: turn.contribution,
+        };
+        Why {
+            label: labels[self.class].clone(),
+            against: labels[self.against].clone(),
+            pieces,
+            turns: self.turns.iter().map(turn).collect(),
+            gap: self.gap,
+        }
+    }
+}
+
 impl<B: Backend> TransformerClassifier<B> {
     /// Explains one answer.
     ///
@@ -66,10 +102,13 @@ impl<B: Backend> TransformerClassifier<B> {
             return Err(ClassifyError::NoAlternative);
         }
         let (text, reading) = self.reader().read_one(example);
-        let logits = self.logits(std::slice::from_ref(&reading))?;
-        let (class, against) = best_two(&self.classes().scores(&logits));
-        let probabilities = self.classes().probabilities(&logits);
-        let weights = weights(self.model().config.head.output, logits.len(), (class, against));
+        let judged = self.judge(std::slice::from_ref(&reading))?;
+        let row = &judged.rows[0];
+        let (class, against) = best_two(&self.classes().scores(row));
+        let probabilities = self.classes().probabilities(row);
+        let neighbours = self.shown(&judged.nearest).pop().unwrap_or_default();
+        let head = &self.model().config.head;
+        let weights = weights(head.output, head.logits(), (class, against));
         let places = self.reader().tokenizer().places(&text, &self.limit());
         let pad = self.reader().tokenizer().filler();
         let silent: Vec<u32> =
@@ -80,7 +119,8 @@ impl<B: Backend> TransformerClassifier<B> {
         let words = words(&text, &places, &found.tokens);
         let turns = turns(&text, &words, &self.reader().speakers());
         let (gap, Attribution { text: of_text, baseline, .. }) = (found.gap(), found);
-        Ok(Explanation { turns, words, text, probabilities, class, against, log_odds: (of_text, baseline), gap })
+        let log_odds = (of_text, baseline);
+        Ok(Explanation { turns, words, text, probabilities, class, against, log_odds, neighbours, gap })
     }
 
     fn packed(&self, ids: &Vec<u32>, features: &[f32]) -> PackedBatch {
@@ -110,8 +150,8 @@ fn weights(output: Output, logits: usize, (class, against): (usize, usize)) -> V
 /// The words of which at least one token was read. A token belongs to the word that it ends in: some begin with the space
 /// before it.
 fn words(text: &str, places: &[Option<Range<usize>>], tokens: &[f64]) -> Vec<Word> {
-    let start = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
-    let spans: Vec<Range<usize>> = text.split_whitespace().map(|word| start(word)..start(word) + word.len()).collect();
+    let read: Vec<&Range<usize>> = places.iter().flatten().collect();
+    let spans = spans(text, &read);
     let mut sums: Vec<Option<f64>> = vec![None; spans.len()];
     for (place, token) in places.iter().zip(tokens) {
         let Some(place) = place else { continue };
@@ -122,6 +162,22 @@ fn words(text: &str, places: &[Option<Range<usize>>], tokens: &[f64]) -> Vec<Wor
     }
     let word = |(place, sum): (Range<usize>, Option<f64>)| Some(Word { place, contribution: sum? });
     spans.into_iter().zip(sums).filter_map(word).collect()
+}
+
+/// The words of a text, where no token of `read` reaches from one into the next: one token may be several signs of a script
+/// without spaces.
+fn spans(text: &str, read: &[&Range<usize>]) -> Vec<Range<usize>> {
+    let mut spans: Vec<Range<usize>> = Vec::new();
+    for span in written::places(text) {
+        let token = read.get(read.partition_point(|token| token.end <= span.start));
+        match spans.last_mut() {
+            Some(last) if last.end == span.start && token.is_some_and(|token| token.start < span.start) => {
+                last.end = span.end;
+            }
+            _ => spans.push(span),
+        }
+    }
+    spans
 }
 
 /// The turns of a conversation with the sums of their words; none where no side is named. A word belongs to the last turn of
@@ -164,6 +220,11 @@ mod tests {
         let found = words("lovely day", &places, &[9.0, 1.0, 2.0, 4.0, 9.0]);
         // The last token is ` day` cut short, and begins before its word.
         assert_eq!(found, [Word { place: 0..6, contribution: 3.0 }, Word { place: 7..10, contribution: 4.0 }]);
+        let found = words("很好。 ok", &[Some(0..3), Some(3..6), Some(6..9), Some(10..12)], &[1.0, 2.0, 4.0, 8.0]);
+        let told: Vec<_> = found.into_iter().map(|word| (word.place, word.contribution)).collect();
+        assert_eq!(told, [(0..3, 1.0), (3..9, 6.0), (10..12, 8.0)], "a mark belongs to the sign before it");
+        let together = words("很好。 ok", &[Some(0..6), Some(6..9)], &[1.0, 2.0]);
+        assert_eq!(together, [Word { place: 0..9, contribution: 3.0 }], "one token is two signs");
         assert_eq!(words("lovely day", &places[..3], &[0.0; 3]).len(), 1, "what was cut off is no word");
     }
 
@@ -192,6 +253,10 @@ mod tests {
             assert!((sum - (of_text - of_silence)).abs() <= 0.01 * (of_text - of_silence).abs().max(0.1), "{found:?}");
             let odds = f64::from(found.probabilities[found.class] / found.probabilities[found.against]).ln();
             assert!((odds - of_text).abs() < 1e-4, "{odds} {of_text}");
+            let why = found.why(classifier.labels());
+            assert_eq!(why.pieces.iter().map(|piece| piece.text.as_str()).collect::<String>(), found.text);
+            let added: f64 = why.pieces.iter().filter_map(|piece| piece.adds).sum();
+            assert!((added - sum).abs() < 1e-12 && why.label == classifier.labels()[found.class]);
         }
     }
 }

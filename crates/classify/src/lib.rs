@@ -14,6 +14,7 @@ mod encoded;
 pub mod error;
 mod explanation;
 pub mod hub;
+mod neighbours;
 mod probabilities;
 mod reader;
 mod served;
@@ -35,7 +36,8 @@ pub use embedder::Embedder;
 pub use encoded::Encoded;
 pub use error::ClassifyError;
 pub use explanation::{Decisive, Explanation, Word};
-pub use probabilities::{Forward, TOKEN_BUDGET, probabilities};
+pub use neighbours::{Kept, NEIGHBOURS_FILE, Near, Neighbour, Neighbourhood};
+pub use probabilities::{Forward, TOKEN_BUDGET, pooled_vectors, probabilities};
 pub use reader::{Reading, TextReader};
 pub use served::{Compute, Rows, Served, Use};
 pub use states::{States, Storage};
@@ -51,6 +53,8 @@ pub struct Classified {
     pub probabilities: Vec<f32>,
     /// How many of the texts were longer than the limit and are judged by a part of them.
     pub truncated: usize,
+    /// The kept texts that are nearest to each, the nearest first; empty where none are to be shown.
+    pub nearest: Vec<Vec<Neighbour>>,
 }
 
 /// Anything that gives class probabilities to texts.
@@ -74,6 +78,19 @@ pub trait Classifier: Send {
     /// Whether it reads whole chats, where the examples are such.
     fn reads_chats(&self) -> bool {
         false
+    }
+
+    /// Whether it keeps labelled texts with their words.
+    fn keeps_texts(&self) -> bool {
+        false
+    }
+
+    /// Shows with each answer to come so many of the labelled texts that the model keeps, those nearest to the text.
+    ///
+    /// # Errors
+    /// A model that keeps none.
+    fn show_neighbours(&mut self, _count: usize) -> Result<(), ClassifyError> {
+        Err(ClassifyError::NoNeighbours)
     }
 
     /// Probabilities of each example, in the order given. The texts are as in the file: what the model wants done to them is

@@ -13,7 +13,6 @@ pub const TOKEN_BUDGET: usize = 4096;
 pub struct Forward<B: Backend> {
     workspace: Workspace<B>,
     batch: PackedBatch,
-    logits: Vec<B::Real>,
     token_budget: usize,
     from_block: usize,
     groups: usize,
@@ -42,7 +41,7 @@ impl<B: Backend> Forward<B> {
     fn planned(backend: &B, model: &Model<B>, token_budget: usize, capacity: Capacity) -> Self {
         let workspace = Workspace::for_inference(backend, &model.config, capacity);
         let from_block = capacity.from_block;
-        Self { workspace, batch: PackedBatch::default(), logits: Vec::new(), token_budget, from_block, groups: 0 }
+        Self { workspace, batch: PackedBatch::default(), token_budget, from_block, groups: 0 }
     }
 
     /// In how many groups the last texts were computed.
@@ -88,6 +87,18 @@ pub fn probabilities<B: Backend>(
     all
 }
 
+/// The pooled vectors of each encoded text, row-major `[n, D]`: what the model's head reads.
+pub fn pooled_vectors<B: Backend>(
+    backend: &B,
+    model: &Model<B>,
+    forward: &mut Forward<B>,
+    texts: &Encoded<'_, impl AsRef<[u32]>>,
+) -> Vec<f32> {
+    let mut vectors = Gathered::new(texts.ids.len(), model.config.hidden_size);
+    each_group(backend, model, forward, texts, |workspace, group| vectors.take(backend, workspace.pooled(), group));
+    vectors.singles()
+}
+
 /// The logits of each encoded text, row-major `[n, W]` with the head's width, in the order given.
 pub(crate) fn logits<B: Backend>(
     backend: &B,
@@ -95,8 +106,35 @@ pub(crate) fn logits<B: Backend>(
     forward: &mut Forward<B>,
     texts: &Encoded<'_, impl AsRef<[u32]>>,
 ) -> Vec<f64> {
-    let width = model.config.head.logits();
-    let mut all = vec![0.0; texts.ids.len() * width];
+    let mut logits = Gathered::new(texts.ids.len(), model.config.head.logits());
+    each_group(backend, model, forward, texts, |workspace, group| logits.take(backend, workspace.logits(), group));
+    logits.doubles()
+}
+
+/// The logits and, by the same passes, the pooled vectors of each encoded text.
+pub(crate) fn logits_and_vectors<B: Backend>(
+    backend: &B,
+    model: &Model<B>,
+    forward: &mut Forward<B>,
+    texts: &Encoded<'_, impl AsRef<[u32]>>,
+) -> (Vec<f64>, Vec<f32>) {
+    let of_width = |width| Gathered::new(texts.ids.len(), width);
+    let (mut logits, mut vectors) = (of_width(model.config.head.logits()), of_width(model.config.hidden_size));
+    each_group(backend, model, forward, texts, |workspace, group| {
+        logits.take(backend, workspace.logits(), group);
+        vectors.take(backend, workspace.pooled(), group);
+    });
+    (logits.doubles(), vectors.singles())
+}
+
+/// Runs the texts through the model, some at a time; `take` looks at what the workspace holds of these.
+fn each_group<B: Backend>(
+    backend: &B,
+    model: &Model<B>,
+    forward: &mut Forward<B>,
+    texts: &Encoded<'_, impl AsRef<[u32]>>,
+    mut take: impl FnMut(&Workspace<B>, &[usize]),
+) {
     let groups = batches(texts, forward.token_budget);
     forward.groups = groups.len();
     for group in groups {
@@ -105,14 +143,40 @@ pub(crate) fn logits<B: Backend>(
         texts.give_states(backend, &group, &mut forward.workspace);
         let pass = model.pass(backend, &forward.batch, None);
         model.transformer.forward(&pass, &mut forward.workspace);
-        forward.logits.resize(group.len() * width, B::Real::default());
-        backend.read(&mut forward.logits, forward.workspace.logits(), 0..group.len() * width);
-        for (&text, row) in group.iter().zip(forward.logits.chunks_exact(width)) {
-            let place = &mut all[text * width..(text + 1) * width];
-            place.iter_mut().zip(row).for_each(|(to, from)| *to = from.to_f64());
+        take(&forward.workspace, &group);
+    }
+}
+
+/// A row of numbers for each text, put together from groups of them.
+struct Gathered<B: Backend> {
+    width: usize,
+    values: Vec<B::Real>,
+    /// The rows of one group.
+    host: Vec<B::Real>,
+}
+
+impl<B: Backend> Gathered<B> {
+    fn new(texts: usize, width: usize) -> Self {
+        Self { width, values: vec![B::Real::default(); texts * width], host: Vec::new() }
+    }
+
+    /// Takes the rows of the texts of a group, with which the buffer begins.
+    fn take(&mut self, backend: &B, buffer: &B::Buffer, group: &[usize]) {
+        let Self { width, values, host } = self;
+        host.resize(group.len() * *width, B::Real::default());
+        backend.read(host, buffer, 0..group.len() * *width);
+        for (&text, row) in group.iter().zip(host.chunks_exact(*width)) {
+            values[text * *width..(text + 1) * *width].copy_from_slice(row);
         }
     }
-    all
+
+    fn doubles(self) -> Vec<f64> {
+        self.values.into_iter().map(Real::to_f64).collect()
+    }
+
+    fn singles(self) -> Vec<f32> {
+        self.values.into_iter().map(|value| value.to_f64() as f32).collect()
+    }
 }
 
 /// One row of probabilities from one row of logits.

@@ -7,7 +7,7 @@ use finetone_backend::Backend;
 use finetone_model::checkpoint::HeadImport;
 
 use crate::transformer::Loaded;
-use crate::{Classes, ClassifyError, Embedder, Reading, TextReader, TransformerClassifier};
+use crate::{Classes, ClassifyError, Embedder, Neighbourhood, Reading, TextReader, TransformerClassifier};
 
 /// What a folder is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,7 +30,7 @@ pub trait Compute: Send {
 /// What the rows of a model are.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rows {
-    /// Logits, from which [`Classes`] makes probabilities.
+    /// Logits, and votes of neighbours where these have any, from which [`Classes`] makes probabilities.
     Logits(Classes),
     /// Vectors with this many numbers.
     Vectors(usize),
@@ -42,7 +42,7 @@ pub struct Served {
     pub reader: Arc<TextReader>,
     /// What it answers with.
     pub rows: Rows,
-    /// Bytes of its weights in full precision.
+    /// Bytes of its weights in full precision, and of the vectors of texts that it keeps.
     pub bytes: usize,
     /// What computes the answers.
     pub compute: Box<dyn Compute>,
@@ -64,6 +64,7 @@ impl Served {
         if wanted == Use::Answers && loaded.has_head {
             let classifier = TransformerClassifier::from_folder(backend, folder, loaded, token_budget)?;
             let rows = Rows::Logits(classifier.classes().clone());
+            let bytes = bytes + classifier.neighbourhood().map_or(0, Neighbourhood::bytes);
             return Ok(Self { reader: classifier.reader().clone(), rows, bytes, compute: Box::new(classifier) });
         }
         let embedder = Embedder::from_folder(backend, folder, loaded, token_budget)?;
@@ -74,8 +75,7 @@ impl Served {
 
 impl<B: Backend> Compute for TransformerClassifier<B> {
     fn compute(&mut self, readings: &[Reading]) -> Result<Vec<Vec<f64>>, ClassifyError> {
-        let width = self.model().config.head.logits();
-        Ok(self.logits(readings)?.chunks_exact(width).map(<[f64]>::to_vec).collect())
+        Ok(self.judge(readings)?.rows)
     }
 }
 

@@ -2,6 +2,7 @@
 //! run these blocks again.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use finetone_backend::{Backend, Real};
 use finetone_data::batching::inference_batches;
@@ -34,9 +35,10 @@ impl Storage {
 pub struct States {
     blocks: usize,
     width: usize,
-    /// One more than texts: text `i` has the rows `starts[i]..starts[i + 1]`.
-    starts: Vec<usize>,
-    values: Values,
+    /// The rows of each text.
+    places: Vec<Range<usize>>,
+    /// They may be those of more texts; several selections read the same.
+    values: Arc<Values>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -99,7 +101,13 @@ impl States {
                 values.set(rows.start * width..rows.end * width, &host);
             }
         }
-        Self { blocks, width, starts, values }
+        let places = starts.windows(2).map(|ends| ends[0]..ends[1]).collect();
+        Self { blocks, width, places, values: Arc::new(values) }
+    }
+
+    /// The states of some of the texts, in this order; the numbers are not copied.
+    pub fn pick(&self, texts: &[usize]) -> Self {
+        Self { places: texts.iter().map(|&text| self.places[text].clone()).collect(), ..self.clone() }
     }
 
     /// How many numbers there will be.
@@ -114,7 +122,8 @@ impl States {
 
     /// Appends the states of one text.
     pub(crate) fn append<R: Real>(&self, text: usize, to: &mut Vec<R>) {
-        self.values.append(self.starts[text] * self.width..self.starts[text + 1] * self.width, to);
+        let rows = &self.places[text];
+        self.values.append(rows.start * self.width..rows.end * self.width, to);
     }
 }
 

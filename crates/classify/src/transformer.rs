@@ -12,8 +12,11 @@ use finetone_model::{Model, ModelConfig};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::probabilities::logits;
-use crate::{Classes, Classified, Classifier, ClassifyError, Encoded, Forward, Reading, TextReader};
+use crate::probabilities::{logits, logits_and_vectors};
+use crate::{
+    Classes, Classified, Classifier, ClassifyError, Encoded, Forward, Near, Neighbour, Neighbourhood, Reading,
+    TextReader,
+};
 
 /// How many tokens of a text the model was trained on, and which; kept in the model's `config.json`.
 pub type TextLimit = Limit;
@@ -111,6 +114,17 @@ pub struct TransformerClassifier<B: Backend> {
     reader: Arc<TextReader>,
     classes: Classes,
     forward: Forward<B>,
+    neighbourhood: Option<Neighbourhood>,
+    /// Neighbours that go with each answer.
+    shown: usize,
+}
+
+/// What a model and its neighbours say about some texts.
+pub(crate) struct Judged {
+    /// A row for each text, as [`Classes`] reads it.
+    pub rows: Vec<Vec<f64>>,
+    /// The nearest kept texts of each, as many as vote or are shown; empty where no one asks for them.
+    pub nearest: Vec<Vec<Near>>,
 }
 
 impl<B: Backend> TransformerClassifier<B> {
@@ -135,7 +149,12 @@ impl<B: Backend> TransformerClassifier<B> {
         let decision = decision(config).map_err(wrong(DECISION))?;
         let abstention = noted(config, ABSTENTION).map_err(wrong(ABSTENTION))?;
         let classes = Classes::new(&config.head, decision, abstention);
-        Ok(Self { classes, ..Self::new(backend, loaded.model, loaded.tokenizer, token_budget)? })
+        let neighbourhood = Neighbourhood::open(folder, &config.head.labels, config.hidden_size)?;
+        let classes = match &neighbourhood {
+            Some(kept) if kept.interpolation.share() > 0.0 => classes.with_votes(kept.interpolation),
+            _ => classes,
+        };
+        Ok(Self { classes, neighbourhood, ..Self::new(backend, loaded.model, loaded.tokenizer, token_budget)? })
     }
 
     /// Puts a model and its tokenizer together; it answers with the model's own probabilities.
@@ -145,7 +164,8 @@ impl<B: Backend> TransformerClassifier<B> {
     pub fn new(backend: B, model: Model<B>, tokenizer: Tokenizer, token_budget: usize) -> Result<Self, ClassifyError> {
         let reader = Arc::new(TextReader::of(&model.config, tokenizer)?);
         let forward = Forward::new(&backend, &model, token_budget, reader.limit().max_tokens);
-        Ok(Self { backend, classes: Classes::new(&model.config.head, None, None), model, reader, forward })
+        let classes = Classes::new(&model.config.head, None, None);
+        Ok(Self { backend, classes, model, reader, forward, neighbourhood: None, shown: 0 })
     }
 
     /// How texts are cut.
@@ -183,13 +203,44 @@ impl<B: Backend> TransformerClassifier<B> {
         &self.classes
     }
 
-    /// The logits of each text, row-major `[n, W]`.
-    pub(crate) fn logits(&mut self, readings: &[Reading]) -> Result<Vec<f64>, ClassifyError> {
+    /// The labelled texts that it keeps, if it keeps any.
+    pub fn neighbourhood(&self) -> Option<&Neighbourhood> {
+        self.neighbourhood.as_ref()
+    }
+
+    /// What it computes of texts.
+    pub(crate) fn judge(&mut self, readings: &[Reading]) -> Result<Judged, ClassifyError> {
         let features: Vec<f32> = readings.iter().flat_map(|reading| reading.features.iter().copied()).collect();
         let texts = Encoded { ids: readings, limit: self.reader.limit(), features: &features, states: None };
-        let logits = logits(&self.backend, &self.model, &mut self.forward, &texts);
+        let voting = self.classes.interpolation();
+        let count = voting.map_or(0, |voting| voting.neighbours()).max(self.shown);
+        let (backend, model, forward) = (&self.backend, &self.model, &mut self.forward);
+        let (logits, nearest) = match &self.neighbourhood {
+            Some(kept) if count > 0 => {
+                let (logits, vectors) = logits_and_vectors(backend, model, forward, &texts);
+                (logits, kept.nearest(&vectors, count))
+            }
+            _ => (logits(backend, model, forward, &texts), Vec::new()),
+        };
         self.backend.synchronize()?;
-        Ok(logits)
+        let head = &self.model.config.head;
+        let mut rows: Vec<Vec<f64>> = logits.chunks_exact(head.logits()).map(<[f64]>::to_vec).collect();
+        if let (Some(voting), Some(kept)) = (voting, &self.neighbourhood) {
+            for (row, near) in rows.iter_mut().zip(&nearest) {
+                row.extend(voting.votes(&kept.votes_of(near), head.labels.len()).into_iter().map(f64::from));
+            }
+        }
+        Ok(Judged { rows, nearest })
+    }
+
+    /// The neighbours that go with the answers.
+    pub(crate) fn shown(&self, nearest: &[Vec<Near>]) -> Vec<Vec<Neighbour>> {
+        match &self.neighbourhood {
+            Some(kept) if self.shown > 0 => {
+                nearest.iter().map(|near| kept.shown(&near[..near.len().min(self.shown)])).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -234,11 +285,23 @@ impl<B: Backend> Classifier for TransformerClassifier<B> {
         self.reader.columns()
     }
 
+    fn keeps_texts(&self) -> bool {
+        self.neighbourhood.as_ref().is_some_and(Neighbourhood::has_texts)
+    }
+
+    fn show_neighbours(&mut self, count: usize) -> Result<(), ClassifyError> {
+        if self.neighbourhood.is_none() {
+            return Err(ClassifyError::NoNeighbours);
+        }
+        self.shown = count;
+        Ok(())
+    }
+
     fn classify(&mut self, examples: &[Example]) -> Result<Classified, ClassifyError> {
         let readings = self.reader.read(examples, None);
         let truncated = readings.iter().filter(|reading| reading.truncated).count();
-        let logits = self.logits(&readings)?;
-        let rows = logits.chunks_exact(self.model.config.head.logits());
-        Ok(Classified { probabilities: rows.flat_map(|row| self.classes.probabilities(row)).collect(), truncated })
+        let Judged { rows, nearest } = self.judge(&readings)?;
+        let probabilities = rows.iter().flat_map(|row| self.classes.probabilities(row)).collect();
+        Ok(Classified { probabilities, truncated, nearest: self.shown(&nearest) })
     }
 }

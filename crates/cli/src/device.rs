@@ -44,6 +44,18 @@ impl PredictionArgs {
     }
 }
 
+impl PredictionArgs {
+    /// Starts the threads for numbers that have to add up, which those of fewer bits do not.
+    pub fn open_exact(self) -> Result<Cpu, Failure> {
+        match self.precision {
+            Asked::Auto | Asked::F32 => self.device.open(Precision::F32),
+            Asked::Bf16 | Asked::Int8 => {
+                Err(Failure::usage("explanations are computed in f32", "leave out `--precision`, or `--explain`"))
+            }
+        }
+    }
+}
+
 /// The precisions of prediction that can be asked for.
 #[derive(Clone, Copy, ValueEnum)]
 enum Asked {

@@ -13,6 +13,7 @@ use finetone_data::DataError;
 use finetone_evaluate::EvaluateError;
 use finetone_generate::ChatNoteError;
 use finetone_model::ModelError;
+use finetone_search::SearchError;
 use finetone_serve::ServeError;
 use finetone_track::TrackError;
 use finetone_train::TrainError;
@@ -137,6 +138,7 @@ from_errors_with_hints!(
     ModelError,
     EvaluateError,
     CpuError,
+    SearchError,
     ServeError,
     TrackError
 );

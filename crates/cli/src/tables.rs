@@ -1,13 +1,16 @@
 //! Evaluations as tables of plain text.
 
 use comfy_table::{CellAlignment, Table, presets};
+use finetone_classify::Neighbour;
 use finetone_evaluate::{
     Average, ClassMetric, Disagreement, Estimate, Evaluation, Ladder, Metric, NamedComparison, NamedEvaluation,
     Repeats, Report, Standing, Study, WorstError, verdict,
 };
 use finetone_train::{BehaviourResult, TrainError};
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
 
-/// How many characters of a text are shown.
+/// How much of a text is shown, in columns of a terminal.
 const SHOWN: usize = 160;
 
 /// The metrics of all classes together, the usual ones first.
@@ -177,13 +180,38 @@ pub fn behaviour(results: &[BehaviourResult]) -> String {
     page
 }
 
-/// A text in one line of bounded length.
+/// A text in one line of bounded width, cut between what a reader takes for characters. Chinese signs are twice as wide as
+/// letters.
 pub fn shortened(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
+    let mut width = 0;
+    let end = line.grapheme_indices(true).find_map(|(place, character)| {
+        width += character.width();
+        (width > SHOWN).then_some(place)
+    });
+    end.map_or(line.clone(), |end| format!("{}…", &line[..end]))
+}
+
+/// Names of classes, joined as the cells of files with several labels are.
+pub fn joined(classes: &[usize], labels: &[String]) -> String {
+    classes.iter().map(|&class| labels[class].as_str()).collect::<Vec<_>>().join("|")
+}
+
+/// The labelled texts nearest to another one, with their words where the model keeps these.
+pub fn neighbours(near: &[Neighbour], labels: &[String]) -> String {
+    let rows = near.iter().map(|Neighbour { kept, similarity }| {
+        let text = kept.text.as_deref().map(|text| printable(&shortened(text)));
+        let numbers = [number(f64::from(*similarity)), kept.line.to_string()];
+        [joined(&kept.classes, labels)].into_iter().chain(numbers).chain(text).collect()
+    });
+    let text = near.first().and_then(|one| one.kept.text.as_ref()).map(|_| "text");
+    let header: Vec<&str> = ["label", "similarity", "line"].into_iter().chain(text).collect();
+    plain(&header, rows)
+}
+
+/// A text of a stranger may hold signs that a terminal obeys.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
 
 fn interval(estimate: Estimate) -> String {
@@ -230,4 +258,20 @@ pub fn study(study: &Study) -> String {
     });
     let header: Vec<&str> = [""].into_iter().chain(shown.iter().map(|(name, _)| name.as_str())).collect();
     plain(&header, baselines.chain(variants).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortened_text_fits_and_has_whole_characters() {
+        assert_eq!(shortened(" two\n words "), "two words");
+        assert_eq!(shortened(&"x".repeat(161)), "x".repeat(160) + "…");
+        assert_eq!(shortened(&"好".repeat(81)), "好".repeat(80) + "…");
+        let family = "👨‍👩‍👧‍👦".repeat(81);
+        assert_eq!(shortened(&family), "👨‍👩‍👧‍👦".repeat(80) + "…");
+        let accents = "e\u{301}".repeat(160);
+        assert_eq!(shortened(&accents), accents);
+    }
 }

@@ -6,12 +6,13 @@ use std::path::Path;
 
 use workbench::{BINARY, done, names};
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "",
     "doctor",
     "explore",
     "prepare",
     "train",
+    "search",
     "eval",
     "compare",
     "monitor",
@@ -105,6 +106,10 @@ fn wrong_usage_has_its_own_exit_code() {
         ("doctor a.csv --model tiny", "hint: name a run"),
         ("model export run", "--out"),
         ("completions tcsh", "bash"),
+        ("search", "<FILE>"),
+        ("search a.csv --time soon", "such as `20m`"),
+        ("search a.csv --folds 1", "--folds"),
+        ("search a.csv --set epochs=0", "hint: `epochs` must be more than 0"),
         ("study conversations a.csv --model tiny --out b", "--test"),
         ("study conversations a.csv --test a.csv --model tiny --out b --folds 1", "--folds"),
     ];

@@ -18,6 +18,23 @@ const MOST_TOKENS: usize = 24;
 const THREE: [&str; 3] = ["negative", "neutral", "positive"];
 const TWO: [&str; 2] = ["negative", "positive"];
 
+const LANGUAGES: [&str; 4] = ["czech.csv", "polish.csv", "slovak.csv", "hungarian.csv"];
+/// One letter of four, alphabets and scripts without letters, from left and from right, and marks on their own.
+const FOREIGN: [&str; 12] = [
+    "Příšerně žluťoučký kůň",
+    "Zażółć gęślą jaźń",
+    "Ľúbezný vŕšok, päť ďatľov",
+    "Árvíztűrő tükörfúrógép",
+    "Kızgın İstanbullu ırmak",
+    "Доставили вовремя, спасибо",
+    "الخدمة ممتازة، شكراً",
+    "השירות היה מצוין!",
+    "质量很好，下次还会再来。",
+    "とても良い商品です",
+    "อาหารอร่อยมาก",
+    "नहीं 👨‍👩‍👧 e\u{301}",
+];
+
 /// Texts that the training has not seen, some too long, some of other letters; none begins or ends with a space.
 fn texts() -> Vec<String> {
     let short = [
@@ -76,10 +93,19 @@ fn json_lines(path: &Path) -> Vec<Value> {
 /// Trains a model, exports it, and has transformers compare ids, probabilities and the names in `id2label`.
 fn transformers_agrees(model: &str, settings: &str, labels: &[&str], names: &[&str]) {
     let Some(python) = python::interpreter() else { return };
-    let folder = place(labels);
+    transformers_agrees_in(&place(labels), &python, (model, settings), &texts(), (labels, names));
+}
+
+/// The same in a folder with a `reviews.csv`, about other texts.
+fn transformers_agrees_in(
+    folder: &tempfile::TempDir,
+    python: &Path,
+    (model, settings): (&str, &str),
+    texts: &[String],
+    (labels, names): (&[&str], &[&str]),
+) {
     let exported = export(folder.path(), model, settings);
-    let texts = texts();
-    let answers = predictions(folder.path(), "run", &texts, labels);
+    let answers = predictions(folder.path(), "run", texts, labels);
     let certain = answers.iter().flat_map(|(_, numbers)| numbers).fold(0.0_f64, |most, &p| most.max(p));
     assert!(certain < 0.999, "probabilities at the edge would hide a difference: {certain}");
 
@@ -95,7 +121,7 @@ fn transformers_agrees(model: &str, settings: &str, labels: &[&str], names: &[&s
     let mut arguments = vec![exported.as_os_str(), path.as_ref(), "--max-length".as_ref(), limit.as_ref()];
     arguments.push("--labels".as_ref());
     arguments.extend(names.iter().map(std::ffi::OsStr::new));
-    let said = python::script(&python, "roundtrip.py", &arguments);
+    let said = python::script(python, "roundtrip.py", &arguments);
     assert!(said.starts_with(&format!("{} texts, ", texts.len())), "{said}");
 }
 
@@ -145,6 +171,26 @@ fn tokens_added_to_a_model_say_the_same_in_transformers() {
         let start = export(place.path(), model, "");
         transformers_agrees(&start.display().to_string(), r#"--set clean=["emails","urls"]"#, &THREE, &THREE);
     }
+}
+
+/// XLM-R as transformers writes it, fine-tuned on reviews in four languages and asked about texts in twelve.
+#[test]
+fn an_xlm_roberta_of_many_languages_says_the_same_in_transformers() {
+    let Some(python) = python::interpreter() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let start = folder.path().join("xlm-roberta");
+    let examples = LANGUAGES.map(|name| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/languages").join(name);
+        (fs::read_to_string(&path).unwrap(), path)
+    });
+    let mut arguments = vec![start.as_os_str()];
+    arguments.extend(examples.iter().map(|(_, path)| path.as_os_str()));
+    python::script(&python, "xlm_roberta.py", &arguments);
+    let rows = examples.iter().flat_map(|(text, _)| text.lines().skip(1)).filter(|line| !line.contains(';'));
+    let rows: String = rows.map(|row| format!("{row}\n")).collect();
+    fs::write(folder.path().join("reviews.csv"), format!("text,label\n{rows}")).unwrap();
+    let texts = FOREIGN.map(str::to_owned);
+    transformers_agrees_in(&folder, &python, ("xlm-roberta", ""), &texts, (&THREE, &THREE));
 }
 
 /// Fine-tunes with transformers and predicts with the command.

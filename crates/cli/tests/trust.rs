@@ -87,6 +87,28 @@ fn an_answer_is_explained_by_its_words_which_add_up() {
 }
 
 #[test]
+fn predictions_say_why_where_that_is_asked_for() {
+    let folder = place();
+    fs::write(folder.path().join("few.csv"), "text,id\nthe kettle was lovely,1\n,2\nlate and rude,3\n").unwrap();
+    let model = trained().join("runs/reviews-1");
+    let line = format!("predict {} few.csv -o why.csv --explain --quiet", model.display());
+    done(folder.path(), &line);
+    let mut table = csv::Reader::from_path(folder.path().join("why.csv")).unwrap();
+    let header = table.headers().unwrap().clone();
+    assert_eq!(header.iter().next_back(), Some("explanation"));
+    let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
+    let [why, label] = ["explanation", "label"].map(|name| header.iter().position(|column| column == name).unwrap());
+    assert!(rows[0][why].starts_with(&format!("for {} rather than ", &rows[0][label])), "{}", &rows[0][why]);
+    assert!(["“kettle” ", "“lovely” "].iter().all(|word| rows[0][why].contains(word)), "{}", &rows[0][why]);
+    assert!(rows[1][why].is_empty() && rows[2][why].contains("“rude” "), "{rows:?}");
+    let mut command = workbench::finetone(folder.path());
+    let page = stdout(&command.arg("predict").arg(&model).args(["--explain", "--text", "lovely"]).output().unwrap());
+    assert!(page.contains("explanation") && page.contains("“lovely”"), "{page}");
+    let output = run(folder.path(), &format!("{line} --precision int8"));
+    assert_eq!(output.status.code(), Some(2), "{}", workbench::stderr(&output));
+}
+
+#[test]
 fn behaviour_is_tested_by_a_file() {
     let tests = Path::new(EXAMPLES).join("behaviour.toml");
     let page = done(trained(), &format!("eval runs/reviews-1 --behaviour {}", tests.display()));

@@ -10,6 +10,7 @@
 
 use crate::conversation::{Conversation, Speaker, Speakers};
 use crate::split::random::Random;
+use crate::words::{places, words};
 
 /// A way to change a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -57,7 +58,7 @@ impl Original {
 
 impl Change {
     fn applies(self, conversation: &Conversation) -> bool {
-        let neighbours = |text: &String| text.split_whitespace().nth(1).is_some();
+        let neighbours = |text: &String| words(text).nth(1).is_some();
         match self {
             Change::Delete | Change::Swap if conversation.turns.is_empty() => neighbours(&conversation.preamble),
             Change::Delete | Change::Swap => conversation.turns.iter().any(|turn| neighbours(&turn.text)),
@@ -82,8 +83,7 @@ fn turns_of(conversation: &mut Conversation, speaker: Speaker) -> Vec<&mut Strin
 
 /// Leaves words out; one always stays.
 fn delete(passages: Vec<&mut String>, share: f64, random: &mut Random) {
-    let counts: Vec<usize> = passages.iter().map(|text| text.split_whitespace().count()).collect();
-    let words: usize = counts.iter().sum();
+    let words: usize = passages.iter().map(|text| words(text).count()).sum();
     let mut places: Vec<usize> = (0..words).collect();
     random.shuffle(&mut places);
     let mut gone = vec![false; words];
@@ -97,7 +97,7 @@ fn delete(passages: Vec<&mut String>, share: f64, random: &mut Random) {
 
 /// Lets words change places with the next one in their passage.
 fn swap(mut passages: Vec<&mut String>, share: f64, random: &mut Random) {
-    let counts: Vec<usize> = passages.iter().map(|text| text.split_whitespace().count()).collect();
+    let counts: Vec<usize> = passages.iter().map(|text| words(text).count()).collect();
     let pairs: Vec<(usize, usize)> = counts
         .iter()
         .enumerate()
@@ -131,16 +131,9 @@ fn crop(conversation: &mut Conversation, random: &mut Random) {
 
 /// The words of a text, each with the white space behind it.
 fn spaced_words(text: &str) -> Vec<&str> {
-    let mut words = Vec::new();
-    let mut rest = text.trim_start();
-    while !rest.is_empty() {
-        let word = rest.find(char::is_whitespace).unwrap_or(rest.len());
-        let space = rest[word..].find(|c: char| !c.is_whitespace()).unwrap_or(rest.len() - word);
-        let (first, others) = rest.split_at(word + space);
-        words.push(first);
-        rest = others;
-    }
-    words
+    let starts: Vec<usize> = places(text).map(|place| place.start).collect();
+    let ends = starts.iter().skip(1).copied().chain([text.len()]);
+    starts.iter().zip(ends).map(|(&start, end)| &text[start..end]).collect()
 }
 
 /// A share of the words as a number of them, at least one.
@@ -191,6 +184,7 @@ mod tests {
     fn swapped_neighbours_are_the_same_words_in_the_same_white_space() {
         assert_eq!(swapped("one two  three\nfour", 1), "one three  two\nfour");
         assert_eq!(swapped("ä ö", 0), "ö ä");
+        assert_eq!(swapped("很好 来", 0), "好很 来");
         for copy in copies("one two  three\nfour five", &[Change::Swap], 0.2) {
             assert_eq!(sorted(&copy), sorted("one two three four five"));
             assert_ne!(copy, "one two  three\nfour five");

@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use signs::composed;
+
 /// One kind of cleaning. The steps are taken in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -64,7 +66,7 @@ impl Step {
     fn apply<'t>(self, text: &'t str) -> Cow<'t, str> {
         match self {
             Step::Html => markup::plain(text),
-            Step::Unicode => signs::composed(text),
+            Step::Unicode => composed(text),
             Step::Compatibility => signs::compatible(text),
             Step::Control => signs::visible(text),
             Step::Space => signs::spaced(text),

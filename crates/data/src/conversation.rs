@@ -17,6 +17,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::words::words;
+
 pub use speakers::{Speaker, Speakers, speaker_like};
 
 /// What one side says before the other goes on.
@@ -57,9 +59,9 @@ impl Conversation {
         self.turns.iter().filter(move |turn| turn.speaker == speaker)
     }
 
-    /// The words of one side: what lies between white space, turn by turn.
+    /// The [`words`] of one side, turn by turn.
     pub fn words_of(&self, speaker: Speaker) -> impl Iterator<Item = &str> {
-        self.turns_of(speaker).flat_map(|turn| turn.text.split_whitespace())
+        self.turns_of(speaker).flat_map(|turn| words(&turn.text))
     }
 }
 

@@ -13,6 +13,7 @@ use std::collections::{HashMap, VecDeque};
 use serde::Serialize;
 
 use crate::split::{comparable, fingerprint, random::Random};
+use crate::words::words;
 
 /// Words in a run.
 const RUN: usize = 3;
@@ -175,7 +176,7 @@ impl Search {
         if let Some(&earlier) = self.first.get(&print) {
             return Some(Match::new(earlier, met, 1.0, true));
         }
-        let words: Vec<&str> = text.split(' ').collect();
+        let words: Vec<&str> = words(&text).collect();
         let minima = (self.rule.near.is_some() && words.len() >= LEAST_WORDS).then(|| self.minima(&words));
         if let Some(found) = minima.as_ref().and_then(|minima| self.nearest(minima, met)) {
             return Some(found);
@@ -308,9 +309,16 @@ mod tests {
     }
 
     #[test]
+    fn near_copies_are_found_where_no_spaces_part_the_words() {
+        let text: String = ('一'..).take(60).collect();
+        let copies = found(CopyRule::default(), &[(text.clone() + "很好！", 0), (text + "不好！", 1)]);
+        assert_eq!((copies.exact, copies.near, copies.near_contradicting), (0, 1, 1));
+    }
+
+    #[test]
     fn the_estimate_is_near_the_truth() {
         let functions = Search::new(CopyRule::default());
-        let minima = |text: &str| functions.minima(&text.split(' ').collect::<Vec<_>>());
+        let minima = |text: &str| functions.minima(&words(text).collect::<Vec<_>>());
         for changed in [0, 10, 30, 80] {
             let (one, other) = (minima(&text(102, 0, 0)), minima(&text(102, 1, changed)));
             let common = (100 - changed) as f64;
@@ -335,7 +343,7 @@ mod tests {
             let share_a_band = |pair: usize| {
                 let (mut search, (one, other)) = (Search::new(CopyRule::default()), texts(pair));
                 search.meet(&one, met(2, 0));
-                let minima = search.minima(&other.split(' ').collect::<Vec<_>>());
+                let minima = search.minima(&words(&other).collect::<Vec<_>>());
                 band_keys(&minima).any(|key| search.bands.contains_key(&key))
             };
             (0..200).filter(|pair| !share_a_band(*pair)).count()

@@ -6,7 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub(crate) use hints::{backticked, nearest, unknown_label_hint};
-use hints::{column_hint, feature_hint, io_hint, not_found_hint, other_columns, speakers_hint, undecodable_hint};
+use hints::{
+    column_hint, feature_hint, float_labels_hint, io_hint, not_found_hint, other_columns, speakers_hint,
+    undecodable_hint,
+};
 
 use crate::chat;
 
@@ -72,6 +75,8 @@ pub enum DataError {
         byte: Option<u8>,
         /// The encoding the file was read as.
         encoding: &'static str,
+        /// The encoding that its beginning looks like, where that is no UTF-8.
+        likely: Option<&'static str>,
     },
     /// A row with another number of fields than the header.
     #[error("{}:{line}: the row has {} and the header has {expected}", path.display(), fields(*found))]
@@ -404,7 +409,10 @@ impl DataError {
     /// Advice for faults of single rows.
     fn row_hint(&self) -> Option<String> {
         Some(match self {
-            DataError::Undecodable { path, byte, encoding, .. } => undecodable_hint(path, *byte, encoding),
+            DataError::Undecodable { byte: None, encoding, .. } => {
+                format!("the file is damaged as {encoding}: save it again as UTF-8")
+            }
+            DataError::Undecodable { path, likely, .. } => undecodable_hint(path, *likely),
             DataError::Ragged { delimiter, .. } => format!(
                 "put quotes around fields that contain the delimiter (`{}`) or a line break, or give the delimiter",
                 delimiter.escape_default()
@@ -468,11 +476,7 @@ impl DataError {
             }
             DataError::TooManyCategories { .. } => "take the column out of `features`, or group its values".to_owned(),
             DataError::NoSpeakers { candidates, .. } => speakers_hint(candidates),
-            DataError::FloatLabels { others, .. } => format!(
-                "this looks like a regression target: turn it into classes first, or name the label column with \
-                 `--label-column`{}",
-                other_columns(others)
-            ),
+            DataError::FloatLabels { value, others, .. } => float_labels_hint(value, others),
             DataError::OpenAnswers { .. } => {
                 "an encoder chooses from a few answers: end each chat with one of a few labels, such as `Positive` or `Negative`; \
                  answers in free words are for a model that writes them"

@@ -67,7 +67,7 @@ pub struct ClassPortrait {
     pub label: String,
     /// Rows that have it.
     pub rows: usize,
-    /// Words of a text, by white space.
+    /// [Words](crate::words) of a text.
     pub words: Lengths,
     /// Tokens of a text, where a tokenizer was given.
     pub tokens: Option<Lengths>,
@@ -170,7 +170,7 @@ impl Survey {
     fn measure(&mut self, text: &str, conversation: &Conversation, classes: &[usize], options: &ExploreOptions<'_>) {
         let spoken = usize::from(!conversation.turns.is_empty());
         self.conversations += spoken;
-        let words = text.split_whitespace().count();
+        let words = crate::words::words(text).count();
         let tokens = options.tokens.map(|tokens| ((tokens.count)(text), tokens.limit));
         for &class in classes {
             let class = &mut self.classes[class];

@@ -12,6 +12,7 @@ mod usable;
 use serde::{Deserialize, Serialize};
 
 use crate::conversation::Conversation;
+use crate::decimal::decimal;
 use crate::error::DataError;
 use crate::labels::is_missing;
 pub use giveaway::giveaways;
@@ -225,7 +226,7 @@ impl Value<'_> {
     fn number(&self) -> Option<f64> {
         match self {
             Value::Measured(number, _) => Some(*number),
-            Value::Cell(cell) => cell.parse().ok().filter(|number: &f64| number.is_finite()),
+            Value::Cell(cell) => decimal(cell),
             Value::Missing => None,
         }
     }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cleaning::composed;
+use crate::decimal::decimal;
 use crate::error::{backticked, nearest};
 
 /// The classes of a task, in a fixed order: sorted, and by value where all of them are whole numbers.
@@ -52,12 +54,12 @@ impl LabelSet {
     /// The class of a label as a file writes it: exact, else without regard to spaces and case, else as a number.
     pub fn class(&self, label: &str) -> Option<usize> {
         let tidy = tidy(label);
-        let folded = tidy.to_lowercase();
+        let folded = folded(&tidy);
         let whole = whole_number(&tidy);
         self.names
             .iter()
             .position(|name| *name == tidy)
-            .or_else(|| self.names.iter().position(|name| name.to_lowercase() == folded))
+            .or_else(|| self.names.iter().position(|name| self::folded(name) == folded))
             .or_else(|| whole.and_then(|value| self.names.iter().position(|name| whole_number(name) == Some(value))))
     }
 
@@ -100,8 +102,10 @@ impl Target {
     }
 }
 
-/// A label without surrounding white space and with single spaces inside.
+/// A label without surrounding white space and with single spaces inside; a letter with an accent is one character (NFC),
+/// however the file writes it.
 pub fn tidy(label: &str) -> String {
+    let label = composed(label);
     let mut words = label.split_whitespace();
     let mut tidy = words.next().unwrap_or("").to_owned();
     for word in words {
@@ -109,6 +113,13 @@ pub fn tidy(label: &str) -> String {
         tidy.push_str(word);
     }
     tidy
+}
+
+/// A text without regard to case and to how its accents are written. Of the four Turkish letters that other languages know as
+/// `I` and `i`, all become `i`: only a reader who knows the language could say which is the capital of which.
+pub fn folded(text: &str) -> String {
+    let lower = composed(text).to_lowercase();
+    if lower.is_ascii() { lower } else { lower.replace("i\u{307}", "i").replace('ı', "i") }
 }
 
 /// Whether a field says that there is no label: blank, or the `nan` that table programs write for blank.
@@ -129,7 +140,7 @@ fn whole_number(label: &str) -> Option<i64> {
 /// Whether a label is a number and not a whole one.
 pub(crate) fn is_real(label: &str) -> bool {
     let numeric = label.bytes().any(|byte| byte.is_ascii_digit());
-    numeric && whole_number(label).is_none() && label.parse::<f64>().is_ok_and(|value| value.fract() != 0.0)
+    numeric && whole_number(label).is_none() && decimal(label).is_some_and(|value| value.fract() != 0.0)
 }
 
 /// How the labels of a column were brought to one spelling.
@@ -148,7 +159,7 @@ pub(crate) struct Vocabulary {
 pub(crate) fn build<'a>(spellings: impl Iterator<Item = &'a str>) -> Vocabulary {
     let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for spelling in spellings {
-        groups.entry(spelling.to_lowercase()).or_default().push(spelling);
+        groups.entry(folded(spelling)).or_default().push(spelling);
     }
     let numeric = groups.keys().all(|label| whole_number(label).is_some());
     let mut named: BTreeMap<(i64, String), Vec<&str>> = BTreeMap::new();
@@ -157,7 +168,7 @@ pub(crate) fn build<'a>(spellings: impl Iterator<Item = &'a str>) -> Vocabulary 
         let name = match (value, members.as_slice()) {
             (Some(_), _) => folded.split('.').next().unwrap_or(&folded).to_owned(),
             (None, [only]) => (*only).to_owned(),
-            (None, _) => folded,
+            (None, several) => in_lower_case(several),
         };
         named.entry((value.unwrap_or(0), name)).or_default().extend(members);
     }
@@ -167,6 +178,12 @@ pub(crate) fn build<'a>(spellings: impl Iterator<Item = &'a str>) -> Vocabulary 
         vocabulary.classes.extend(members.into_iter().map(|member| (member.to_owned(), class)));
     }
     vocabulary
+}
+
+/// The spelling that is in lower case already, or the first one made so.
+fn in_lower_case(spellings: &[&str]) -> String {
+    let lower = spellings.iter().find(|spelling| spelling.to_lowercase() == **spelling);
+    lower.map_or_else(|| spellings[0].to_lowercase(), |lower| (*lower).to_owned())
 }
 
 #[cfg(test)]
@@ -181,6 +198,7 @@ mod tests {
     fn case_alone_makes_no_class() {
         assert_eq!(names(&["Positive", "positive", "NEGATIVE"]), ["NEGATIVE", "positive"]);
         assert_eq!(names(&["Ärger", "ärger"]), ["ärger"]);
+        assert_eq!(names(&["KIZGIN", "kızgın", "POZİTİF", "pozitif"]), ["kızgın", "pozitif"]);
     }
 
     #[test]
@@ -195,6 +213,7 @@ mod tests {
         assert_eq!(set.class(" very  positive"), Some(1));
         assert_eq!(set.class("3.0"), Some(2));
         assert_eq!(set.class("posittive"), None);
+        assert_eq!(LabelSet::from_names(["spokojeny\u{301}"]).class("Spokojený"), Some(0));
         assert_eq!(set.nearest("negativ"), Some("Negative"));
     }
 
@@ -202,11 +221,13 @@ mod tests {
     fn real_numbers_are_told_from_classes() {
         assert!(is_real("0.5") && is_real("-3.25") && is_real("1e-3"));
         assert!(!is_real("1.0") && !is_real("4") && !is_real("inf") && !is_real("v1.5"));
+        assert!(is_real("3,5") && !is_real("3,0") && !is_real("1,250"));
         assert!(is_missing(" ") && is_missing("NaN") && !is_missing("none"));
     }
 
     #[test]
     fn blanks_are_tidied() {
         assert_eq!(tidy("  very \t positive\n"), "very positive");
+        assert_eq!(tidy("spokojeny\u{301}"), "spokojený");
     }
 }

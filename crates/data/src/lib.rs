@@ -8,6 +8,7 @@ pub mod columns;
 pub mod conversation;
 pub mod copies;
 pub mod dataset;
+mod decimal;
 pub mod doctor;
 pub mod error;
 pub mod explore;
@@ -19,6 +20,7 @@ pub mod sampling;
 pub mod sieve;
 pub mod split;
 pub mod tokenizer;
+pub mod words;
 pub mod writer;
 
 pub use dataset::{Dataset, Example, Notice, ReadOptions};

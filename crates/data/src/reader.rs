@@ -110,6 +110,8 @@ pub struct Source {
     pub format: Format,
     /// The text encoding found: `UTF-8`, `UTF-16LE` or `UTF-16BE`.
     pub encoding: &'static str,
+    /// The encoding that the beginning of the file looks like, where that is not UTF-8.
+    pub(crate) likely_encoding: Option<&'static str>,
     /// Whether the file started with a byte-order mark.
     pub byte_order_mark: bool,
     /// How messages become a text, where the rows are chats. These have two columns behind those of the header, made from the

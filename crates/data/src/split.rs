@@ -55,9 +55,9 @@ pub fn stratified_split(examples: &[Example], fraction: f64, seed: u64) -> Split
     Split::holding(examples.len(), &held)
 }
 
-/// A text with the case and the white space taken out of the comparison.
+/// A text with case, white space and ways to write an accent taken out of the comparison.
 pub fn comparable(text: &str) -> String {
-    crate::labels::tidy(&text.to_lowercase())
+    crate::labels::tidy(&crate::labels::folded(text))
 }
 
 /// Per class, its groups of equal texts in order of appearance.

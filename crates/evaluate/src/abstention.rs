@@ -111,7 +111,7 @@ impl Answered {
 
     /// The share of the answers that is right, with Wilson's interval of 95 %; none without answers.
     pub fn precision(&self) -> Option<Estimate> {
-        (self.answered > 0).then(|| wilson(self.right as f64 / self.answered as f64, self.answered, 0.95))
+        Estimate::of_share(self.right, self.answered, 0.95)
     }
 
     /// One sentence.

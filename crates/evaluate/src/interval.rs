@@ -24,6 +24,13 @@ pub struct Estimate {
     pub high: f64,
 }
 
+impl Estimate {
+    /// The share `right / n` with Wilson's interval, which holds the true share in `level` of such cases; nothing without rows.
+    pub fn of_share(right: usize, n: usize, level: f64) -> Option<Self> {
+        (n > 0).then(|| wilson(right as f64 / n as f64, n, level))
+    }
+}
+
 /// How an interval was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

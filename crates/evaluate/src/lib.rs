@@ -32,6 +32,7 @@ mod evaluation;
 mod expected_accuracy;
 mod fall;
 mod history;
+mod interpolation;
 mod interval;
 mod label_errors;
 mod ladder;
@@ -55,6 +56,7 @@ pub use evaluation::{Evaluation, EvaluationOptions};
 pub use expected_accuracy::expected_accuracy;
 pub use fall::{FALSE_ALARMS, Fall, FallDetector};
 pub use history::{Curve, Finding, History};
+pub use interpolation::{Interpolation, InterpolationFit, Vote};
 pub use interval::{Estimate, IntervalMethod};
 pub use label_errors::{LabelErrors, Suspect, by_margin};
 pub use ladder::{Answers, Attempt, Ladder, Rung, Standing};
@@ -65,8 +67,8 @@ pub use metrics::curves::BinaryCurves;
 pub use predictions::{MULTI_LABEL_THRESHOLD, Predictions, Truth, confidence, most_probable};
 pub use repeats::{CrossValidation, RepeatedMetric, Repeats};
 pub use report::{
-    Baseline, Cell, Chart, Disagreement, NamedComparison, NamedEvaluation, Page, PageSection, PageTable, Report,
-    Section, Verdict, WorstError, p_in_words, verdict,
+    Axis, Baseline, Cell, Chart, Disagreement, NamedComparison, NamedEvaluation, Page, PageSection, PageTable,
+    ParallelAxes, Report, Section, Thread, Verdict, Why, WhyPiece, WhyTurn, WorstError, p_in_words, verdict,
 };
 pub use spread::Spread;
 pub use study::{Candidate, Published, Study, Training, Variant, choose};

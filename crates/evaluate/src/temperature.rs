@@ -49,6 +49,11 @@ impl Temperature {
         Self((-f64::midpoint(low, high)).exp())
     }
 
+    /// One that was found before, above zero.
+    pub(crate) fn of(value: f64) -> Self {
+        Self(value)
+    }
+
     /// What logits are divided by, above zero.
     pub fn value(self) -> f64 {
         self.0

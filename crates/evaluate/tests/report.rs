@@ -1,8 +1,9 @@
 //! The report of a small fixed case, in its three forms.
 
 use finetone_evaluate::{
-    Cell, Chart, Comparison, Curve, Disagreement, Evaluation, EvaluationOptions, History, NamedComparison,
-    NamedEvaluation, Page, PageSection, PageTable, Predictions, Report, Section, Truth, WorstError, verdict,
+    Axis, Cell, Chart, Comparison, Curve, Disagreement, Evaluation, EvaluationOptions, History, NamedComparison,
+    NamedEvaluation, Page, PageSection, PageTable, ParallelAxes, Predictions, Report, Section, Thread, Truth, Why,
+    WhyPiece, WhyTurn, WorstError, verdict,
 };
 use serde_json::Value;
 
@@ -103,6 +104,9 @@ fn nothing_from_a_user_becomes_markup() {
     report.notices = vec![evil.into()];
     report.evaluations[0].name = evil.into();
     report.worst_errors[0].text = evil.repeat(2_000);
+    let pieces = vec![WhyPiece { text: evil.into(), adds: Some(1.0) }, WhyPiece { text: evil.into(), adds: None }];
+    let turns = vec![WhyTurn { turn: 1, speaker: Some(evil.into()), adds: 1.0 }; 2];
+    report.worst_errors[0].why = Some(Why { label: evil.into(), against: evil.into(), pieces, turns, gap: 0.5 });
     let points = vec![(1, 0.5), (2, 0.0)];
     let mut curves = vec![Curve::new("loss", points.clone()), Curve::new(format!("eval_f1_{evil}"), points.clone())];
     curves[0].unit = evil.into();
@@ -260,6 +264,8 @@ fn a_page_of_tables_and_charts_escapes_everything_and_loads_nothing() {
         meaning: evil.clone(),
         ..Chart::default()
     };
+    let axis = Axis { name: evil.clone(), ticks: vec![(0.5, evil.clone())] };
+    let thread = Thread { name: evil.clone(), places: vec![Some(0.5)], strength: 1.0 };
     let section = PageSection {
         title: evil.clone(),
         meaning: evil.clone(),
@@ -273,6 +279,7 @@ fn a_page_of_tables_and_charts_escapes_everything_and_loads_nothing() {
             ],
         }],
         charts: vec![chart(vec![(1.0, 0.5), (2.0, 0.25)]), chart(Vec::new())],
+        parallel: vec![ParallelAxes { title: evil.clone(), axes: vec![axis], threads: vec![thread] }],
     };
     let (headline, remarks) = (evil.clone(), vec![evil.clone()]);
     let page = Page { title: evil.clone(), headline, remarks, notices: vec![evil.clone()], sections: vec![section] };
@@ -281,5 +288,5 @@ fn a_page_of_tables_and_charts_escapes_everything_and_loads_nothing() {
     assert!(html.contains("left:0%;width:50%") && html.contains("--share:0.250"), "{html}");
     // A mark beyond the scale ends at it, and a chart without points is left out.
     assert!(html.contains("left:25%;width:75%"));
-    assert_eq!(html.matches("<svg").count(), 1);
+    assert_eq!(html.matches("<svg").count(), 2);
 }

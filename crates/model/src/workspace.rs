@@ -216,6 +216,11 @@ impl<B: Backend> Workspace<B> {
         &self.head.logits
     }
 
+    /// The pooled vectors `[T, D]` that the head of the last forward read; of a language model `[A, D]`.
+    pub fn pooled(&self) -> &B::Buffer {
+        &self.head.pooled
+    }
+
     /// The hidden states that the last forward gave to the head: `[N, D]`, or `[S, D]` where it reads one token of each
     /// sequence and this is no workspace [`Workspace::for_hidden_states`].
     pub fn hidden(&self) -> &B::Buffer {

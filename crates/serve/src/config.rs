@@ -9,6 +9,7 @@ use crate::engine::EngineLimits;
 use crate::error::ServeError;
 use crate::store::Database;
 use crate::tls::TlsFiles;
+use crate::traffic::RecordConfig;
 
 /// The names that programs written for other servers ask for; each means the first base model, unless it is told what else.
 pub const WELL_KNOWN: [&str; 10] = [
@@ -98,6 +99,8 @@ pub struct ServeConfig {
     pub tls: Option<TlsFiles>,
     /// Whether requests without a key are answered although others than this machine can reach the address.
     pub without_keys: bool,
+    /// What is kept of the answers of classifiers.
+    pub record: RecordConfig,
     /// What a request may ask for.
     pub limits: Limits,
 }

@@ -10,12 +10,14 @@ use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use hyper_util::rt::TokioTimer;
 use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::config::ServeConfig;
 use crate::error::ServeError;
 use crate::http::{Doorkeeper, Pace};
+use crate::traffic::Traffic;
 use crate::workplace::Workplace;
 use crate::workshop::Workshop;
 use crate::{http, routes};
@@ -60,7 +62,8 @@ async fn open(config: ServeConfig, workshop: Arc<dyn Workshop>) -> Result<App, S
     if !config.address.ip().is_loopback() && !config.without_keys && !workplace.store.has_keys().await? {
         return Err(ServeError::NoKeys { address: config.address });
     }
-    Ok(App { workplace, pace: Pace::new(&config.limits), config })
+    let traffic = Traffic::open(config.record, workplace.store.clone(), &config.workplace.data)?;
+    Ok(App { workplace, pace: Pace::new(&config.limits), explaining: Arc::new(Semaphore::new(1)), traffic, config })
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
@@ -98,6 +101,7 @@ async fn answer(
         let _ = stopper.await;
     }
     app.engine.shut_down().await;
+    app.traffic.close().await;
     app.store.close().await;
     served
 }

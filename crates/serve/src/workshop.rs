@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use finetone_classify::{ClassifyError, Use};
+use finetone_classify::{ClassifyError, Explanation, Use};
 use finetone_generate::FolderError;
 use finetone_train::events::Listener;
-use finetone_train::{Control, Outcome, RunConfig, TrainError};
+use finetone_train::{Control, LiveReference, Outcome, RunConfig, TrainError};
 
 /// An open model.
 pub enum Opened {
@@ -64,4 +64,17 @@ pub trait Workshop: Send + Sync + 'static {
     /// # Errors
     /// A folder that holds no model that can be used.
     fn open(&self, source: &Path, wanted: Use) -> Result<Opened, OpenError>;
+
+    /// What decided about a text, in numbers that add up within 1 %.
+    ///
+    /// # Errors
+    /// A model that does not choose between classes, a device that failed.
+    fn explain(&self, source: &Path, text: &str) -> Result<Explanation, ClassifyError>;
+
+    /// What answers of a model are held against: the rows that its run kept for validation. Judges them, unless that was done
+    /// before. None of a model behind which no run of ours stands.
+    ///
+    /// # Errors
+    /// A model that gives a text several labels, rows that are gone, a device that failed.
+    fn reference(&self, source: &Path) -> Result<Option<LiveReference>, TrainError>;
 }

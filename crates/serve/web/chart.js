@@ -1,31 +1,35 @@
-// Lines over steps as SVG.
+// Lines over steps or times as SVG.
 
 import { h } from "./dom.js";
 import { number } from "./words.js";
 
 const [WIDTH, HEIGHT] = [420, 220];
 const [LEFT, RIGHT, TOP, BOTTOM] = [48, 24, 10, 34];
+/** What lies across unless something else is said: how it is called, one of it, and how a mark on the axis is written. */
+const STEPS = { name: "step", one: "step", mark: String };
 /** More points than this are a smear: the mean of neighbours is drawn instead. */
 const MOST_POINTS = 100;
 
 /**
  * A chart with its title, and below it what each line is and its last value.
- * `lines` are `{name, points}`, points are `[x, y]` in the order of x; `most` ends the vertical axis where it is known.
+ * `lines` are `{name, points}`, points are `[x, y]` in the order of x; `most` ends the vertical axis where it is known;
+ * `x` says what lies across.
  */
-export function chart({ title, unit, lines, most }) {
+export function chart({ title, unit, lines, most, x = STEPS }) {
   const drawn = lines.filter((line) => line.points.length > 0).map(thinned);
   const all = drawn.flatMap((line) => line.points);
-  const across = axis(Math.max(...all.map(([x]) => x)), Math.min(...all.map(([x]) => x)));
+  const across = axis(Math.max(...all.map(([at]) => at)), Math.min(...all.map(([at]) => at)));
   const up = axis(most ?? Math.max(...all.map(([, y]) => y)), 0);
-  const place = ([x, y]) => [
-    LEFT + across.share(x) * (WIDTH - LEFT - RIGHT),
+  const place = ([at, y]) => [
+    LEFT + across.share(at) * (WIDTH - LEFT - RIGHT),
     HEIGHT - BOTTOM - up.share(y) * (HEIGHT - TOP - BOTTOM),
   ];
-  const mean = (size) => (size > 1 ? ` (mean of ${size} steps)` : "");
+  const mean = (size) => (size > 1 ? ` (mean of ${size} ${x.one}s)` : "");
   const legend = drawn.map((line) => `${line.name} ${number(line.points.at(-1)[1])}${mean(line.size)}`);
-  const label = `${title}: ${legend.join(", ")} at step ${Math.round(Math.max(...all.map(([x]) => x)))}`;
+  const last = x.mark(Math.round(Math.max(...all.map(([at]) => at))));
+  const label = `${title}: ${legend.join(", ")} at ${x.name} ${last}`;
   const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label });
-  picture.append(...horizontal(up, place, across), ...vertical(across, place, up));
+  picture.append(...horizontal(up, place, across), ...vertical(across, place, up, x));
   drawn.forEach((line, index) => picture.append(...curve(line.points.map(place), index)));
   return h(
     "figure",
@@ -65,12 +69,12 @@ function horizontal(up, place, across) {
   });
 }
 
-function vertical(across, place, up) {
+function vertical(across, place, up, { name, mark }) {
   const marks = across.ticks.filter(Number.isInteger).map((tick) => {
     const [x, y] = place([tick, up.ticks[0]]);
-    return svg("text", { x, y: y + 16, "text-anchor": "middle" }, String(tick));
+    return svg("text", { x, y: y + 16, "text-anchor": "middle" }, mark(tick));
   });
-  return [...marks, svg("text", { x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 3, "text-anchor": "middle" }, "step")];
+  return [...marks, svg("text", { x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 3, "text-anchor": "middle" }, name)];
 }
 
 function curve(places, index) {

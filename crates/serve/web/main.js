@@ -6,6 +6,7 @@ import * as job from "./pages/job.js";
 import * as jobs from "./pages/jobs.js";
 import * as models from "./pages/models.js";
 import * as playground from "./pages/playground.js";
+import * as traffic from "./pages/traffic.js";
 
 /** What may stand first in an address: the page, and what the navigation calls it. */
 const PAGES = {
@@ -15,6 +16,7 @@ const PAGES = {
   job: [job, "jobs"],
   models: [models, "models"],
   playground: [playground, "playground"],
+  traffic: [traffic, "traffic"],
 };
 
 let leaving = new AbortController();

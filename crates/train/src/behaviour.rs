@@ -270,7 +270,11 @@ mod tests {
 
         fn classify(&mut self, examples: &[Example]) -> Result<Classified, ClassifyError> {
             let row = |example: &Example| if example.text.contains("bad") { [0.7, 0.3] } else { [0.3, 0.7] };
-            Ok(Classified { probabilities: examples.iter().flat_map(row).collect(), truncated: 0 })
+            Ok(Classified {
+                probabilities: examples.iter().flat_map(row).collect(),
+                truncated: 0,
+                ..Classified::default()
+            })
         }
     }
 

@@ -66,8 +66,8 @@ impl Cache {
             TrainingPrecision::Bf16 => Storage::Bf16,
             TrainingPrecision::Auto | TrainingPrecision::F32 => Storage::F32,
         };
-        let numbers: usize = sets.iter().map(|rows| States::numbers(&model.config, &rows.encoded(), blocks)).sum();
-        Ok(Some(Self { blocks, storage, bytes: numbers * storage.bytes() }))
+        let cache = Self { blocks, storage, bytes: 0 };
+        Ok(Some(Self { bytes: sets.into_iter().map(|rows| cache.bytes(model, rows)).sum(), ..cache }))
     }
 
     /// Decides what is kept, tells how much memory the run needs, and checks that it is there.
@@ -107,10 +107,24 @@ impl Cache {
 
     /// Computes what is kept.
     pub fn fill<B: Backend>(self, backend: &B, config: &RunConfig, model: &Model<B>, sets: [&mut Rows; 2]) {
-        let (kept, budget) = ((self.blocks, self.storage), measured_tokens(config));
         for rows in sets {
-            rows.states = Some(States::compute(backend, model, &rows.encoded(), kept, budget));
+            rows.states = Some(self.states(backend, config, model, rows));
         }
+    }
+
+    /// What is kept of some texts.
+    pub fn states<B: Backend>(self, backend: &B, config: &RunConfig, model: &Model<B>, rows: &Rows) -> States {
+        States::compute(backend, model, &rows.encoded(), (self.blocks, self.storage), measured_tokens(config))
+    }
+
+    /// What the states of `rows` would take, in bytes.
+    pub fn bytes<B: Backend>(self, model: &Model<B>, rows: &Rows) -> usize {
+        States::numbers(&model.config, &rows.encoded(), self.blocks) * self.storage.bytes()
+    }
+
+    /// In words that differ where the states do, for the same model and rows.
+    pub fn kind(self) -> String {
+        format!("{} blocks as {:?}", self.blocks, self.storage)
     }
 }
 

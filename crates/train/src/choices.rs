@@ -197,6 +197,17 @@ pub enum Calibrate {
     Temperature,
 }
 
+/// Whether a finished model keeps its training texts as neighbours of texts to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NeighbourUse {
+    /// It keeps none.
+    #[default]
+    Off,
+    /// It keeps them, and they get the share of its answers that is best on the validation texts, which may be none.
+    On,
+}
+
 /// How a decision is read from probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -10,7 +10,7 @@ use finetone_data::split::comparable;
 use finetone_data::{Example, Preparation};
 
 use crate::error::TrainError;
-use crate::events::{Listener, TrainEvent};
+use crate::events::{Listener, TrainEvent, Unheard};
 use crate::material::Texts;
 use crate::run::saved_config;
 use crate::run_config::RunConfig;
@@ -33,7 +33,8 @@ impl Earlier {
     /// Reads the rows of the run that `config` goes on from, if there is one.
     pub fn read(config: &RunConfig) -> Result<Option<Self>, TrainError> {
         let Some(run) = &config.from else { return Ok(None) };
-        let texts = Texts::read(&saved_config(run)?, None, &mut Deaf)?;
+        // What there is to say about old rows was said when their run was made.
+        let texts = Texts::read(&saved_config(run)?, None, &mut Unheard)?;
         Ok(Some(Self { run: run.clone(), texts }))
     }
 
@@ -88,13 +89,6 @@ fn told(run: &Path, [train, validation, test]: [&[Example]; 3], replaced: usize)
     )
 }
 
-/// What there is to say about old rows was said when their run was made.
-pub struct Deaf;
-
-impl Listener for Deaf {
-    fn on(&mut self, _: &TrainEvent) {}
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,11 +114,11 @@ mod tests {
         let old = config(&[("train", &old_file)]);
         std::fs::create_dir(&run).unwrap();
         std::fs::write(run.join("run.toml"), old.to_toml()).unwrap();
-        let before = Texts::read(&old, None, &mut Deaf).unwrap();
+        let before = Texts::read(&old, None, &mut Unheard).unwrap();
         let corrected = &before.test[0];
         let other = if corrected.only_class() == Some(0) { "good" } else { "bad" };
         write(&new_file, "new", &format!("{}  ,{other}\n", corrected.text.to_uppercase()));
-        let both = Texts::read(&config(&[("train", &new_file), ("from", &run)]), None, &mut Deaf).unwrap();
+        let both = Texts::read(&config(&[("train", &new_file), ("from", &run)]), None, &mut Unheard).unwrap();
         let kept = |now: &[Example], then: &[Example]| {
             let now: HashSet<String> = now.iter().map(|example| comparable(&example.text)).collect();
             then.iter().all(|example| now.contains(&comparable(&example.text)))
@@ -146,12 +140,12 @@ mod tests {
         std::fs::write(run.join("run.toml"), config(&[("train", &old_file)]).to_toml()).unwrap();
         let going_on = config(&[("train", &new_file), ("from", &run)]);
         std::fs::write(&new_file, "text,label\nso so,fair\nnice,good\n").unwrap();
-        let error = Texts::read(&going_on, None, &mut Deaf).err().expect("an unknown label");
+        let error = Texts::read(&going_on, None, &mut Unheard).err().expect("an unknown label");
         assert!(error.to_string().contains("fair"), "{error}");
         std::fs::write(&new_file, "text,label,stars\nso so,bad,2\nnice,bad,5\n").unwrap();
-        assert!(Texts::read(&going_on, None, &mut Deaf).is_ok(), "one class is enough beside the old rows");
+        assert!(Texts::read(&going_on, None, &mut Unheard).is_ok(), "one class is enough beside the old rows");
         let other = RunConfig { features: vec!["stars".into()], ..going_on };
-        let error = Texts::read(&other, None, &mut Deaf).err().expect("other features");
+        let error = Texts::read(&other, None, &mut Unheard).err().expect("other features");
         assert!(error.to_string().contains("in another way"), "{error}");
     }
 }

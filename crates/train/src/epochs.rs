@@ -11,6 +11,7 @@ use finetone_data::conversation::{Conversation, Speaker};
 use finetone_data::sampling::{Balance, Sampling};
 use finetone_data::split::random::Random;
 use finetone_data::tokenizer::Tokenizer;
+use finetone_data::words::words;
 use finetone_data::{Example, LabelSet, Preparation, Target};
 
 use crate::choices::SamplingRule;
@@ -180,7 +181,7 @@ fn length_factor(config: &RunConfig, text: &str) -> f64 {
     if config.length_power == 0.0 && config.customer_length_power == 0.0 {
         return 1.0;
     }
-    let words = text.split_whitespace().count();
+    let words = words(text).count();
     let customer = Conversation::parse(text, &config.speakers).words_of(Speaker::Customer).count();
     let power = |words: usize, power: f64| (words.max(1) as f64).powf(power);
     power(words, config.length_power)

@@ -159,6 +159,13 @@ pub trait Listener {
     fn on(&mut self, event: &TrainEvent);
 }
 
+/// Hears nothing: for what was told already, or is told in another way.
+pub struct Unheard;
+
+impl Listener for Unheard {
+    fn on(&mut self, _event: &TrainEvent) {}
+}
+
 /// Passes each event to several listeners.
 #[derive(Default)]
 pub struct Listeners<'a> {

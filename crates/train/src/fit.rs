@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use finetone_backend::Backend;
-use finetone_classify::{with_abstention, with_decision};
 use finetone_data::tokenizer::{MOST_WINDOWS, Tokenizer};
 use finetone_evaluate::{Abstention, Curve, Metric, NamedEvaluation, Predictions, Section};
 use finetone_model::Model;
@@ -14,7 +13,6 @@ use finetone_model::checkpoint::BaseModel;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Cache;
-use crate::calibrate::calibrate;
 use crate::chats::Reading;
 use crate::choices::CacheUse;
 use crate::decide;
@@ -23,13 +21,16 @@ use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
 use crate::material::{Rows, Texts};
 use crate::measure;
+use crate::neighbours;
 use crate::objective::{ClassObjective, Judgement, Objective, TokenObjective};
 use crate::report::{self, CurveRecorder, Recorded, run_sections};
 use crate::run::{Outcome, Surroundings};
 use crate::run_config::RunConfig;
 use crate::schedule::Plan;
 use crate::sets::Sets;
+use crate::settle::{Settled, settle};
 use crate::setup::{Setup, setup};
+use crate::shelf::Shared;
 use crate::store::{Best, Store, save_adapter, save_model, write_whole};
 use crate::trainer::{End, Trainer};
 
@@ -132,17 +133,17 @@ impl Measured {
 }
 
 /// Everything that a trainer is made of.
-struct Prepared<B: Backend> {
-    model: Model<B>,
-    tokenizer: Tokenizer,
-    rows: Sets,
-    epochs: Epochs,
-    plan: Plan,
-    metric: Metric,
-    objective: Objective,
-    cache: Option<Cache>,
+pub(crate) struct Prepared<B: Backend> {
+    pub model: Model<B>,
+    pub tokenizer: Tokenizer,
+    pub rows: Sets,
+    pub epochs: Epochs,
+    pub plan: Plan,
+    pub metric: Metric,
+    pub objective: Objective,
+    pub cache: Option<Cache>,
     /// What the model's adapters are for.
-    base: Option<BaseModel>,
+    pub base: Option<BaseModel>,
 }
 
 /// Trains a model on `texts`, or goes on with it from its newest checkpoint in `place`, and measures it.
@@ -158,7 +159,7 @@ pub(crate) fn fit<B: Backend>(
 ) -> Result<Outcome<Fit>, TrainError> {
     let start = Instant::now();
     let Prepared { model, tokenizer, mut rows, epochs, plan, metric, objective, cache, base } =
-        prepare(backend, config, texts, surroundings)?;
+        prepare(backend, config, texts, None, surroundings)?;
     let of_classes = objective.of_classes();
     let seen = of_classes.map(|of_classes| decide::shares_seen(&epochs, of_classes, texts.labels.len()));
     let mut recorder = CurveRecorder::open(&place.folder, surroundings.listener);
@@ -176,21 +177,14 @@ pub(crate) fn fit<B: Backend>(
         return Ok(Outcome::Interrupted { step: trainer.progress.step });
     }
     let seconds = start.elapsed().as_secs_f64();
-    trainer.release();
-    if let Some(best) = trainer.progress.best {
-        store.load_best(backend, &mut trainer.model, best.step)?;
-    }
-    let LastWords { mut sets, tokens } = LastWords::of(&trainer, &rows)?;
-    let Settled { calibration, abstention } = match &seen {
-        Some(seen) => settle((&mut trainer, seen), texts, &mut sets, &mut recorder)?,
-        None => Settled::default(),
-    };
+    let (LastWords { sets, tokens }, Settled { about, neighbourhood, abstention }) =
+        conclude(&mut trainer, (&store, &rows), (texts, seen.as_deref()), &mut recorder)?;
     let measured = Measured::new(texts, &sets, abstention.as_ref())?;
     if place.keeps_model {
         if let Some(base) = &base {
             save_adapter(backend, &trainer.model, &tokenizer, base, &place.folder.join("adapter"))?;
         }
-        save_model(backend, &trainer.model, &tokenizer, &place.folder.join("model"))?;
+        save_model(backend, (&trainer.model, neighbourhood.as_ref()), &tokenizer, &place.folder.join("model"))?;
     }
     let measured_on = rows.measured()[0].0.to_owned();
     let mut metrics = measured.as_ref().map(|measured| measure::final_metrics(&measured.all[0].evaluation));
@@ -205,46 +199,38 @@ pub(crate) fn fit<B: Backend>(
     let tokens_per_second = (trainer.progress.num_tokens - from.1) as f64 / seconds;
     let mut fitted = Fitted::new(&trainer, sets, (seconds, tokens_per_second), recorder.recorded());
     fitted.facts.extend(tokens.iter().map(|(name, judged)| report::token_section(name, judged)));
-    fitted.facts.extend(calibration);
+    fitted.facts.extend(about);
     fitted.abstention = abstention;
     fitted.truncated = rows.train.truncated + rows.test.truncated;
     fitted.fingerprint = texts.fingerprint();
     Ok(Outcome::Finished(Fit { fitted, measured_on, measured }))
 }
 
-/// What goes with a finished classifier.
-#[derive(Default)]
-struct Settled {
-    /// What a report says about its temperature.
-    calibration: Option<Section>,
-    abstention: Option<Abstention>,
-}
-
-/// Makes the classifier as sure as it is right, and settles how decisions are read from what it says about the `sets`. `seen`
-/// are the class shares of training.
-fn settle<B: Backend>(
-    (trainer, seen): (&mut Trainer<'_, B>, &[f64]),
-    texts: &Texts,
-    sets: &mut [(String, Vec<f32>)],
+/// Goes back to the best weights of a finished training, hears what the model says about the sets, and settles how decisions
+/// are read from that. `seen` are the class shares of training.
+pub(crate) fn conclude<B: Backend>(
+    trainer: &mut Trainer<'_, B>,
+    (store, rows): (&Store, &Sets),
+    (texts, seen): (&Texts, Option<&[f64]>),
     listener: &mut dyn Listener,
-) -> Result<Settled, TrainError> {
-    let (config, model) = (trainer.config, &mut trainer.model);
-    let calibration = calibrate(trainer.backend, config, texts, model, sets)?;
-    let rule = decide::rule(config, texts, seen, sets, listener)?;
-    if let Some(rule) = &rule {
-        sets.iter_mut().for_each(|(_, probabilities)| rule.apply(probabilities, texts.multi_label));
+) -> Result<(LastWords, Settled), TrainError> {
+    trainer.release();
+    if let Some(best) = trainer.progress.best {
+        store.load_best(trainer.backend, &mut trainer.model, best.step)?;
     }
-    let abstention = decide::abstention(config, texts, sets, listener)?;
-    with_decision(&mut model.config, rule.as_ref());
-    with_abstention(&mut model.config, abstention.as_ref());
-    Ok(Settled { calibration, abstention })
+    let mut words = LastWords::of(trainer, rows)?;
+    let settled = match seen {
+        Some(seen) => settle((trainer, seen), (texts, rows), &mut words.sets, listener)?,
+        None => Settled::default(),
+    };
+    Ok((words, settled))
 }
 
 /// What the finished model says about each set that is measured, by the set's name.
 #[derive(Default)]
-struct LastWords {
+pub(crate) struct LastWords {
     /// Probabilities of the classes, or of the answers of a closed set.
-    sets: Vec<(String, Vec<f32>)>,
+    pub sets: Vec<(String, Vec<f32>)>,
     /// What a language model thinks of the tokens to learn.
     tokens: Vec<(String, Judgement)>,
 }
@@ -271,14 +257,16 @@ pub(crate) fn check<B: Backend>(
     texts: &Texts,
     surroundings: &mut Surroundings<'_>,
 ) -> Result<(), TrainError> {
-    prepare(backend, config, texts, surroundings).map(drop)
+    prepare(backend, config, texts, None, surroundings).map(drop)
 }
 
-/// Finds the model, encodes the texts, and sees to it that they fit each other, the settings and the machine.
-fn prepare<B: Backend>(
+/// Finds the model, encodes the texts, unless others did and share their tokens, and sees to it that they fit each other, the
+/// settings and the machine.
+pub(crate) fn prepare<B: Backend>(
     backend: &B,
     config: &RunConfig,
     texts: &Texts,
+    shared: Option<&mut Shared<'_>>,
     surroundings: &mut Surroundings<'_>,
 ) -> Result<Prepared<B>, TrainError> {
     let Surroundings { hub, download, listener, .. } = surroundings;
@@ -286,9 +274,10 @@ fn prepare<B: Backend>(
     check_metric(&metric, texts)?;
     let Setup { model, tokenizer, limit, template, base, .. } =
         setup(backend, config, texts, (hub, *download), *listener)?;
-    let rows = match &template {
-        Some(template) => Sets::of_chats(config, texts, &Reading { template, tokenizer: &tokenizer, limit })?,
-        None => Sets::new(texts, &tokenizer, &limit),
+    let rows = match (&template, shared) {
+        (Some(template), _) => Sets::of_chats(config, texts, &Reading { template, tokenizer: &tokenizer, limit })?,
+        (None, Some(shared)) => shared.sets((config, texts), &tokenizer, &limit)?,
+        (None, None) => Sets::new(texts, &tokenizer, &limit),
     };
     check_size(&rows.train)?;
     tell_truncation(&rows.train, *listener);
@@ -297,6 +286,7 @@ fn prepare<B: Backend>(
         listener.on(&TrainEvent::Notice { message });
     }
     decide::check(config, texts)?;
+    neighbours::check(config, texts)?;
     let plan = Plan::new(config, epochs.rows());
     let cache = Cache::decide(config, (&model, &plan), (&rows.train, &rows.validation, &epochs), *listener)?;
     let objective = match model.config.language {

@@ -110,8 +110,18 @@ impl Folds {
         Ok(String::from_utf8(bytes).expect("labels and numbers are text"))
     }
 
+    /// The rows in the order of the file.
+    pub fn examples(&self) -> &[Example] {
+        &self.examples
+    }
+
+    /// The folds of the first division.
+    pub fn splits(&self) -> &[Split] {
+        &self.repeats[0].1
+    }
+
     /// The texts of one fold. The rows that choose its checkpoint are taken from those it is trained on.
-    fn texts(&self, config: &RunConfig, texts: &Texts, split: &Split) -> Result<Texts, TrainError> {
+    pub fn texts(&self, config: &RunConfig, texts: &Texts, split: &Split) -> Result<Texts, TrainError> {
         let pick = |indices: &[usize]| indices.iter().map(|&index| self.examples[index].clone()).collect::<Vec<_>>();
         let (train, validation) = match config.validation {
             Some(_) => (pick(&split.train), texts.validation.clone()),

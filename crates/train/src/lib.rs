@@ -16,6 +16,7 @@ pub mod error;
 pub mod events;
 mod examiner;
 mod fit;
+mod fold_bench;
 mod folds;
 mod groups;
 mod label_errors;
@@ -24,7 +25,9 @@ mod material;
 mod measure;
 mod memory;
 mod monitor;
+mod neighbours;
 mod objective;
+mod reasons;
 mod report;
 mod run;
 mod run_config;
@@ -32,7 +35,9 @@ mod run_file;
 mod schedule;
 mod seeds;
 mod sets;
+mod settle;
 mod setup;
+mod shelf;
 mod store;
 mod study;
 mod task;
@@ -43,16 +48,20 @@ mod trial;
 
 pub use behaviour::{BehaviourKind, BehaviourResult, BehaviourTests};
 pub use choices::{
-    CacheUse, Calibrate, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule, Task,
-    TrainingPrecision, Truncation, WeightRule,
+    CacheUse, Calibrate, ClassWeights, Decision, MemoryUse, NeighbourUse, OutputKind, SamplingRule, Schedule,
+    SplitRule, Task, TrainingPrecision, Truncation, WeightRule,
 };
 pub use compare::{Contestant, compare_on_file};
 pub use error::TrainError;
-pub use events::{Listener, Listeners, TrainEvent};
+pub use events::{Listener, Listeners, TrainEvent, Unheard};
+pub use fold_bench::{FoldBench, JudgedFold};
 pub use label_errors::CheckedLabels;
 pub use measure::evaluate_file;
 pub use memory::memory_needed;
-pub use monitor::{MonitorOptions, Observed, Record, ReferenceFacts, Watch, monitor};
+pub use monitor::{
+    FEWEST_ANSWERS, Live, LiveAnswer, LiveReference, LiveWindows, MonitorOptions, Observed, Record, ReferenceFacts,
+    Watch, live_worth_labelling, monitor,
+};
 pub use run::{Outcome, Summary, Surroundings, is_finished, resume, resume_point, saved_config, train};
 pub use run_config::RunConfig;
 pub use run_file::RunFile;

@@ -361,6 +361,21 @@ impl Rows {
         both
     }
 
+    /// Some of these texts, in this order, as a set of their own. How many of them were cut is not known any more.
+    pub fn pick(&self, texts: &[usize]) -> Self {
+        let width = self.features.len() / self.len().max(1);
+        let features = |&text: &usize| self.features[text * width..(text + 1) * width].iter().copied();
+        Self {
+            ids: texts.iter().map(|&text| self.ids[text].clone()).collect(),
+            lengths: texts.iter().map(|&text| self.lengths[text]).collect(),
+            targets: texts.iter().map(|&text| self.targets[text].clone()).collect(),
+            lines: texts.iter().map(|&text| self.lines[text]).collect(),
+            features: texts.iter().flat_map(features).collect(),
+            states: self.states.as_ref().map(|states| states.pick(texts)),
+            ..Self::empty(self.limit)
+        }
+    }
+
     /// Number of texts.
     pub fn len(&self) -> usize {
         self.ids.len()
@@ -427,12 +442,6 @@ mod tests {
     use super::*;
     use crate::run_file::RunFile;
 
-    struct Deaf;
-
-    impl Listener for Deaf {
-        fn on(&mut self, _: &TrainEvent) {}
-    }
-
     /// Sixty rows of twenty customers over sixty days, the newest first, split as `settings` say.
     fn texts(settings: &[&str], damage: impl Fn(String) -> String) -> Result<Texts, TrainError> {
         let folder = tempfile::tempdir().unwrap();
@@ -446,7 +455,7 @@ mod tests {
         let mut file = RunFile::default();
         file.set("train", path.to_string_lossy().into_owned());
         settings.iter().for_each(|setting| file.assign(setting).unwrap());
-        Texts::read(&file.resolve().unwrap(), None, &mut Deaf)
+        Texts::read(&file.resolve().unwrap(), None, &mut crate::events::Unheard)
     }
 
     fn lines(examples: &[Example]) -> Vec<u64> {

@@ -12,7 +12,7 @@ use finetone_evaluate::{
 use crate::error::TrainError;
 
 /// How many of the worst errors a report shows.
-const WORST_ERRORS: usize = 20;
+pub const WORST_ERRORS: usize = 20;
 
 /// Texts that `answers` hands to the classifier at a time.
 const WINDOW: usize = 4096;

@@ -15,6 +15,7 @@ use crate::fit::{Fit, Place, Settings, fit};
 use crate::folds::Folds;
 use crate::ladder::climb;
 use crate::material::Texts;
+use crate::reasons;
 use crate::report;
 use crate::run_config::RunConfig;
 use crate::schedule::Plan;
@@ -184,7 +185,8 @@ fn execute<B: Backend>(
         Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
     };
     let best_step = fitted.best_step();
-    let report = Report { cross_validation, seeds, ladder, ..report::build(config, &texts, fitted, measured) };
+    let mut report = Report { cross_validation, seeds, ladder, ..report::build(config, &texts, fitted, measured) };
+    reasons::add(backend, &folder.join("model"), texts.set(&measured_on), config.explain_errors, &mut report);
     let summary = finish(folder, report, best_step, measured_on)?;
     Store::new(folder).clear()?;
     Ok(Outcome::Finished(Box::new(summary)))

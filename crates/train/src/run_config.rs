@@ -14,10 +14,11 @@ use serde::{Deserialize, Serialize};
 use smart_default::SmartDefault;
 
 use crate::choices::{
-    CacheUse, Calibrate, ClassWeights, Decision, MemoryUse, OutputKind, SamplingRule, Schedule, SplitRule, Task,
-    TrainingPrecision, Truncation, WeightRule,
+    CacheUse, Calibrate, ClassWeights, Decision, MemoryUse, NeighbourUse, OutputKind, SamplingRule, Schedule,
+    SplitRule, Task, TrainingPrecision, Truncation, WeightRule,
 };
 use crate::error::TrainError;
+use crate::measure::WORST_ERRORS;
 use crate::tracking::Tracking;
 
 /// The model that is trained when none is named.
@@ -181,6 +182,10 @@ pub struct RunConfig {
     pub augment_words: f64,
     /// How sure the finished model is made.
     pub calibrate: Calibrate,
+    /// Whether the finished model keeps its training texts, the nearest of which then vote in its answers and can be shown.
+    pub neighbours: NeighbourUse,
+    /// Whether it keeps their words too, and not only where they lie.
+    pub neighbours_texts: bool,
     /// How a decision is read from the probabilities of the finished model.
     pub decision: Decision,
     /// What a text that is left to a person costs, where a wrong answer costs 1; the least sure texts are left to one if given.
@@ -228,6 +233,9 @@ pub struct RunConfig {
     /// Models trained with as many seeds, from `seed` on; the best on the validation texts is kept.
     #[default(1)]
     pub seeds: usize,
+    /// How many of the worst errors the report explains by their words, up to 20; each takes as long as a hundred predictions or
+    /// more of its text.
+    pub explain_errors: usize,
     /// Who gets the numbers of the run besides its folder, and what they call it.
     pub track: Tracking,
 }
@@ -289,6 +297,7 @@ impl RunConfig {
             (self.head_dropout.is_none_or(share), "head_dropout", "a share from 0 to below 1"),
             (self.epochs.is_none_or(|n| n > 0.0 && n.is_finite()), "epochs", "more than 0"),
             (self.max_steps != Some(0), "max_steps", "at least 1"),
+            (self.explain_errors <= WORST_ERRORS, "explain_errors", "at most 20"),
             (self.batch_size > 0, "batch_size", "at least 1"),
             (self.accumulate > 0, "accumulate", "at least 1"),
             (self.token_budget > 0, "token_budget", "at least 1"),
@@ -312,6 +321,11 @@ impl RunConfig {
             (self.repeats > 0, "repeats", "at least 1"),
             (self.repeats == 1 || self.folds.is_some(), "repeats", "1 without `folds`"),
             (self.seeds > 0, "seeds", "at least 1"),
+            (
+                self.neighbours == NeighbourUse::On || !self.neighbours_texts,
+                "neighbours_texts",
+                "left out unless `neighbours` is `on`",
+            ),
             (self.abstain_cost.is_none_or(|c| Aim::Cost(c).check().is_ok()), "abstain_cost", "above 0 and below 1"),
             (
                 self.min_precision.is_none_or(|p| Aim::Precision(p).check().is_ok()),

@@ -76,6 +76,11 @@ impl RunFile {
         Ok(file)
     }
 
+    /// What was written.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
     /// Sets a key, replacing what was written before.
     pub fn set(&mut self, key: &str, value: impl Into<Value>) {
         self.table.insert(key.to_owned(), value.into());
@@ -256,11 +261,15 @@ mod tests {
             "abstain_cost=0",
             "min_precision=1",
             "calibrate=platt",
+            "explain_errors=21",
+            "neighbours=3",
+            "neighbours_texts=true",
         ] {
             assert!(resolve(&[wrong]).is_err(), "{wrong} was accepted");
         }
         assert!(resolve(&["epochs"]).is_err());
         assert!(resolve(&["abstain_cost=0.2", "min_precision=0.9"]).is_err() && resolve(&["abstain_cost=0.2"]).is_ok());
+        assert!(resolve(&["neighbours=on", "neighbours_texts=true"]).is_ok());
         assert!(resolve(&["repeats=2"]).is_err() && resolve(&["repeats=2", "folds=5"]).is_ok());
     }
 

@@ -45,6 +45,15 @@ impl Sets {
         Ok(sets)
     }
 
+    /// The rows of a set by its name, as [`Texts::set`] gives its examples.
+    pub fn named(&self, name: &str) -> &Rows {
+        match name {
+            "test" => &self.test,
+            "validation" => &self.validation,
+            _ => &self.train,
+        }
+    }
+
     /// The sets to measure. The training texts say nothing about new ones; they are measured only where there is nothing
     /// else.
     pub fn measured(&self) -> Vec<(&'static str, &Rows)> {

@@ -5,16 +5,17 @@
 //! best evaluation. Frozen weights are where the run took them from, so a checkpoint of adapters is small; a fingerprint tells
 //! when they have changed there. A file appears under its name only when it is complete and on disk.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use finetone_backend::{Backend, Real};
-use finetone_classify::ClassifyError;
+use finetone_classify::{ClassifyError, Neighbourhood};
 use finetone_data::tokenizer::Tokenizer;
 use finetone_model::checkpoint::{self, BaseModel};
-use finetone_model::{Model, ModelError, Moments};
+use finetone_model::{Model, Moments, ParamId, ParamTable};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
@@ -51,11 +52,13 @@ pub struct Best {
     pub loss: f64,
 }
 
-/// The folder of a run's checkpoints.
+/// Where a run's checkpoints are: in its folder, or for a run that leaves nothing behind the best weights in memory.
 pub struct Store {
     folder: PathBuf,
     /// The folder of the models of single epochs.
     epochs: PathBuf,
+    /// The trained weights of the best evaluation, where no file is written.
+    memory: Option<RefCell<Vec<Vec<f32>>>>,
 }
 
 const FIRST: &str = "moments.first";
@@ -69,7 +72,12 @@ const FINGERPRINTED: usize = 64;
 impl Store {
     /// The checkpoints of the run in `run`.
     pub fn new(run: &Path) -> Self {
-        Self { folder: run.join("checkpoints"), epochs: run.join("epochs") }
+        Self { folder: run.join("checkpoints"), epochs: run.join("epochs"), memory: None }
+    }
+
+    /// Nothing but the weights of the best evaluation, in memory: the run cannot be resumed.
+    pub fn in_memory() -> Self {
+        Self { folder: PathBuf::new(), epochs: PathBuf::new(), memory: Some(RefCell::default()) }
     }
 
     /// The step of the newest checkpoint, if there is any.
@@ -77,6 +85,9 @@ impl Store {
     /// # Errors
     /// A folder that cannot be read.
     pub fn newest(&self) -> Result<Option<u64>, TrainError> {
+        if self.memory.is_some() {
+            return Ok(None);
+        }
         Ok(self.steps("step-")?.into_iter().max())
     }
 
@@ -91,6 +102,9 @@ impl Store {
         moments: &Moments<B>,
         progress: &Progress,
     ) -> Result<(), TrainError> {
+        if self.memory.is_some() {
+            return Ok(());
+        }
         let progress_text = serde_json::to_string(progress).expect("progress has a JSON form");
         let frozen = frozen_fingerprint(backend, model).to_string();
         let notes = HashMap::from([(PROGRESS.to_owned(), progress_text), (FROZEN.to_owned(), frozen)]);
@@ -105,6 +119,12 @@ impl Store {
     /// # Errors
     /// A file that cannot be written.
     pub fn save_best<B: Backend>(&self, backend: &B, model: &Model<B>, step: u64) -> Result<(), TrainError> {
+        if let Some(memory) = &self.memory {
+            let trained = trained(&model.table);
+            *memory.borrow_mut() =
+                trained.iter().map(|&id| model.parameters.values(backend, &model.table, id)).collect();
+            return Ok(());
+        }
         self.write(&file_name("best-", step), HashMap::new(), backend, model, None)
     }
 
@@ -145,6 +165,11 @@ impl Store {
     /// # Errors
     /// A file that cannot be read or belongs to another model.
     pub fn load_best<B: Backend>(&self, backend: &B, model: &mut Model<B>, step: u64) -> Result<(), TrainError> {
+        if let Some(memory) = &self.memory {
+            let (memory, trained) = (memory.borrow(), trained(&model.table));
+            trained.into_iter().zip(&*memory).for_each(|(id, values)| model.parameters.set_values(backend, id, values));
+            return Ok(());
+        }
         let path = self.folder.join(file_name("best-", step));
         let mut file = TensorFile::open(&path).map_err(damaged(&path))?;
         restore_weights(backend, model, &mut file).map_err(damaged(&path))
@@ -263,14 +288,17 @@ pub(crate) fn write_whole(path: &Path, text: &str) -> Result<(), TrainError> {
     })
 }
 
-/// Writes a model as a Hugging Face folder, which is there whole or not at all.
+/// Writes a model as a Hugging Face folder, which is there whole or not at all, with the texts that it keeps.
 pub(crate) fn save_model<B: Backend>(
     backend: &B,
-    model: &Model<B>,
+    (model, neighbourhood): (&Model<B>, Option<&Neighbourhood>),
     tokenizer: &Tokenizer,
     finished: &Path,
 ) -> Result<(), TrainError> {
-    write_folder(tokenizer, (finished, "model.safetensors"), |folder| checkpoint::save(backend, model, folder))
+    write_folder(tokenizer, (finished, "model.safetensors"), |folder| {
+        neighbourhood.map_or(Ok(()), |kept| kept.save(folder, &model.config.head.labels))?;
+        Ok(checkpoint::save(backend, model, folder)?)
+    })
 }
 
 /// Writes the adapters of a model as a folder of PEFT, which is there whole or not at all.
@@ -282,13 +310,13 @@ pub(crate) fn save_adapter<B: Backend>(
     finished: &Path,
 ) -> Result<(), TrainError> {
     let weights = "adapter_model.safetensors";
-    write_folder(tokenizer, (finished, weights), |folder| checkpoint::save_adapter(backend, model, base, folder))
+    write_folder(tokenizer, (finished, weights), |folder| Ok(checkpoint::save_adapter(backend, model, base, folder)?))
 }
 
 fn write_folder(
     tokenizer: &Tokenizer,
     (finished, weights): (&Path, &str),
-    write: impl FnOnce(&Path) -> Result<(), ModelError>,
+    write: impl FnOnce(&Path) -> Result<(), ClassifyError>,
 ) -> Result<(), TrainError> {
     let unfinished = finished.with_extension("unfinished");
     for old in [unfinished.as_path(), finished] {
@@ -298,7 +326,7 @@ fn write_folder(
     }
     std::fs::create_dir_all(&unfinished).map_err(TrainError::io(&unfinished))?;
     tokenizer.save(&unfinished).map_err(ClassifyError::from)?;
-    write(&unfinished).map_err(ClassifyError::from)?;
+    write(&unfinished)?;
     let weights = unfinished.join(weights);
     File::open(&weights).and_then(|file| file.sync_all()).map_err(TrainError::io(&weights))?;
     std::fs::rename(&unfinished, finished).map_err(TrainError::io(finished))
@@ -308,6 +336,11 @@ fn write_folder(
 enum Source<'a, B: Backend> {
     Weight(&'a B::Weight),
     Buffer(&'a B::Buffer),
+}
+
+/// The parameters that training changes, in the order of the table.
+fn trained(table: &ParamTable) -> Vec<ParamId> {
+    table.iter().filter(|(_, spec)| spec.trainable).map(|(id, _)| id).collect()
 }
 
 fn restore_weights<B: Backend>(backend: &B, model: &mut Model<B>, file: &mut TensorFile) -> std::io::Result<()> {

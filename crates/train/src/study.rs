@@ -18,7 +18,7 @@ use finetone_evaluate::{Candidate, Study};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
-use crate::events::{Listener, TrainEvent};
+use crate::events::{TrainEvent, Unheard};
 use crate::fit::{self, Place, Settings};
 use crate::material::Texts;
 use crate::run::{Outcome, Surroundings, absolute, is_finished};
@@ -209,11 +209,4 @@ fn check_test<'t>(config: &StudyConfig, texts: impl Iterator<Item = &'t Texts>) 
     columns.dedup();
     Dataset::read(&config.test, &ReadOptions { known, columns, ..config.test_options()? })?;
     Ok(())
-}
-
-/// A listener for what was told already.
-struct Unheard;
-
-impl Listener for Unheard {
-    fn on(&mut self, _event: &TrainEvent) {}
 }

@@ -101,6 +101,7 @@ fn check_chat(config: &RunConfig) -> Result<(), TrainError> {
         ("focal_gamma", config.focal_gamma != 0.0),
         ("sampling", config.sampling != usual.sampling),
         ("augment", !config.augment.is_empty()),
+        ("neighbours", config.neighbours != usual.neighbours),
         ("decision", config.decision != usual.decision),
         ("abstain_cost", config.abstain_cost.is_some()),
         ("min_precision", config.min_precision.is_some()),

@@ -348,7 +348,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
     /// Keeps the model of this epoch, and no more of the earlier ones than are asked for.
     fn keep_epoch(&self, tokenizer: &Tokenizer, store: &Store) -> Result<(), TrainError> {
         if self.config.keep_epochs > 0 {
-            save_model(self.backend, &self.model, tokenizer, &store.epoch(self.progress.step))?;
+            save_model(self.backend, (&self.model, None), tokenizer, &store.epoch(self.progress.step))?;
             store.remove_epochs(self.config.keep_epochs)?;
         }
         Ok(())

@@ -206,10 +206,11 @@ fn what_does_not_fit_is_refused_with_what_to_do() {
         error
     };
     type Chats = fn(usize) -> String;
-    let cases: [(Chats, &[&str], &str); 6] = [
+    let cases: [(Chats, &[&str], &str); 7] = [
         (judged, &["task=chat", "model=tiny"], "`tiny` reads texts in both directions"),
         (judged, &["class_weights=balanced"], "`class_weights` is for models that judge texts"),
         (judged, &["folds=3"], "`folds` is for models"),
+        (judged, &["neighbours=on"], "`neighbours` is for models that judge texts"),
         (echoed, &["metric=f1_macro"], "the answers of the chats are no closed set"),
         (echoed, &["task=classify"], "different answers"),
         (

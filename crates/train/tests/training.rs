@@ -2,12 +2,13 @@
 
 mod workbench;
 
+use std::fs;
 use std::path::Path;
 
 use finetone_classify::{Classifier, TransformerClassifier};
 use finetone_data::Example;
 use finetone_train::{CacheUse, Control, Outcome, TrainError, TrainEvent};
-use workbench::{Recorder, config, cpu, run, weights, write_data};
+use workbench::{Recorder, THINGS, config, cpu, run, weights, write_data};
 
 fn losses(recorder: &Recorder) -> Vec<f64> {
     let loss = |event: &TrainEvent| if let TrainEvent::Step { loss, .. } = event { Some(*loss) } else { None };
@@ -376,4 +377,44 @@ fn every_pooling_and_output_learns_and_is_opened_again() {
         let good: Vec<f32> = said.probabilities.chunks(2).map(|row| row[1]).collect();
         assert!(good[0] > 0.5 && good[1] < 0.5, "{variant:?}: {good:?}");
     }
+}
+
+#[test]
+fn the_worst_errors_are_explained_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    // So few steps that some answers are wrong.
+    let settings = ["max_steps=2", "validation_fraction=0.2", "test_fraction=0.5", "precision=f32", "explain_errors=3"];
+    let config = config(folder.path(), 64, &settings);
+    let path = folder.path().join("run");
+    run(&cpu(1), &config, &path, &mut Recorder::default()).unwrap();
+    let report: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(path.join("report.json")).unwrap()).unwrap();
+    let errors = report["worst_errors"].as_array().unwrap();
+    assert!(errors.len() > 3, "{} errors", errors.len());
+    for error in &errors[..3] {
+        let why = &error["why"];
+        let pieces = why["pieces"].as_array().unwrap();
+        let text: String = pieces.iter().map(|piece| piece["text"].as_str().unwrap()).collect();
+        assert_eq!(text, error["text"].as_str().unwrap());
+        assert_eq!((&why["label"], &why["against"]), (&error["predicted"], &error["truth"]), "of two classes");
+        assert!(why["gap"].as_f64().unwrap() <= 0.01 && pieces.iter().any(|piece| piece["adds"].is_number()), "{why}");
+    }
+    assert!(errors[3..].iter().all(|error| error.get("why").is_none()));
+    let page = fs::read_to_string(path.join("report.html")).unwrap();
+    assert_eq!((page.matches("class=\"text why\"").count(), page.matches("dotted orange").count()), (3, 3));
+    assert!(fs::read_to_string(path.join("report.md")).unwrap().contains(", why for "));
+}
+
+#[test]
+fn a_report_that_cannot_be_explained_is_written_without_reasons() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("tags.csv");
+    let row = |i: usize| format!("\"{} {i}\",{}\n", THINGS[i % 10], ["old|new", "new", "old"][i % 3]);
+    fs::write(&data, format!("text,label\n{}", (0..60).map(row).collect::<String>())).unwrap();
+    let mut config = config(folder.path(), 60, &["max_steps=1", "multi_label=|", "explain_errors=2"]);
+    config.train = data;
+    let path = folder.path().join("run");
+    run(&cpu(1), &config, &path, &mut Recorder::default()).unwrap();
+    let report = fs::read_to_string(path.join("report.json")).unwrap();
+    assert!(report.contains("the worst errors are not explained: ") && !report.contains("\"why\""), "{report}");
 }

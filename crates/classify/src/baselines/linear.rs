@@ -37,6 +37,10 @@ impl<F: Featurise + 'static> LinearClassifier<F> {
 impl<F: Featurise> TextClassifier for LinearClassifier<F> {
     fn classify(&mut self, texts: &[&str]) -> Result<Classified, ClassifyError> {
         let (matrix, truncated) = self.featurise.features(texts)?;
-        Ok(Classified { probabilities: self.model.probabilities(&matrix, 0..texts.len()), truncated })
+        Ok(Classified {
+            probabilities: self.model.probabilities(&matrix, 0..texts.len()),
+            truncated,
+            ..Classified::default()
+        })
     }
 }

@@ -23,6 +23,6 @@ pub(super) fn fit(lesson: &Lesson<'_>) -> Fit {
 
 impl TextClassifier for Majority {
     fn classify(&mut self, texts: &[&str]) -> Result<Classified, ClassifyError> {
-        Ok(Classified { probabilities: self.shares.repeat(texts.len()), truncated: 0 })
+        Ok(Classified { probabilities: self.shares.repeat(texts.len()), truncated: 0, ..Classified::default() })
     }
 }

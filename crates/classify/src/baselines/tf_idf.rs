@@ -2,9 +2,12 @@
 //!
 //! A term that occurs `t` times in a text weighs `(1 + ln t) · (1 + ln((1 + n) / (1 + d)))` there, where `d` of the `n`
 //! training texts have it, and each row is divided by its length: scikit-learn's `TfidfVectorizer(ngram_range=(1, 2),
-//! sublinear_tf=True)`.
+//! sublinear_tf=True)`. Two things are otherwise, because that class has no words of some languages: marks on letters belong to
+//! a word, and a script without spaces has the pieces of [`finetone_data::words`] for words.
 
 use std::collections::HashMap;
+
+use finetone_data::words::{is_in_word, is_unspaced, pieces};
 
 use super::linear::Featurise;
 use super::matrix::{Matrix, Sparse};
@@ -65,11 +68,13 @@ impl TfIdf {
 }
 
 /// The words of a text and the pairs of neighbours. A word is two or more letters, digits or underscores in a row, in
-/// lower case.
+/// lower case, or a piece of a script without spaces.
 fn terms(text: &str) -> Vec<String> {
     let text = text.to_lowercase();
-    let words = text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| word.chars().nth(1).is_some());
-    let words: Vec<&str> = words.collect();
+    let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+    let is_word = |word: &&str| word.contains(is_unspaced) || word.chars().filter(|&c| is_letter(c)).nth(1).is_some();
+    let runs = text.split(|c: char| !is_in_word(c) && c != '_');
+    let words: Vec<&str> = runs.flat_map(pieces).filter(is_word).collect();
     let pairs = words.windows(2).map(|pair| pair.join(" "));
     words.iter().map(|word| (*word).to_owned()).chain(pairs).collect()
 }
@@ -83,6 +88,13 @@ impl Featurise for TfIdf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_script_has_terms() {
+        assert_eq!(terms("很好。5星"), ["很", "好", "星", "很 好", "好 星"]);
+        assert_eq!(terms("नहीं! a şikâyet"), ["नहीं", "şikâyet", "नहीं şikâyet"]);
+        assert!(terms("❤\u{fe0f}").is_empty());
+    }
 
     #[test]
     fn a_text_without_a_known_term_is_a_row_of_zeros() {

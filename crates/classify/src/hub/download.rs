@@ -13,15 +13,17 @@ use hf_hub::{Cache, Repo, RepoType};
 
 use super::cache::{self, ADAPTER, CONFIG, INDEX, VOCABULARIES, WEIGHTS};
 use super::{HubConfig, HubError, HubProgress, ModelId, verify};
+use crate::NEIGHBOURS_FILE;
 
 /// Files beside the vocabulary that change what a tokenizer or a head does.
-const COMPANIONS: [&str; 6] = [
+const COMPANIONS: [&str; 7] = [
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
     "merges.txt",
     "bpe.codes",
     "generation_config.json",
+    NEIGHBOURS_FILE,
 ];
 
 /// The first answer must come within this time; later ones may be as slow as the network.

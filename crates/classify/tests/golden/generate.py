@@ -21,6 +21,8 @@ WORDS = (
     "lamp kettle Tent radio, late early fine broken lovely awful! not very I it's don't 2nd café "
     "STRASSE naïve under_score parcel refund thanks again Ёлка 東京 x"
 ).split()
+# The library's own pattern, and before it: every Chinese character is a word.
+TOKEN = r"(?u)[\u4e00-\u9fff]|\b\w\w+\b"
 STRENGTHS = [0.1, 1.0, 10.0, 100.0]
 
 
@@ -43,7 +45,7 @@ def case(name, labels, draw, multi_label=False):
 
     train, new = texts(draw, classes, count), texts(draw, classes, 12) + ["", "unheard of"]
     targets = [classes(i) for i in range(count)]
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=TOKEN)
     rows = vectorizer.fit_transform(train)
     if multi_label:
         truth = np.array([[int(c in t) for c in range(labels)] for t in targets])

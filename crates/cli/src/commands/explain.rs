@@ -3,9 +3,10 @@
 use std::io::{Read, Write};
 
 use anstyle::{AnsiColor, Style};
-use finetone_backend_cpu::Precision;
+use finetone_backend_cpu::{Cpu, Precision};
 use finetone_classify::{Classifier, Explanation, TOKEN_BUDGET, TransformerClassifier};
 use finetone_data::Example;
+use finetone_evaluate::most_probable;
 use finetone_generate::ChatNote;
 use finetone_model::ATTRIBUTION_TOLERANCE;
 use finetone_model::checkpoint::ModelFolder;
@@ -14,13 +15,14 @@ use serde_json::{Value, json};
 use crate::device::DeviceArgs;
 use crate::failure::Failure;
 use crate::found::Found;
-use crate::tables;
+use crate::tables::{self, printable};
 
 /// The end of the help.
 pub const EXAMPLES: &str = "\
 Explained is why the model preferred its answer to the next one. Words in green speak for the answer and words in red against \
 it; below stand those that counted most, with what each added to the logarithm of the odds, and for a conversation the same for \
-each turn. The numbers are integrated gradients against the same text with padding for every token, and add up within 1 %.
+each turn. The numbers are integrated gradients against the same text with padding for every token, and add up within 1 %. Where \
+the model keeps its training texts (`train --set neighbours=on`), the nearest three are shown as well.
 
 Examples:
   finetone explain runs/reviews-1 'Arrived late, but I love it'
@@ -29,6 +31,8 @@ Examples:
 
 /// Words that are listed.
 const LISTED: usize = 10;
+/// Neighbours that are, where the model keeps any.
+const NEIGHBOURS: usize = 3;
 /// A word with less than this share of the greatest contribution is not coloured.
 const COLOURED: f64 = 0.15;
 /// One with more is underlined.
@@ -53,21 +57,18 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let examples = args.texts.iter().map(|text| example(text)).collect::<Result<Vec<_>, _>>()?;
     let found = Found::new(&args.run)?;
-    if ChatNote::of(ModelFolder::open(&found.folder)?.config())?.is_some() {
-        return Err(Failure::new(
-            format!("`{}` is a language model, whose answers are not explained by words", args.run),
-            "train a classifier, which any encoder is: `finetone train FILE --model tiny`".to_owned(),
-        ));
-    }
     // With fewer bits the contributions would not add up within 1 %.
     let cpu = args.device.open(Precision::F32)?;
     let text = cpu.install(|| -> Result<String, Failure> {
-        let mut classifier = TransformerClassifier::open(cpu.clone(), &found.folder, TOKEN_BUDGET)?;
+        let mut classifier = open(&cpu, &found)?;
         if let Some(column) = classifier.columns().first() {
             return Err(Failure::new(
                 format!("the model needs the column `{column}` with each text, which cannot be typed here"),
                 "explain a model that reads texts alone".to_owned(),
             ));
+        }
+        if classifier.neighbourhood().is_some() {
+            classifier.show_neighbours(NEIGHBOURS)?;
         }
         let explained = examples.iter().map(|example| classifier.explain(example)).collect::<Result<Vec<_>, _>>()?;
         let labels = classifier.labels();
@@ -78,6 +79,17 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Ok(explained.iter().map(|found| page(found, labels)).collect::<Vec<_>>().join("\n"))
     })?;
     Ok(anstream::stdout().write_all(text.as_bytes())?)
+}
+
+/// Opens a model whose answers can be explained.
+pub fn open(cpu: &Cpu, found: &Found) -> Result<TransformerClassifier<Cpu>, Failure> {
+    if ChatNote::of(ModelFolder::open(&found.folder)?.config())?.is_some() {
+        return Err(Failure::new(
+            format!("{}: a language model, whose answers are not explained by words", found.folder.display()),
+            "train a classifier, which any encoder is: `finetone train FILE --model tiny`".to_owned(),
+        ));
+    }
+    Ok(TransformerClassifier::open(cpu.clone(), &found.folder, TOKEN_BUDGET)?)
 }
 
 fn example(text: &str) -> Result<Example, Failure> {
@@ -103,8 +115,10 @@ fn page(found: &Explanation, labels: &[String]) -> String {
     );
     let mut words: Vec<_> = found.words.iter().collect();
     words.sort_by(|a, b| b.contribution.abs().total_cmp(&a.contribution.abs()));
-    let rows =
-        words.iter().take(LISTED).map(|word| vec![escaped(&found.text[word.place.clone()]), signed(word.contribution)]);
+    let rows = words
+        .iter()
+        .take(LISTED)
+        .map(|word| vec![printable(&found.text[word.place.clone()]), signed(word.contribution)]);
     page += &tables::plain(&["word", "adds"], rows);
     if found.gap > ATTRIBUTION_TOLERANCE {
         page += &format!("note: these numbers add up only within {:.1} %\n", 100.0 * found.gap);
@@ -117,6 +131,16 @@ fn page(found: &Explanation, labels: &[String]) -> String {
             vec![speaker.to_owned(), turn.turn.to_string(), signed(turn.contribution), decided.to_owned()]
         });
         page += &format!("\n{}", tables::plain(&["turn of", "number", "adds", ""], rows));
+    }
+    let answered = most_probable(&found.probabilities);
+    if answered != found.class {
+        page += &format!(
+            "note: the answer is {}: neighbours or the rule for decisions have the last word\n",
+            named(answered)
+        );
+    }
+    if !found.neighbours.is_empty() {
+        page += &format!("\nnearest of the training texts:\n{}", tables::neighbours(&found.neighbours, labels));
     }
     page
 }
@@ -132,7 +156,7 @@ fn coloured(found: &Explanation) -> String {
         };
         end = Some(word.place.end);
         let style = style(word.contribution, most);
-        text += &format!("{style}{}{style:#}", escaped(&found.text[word.place.clone()]));
+        text += &format!("{style}{}{style:#}", printable(&found.text[word.place.clone()]));
     }
     text
 }
@@ -152,11 +176,6 @@ fn style(contribution: f64, most: f64) -> Style {
     if share > STRONG { style.bold().underline() } else { style }
 }
 
-/// A text of a stranger may hold signs that a terminal obeys.
-fn escaped(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
-}
-
 fn signed(value: f64) -> String {
     format!("{value:+.3}")
 }
@@ -164,6 +183,10 @@ fn signed(value: f64) -> String {
 fn object(found: &Explanation, labels: &[String]) -> Value {
     let word = |word: &finetone_classify::Word| json!({ "word": &found.text[word.place.clone()], "start": word.place.start, "adds": word.contribution });
     let turn = |turn: &finetone_classify::Decisive| json!({ "turn": turn.turn, "speaker": turn.speaker, "adds": turn.contribution });
+    let neighbour = |near: &finetone_classify::Neighbour| {
+        let classes: Vec<&String> = near.kept.classes.iter().map(|&class| &labels[class]).collect();
+        json!({ "labels": classes, "similarity": near.similarity, "line": near.kept.line, "text": near.kept.text })
+    };
     json!({
         "label": labels[found.class],
         "against": labels[found.against],
@@ -174,6 +197,7 @@ fn object(found: &Explanation, labels: &[String]) -> Value {
         "text": found.text,
         "words": found.words.iter().map(word).collect::<Vec<_>>(),
         "turns": found.turns.iter().map(turn).collect::<Vec<_>>(),
+        "neighbours": found.neighbours.iter().map(neighbour).collect::<Vec<_>>(),
     })
 }
 
@@ -191,7 +215,7 @@ mod tests {
 
     #[test]
     fn signs_that_a_terminal_obeys_are_not_passed_on() {
-        assert_eq!(escaped("a\u{1b}[31mb"), "a\u{fffd}[31mb");
+        assert_eq!(printable("a\u{1b}[31mb"), "a\u{fffd}[31mb");
         assert_eq!((gap("\r\n").as_str(), gap(" left out ").as_str()), ("\n", " … "));
     }
 }

@@ -13,6 +13,7 @@ mod model;
 mod monitor;
 mod predict;
 mod prepare;
+mod search;
 mod serve;
 mod study;
 mod train;
@@ -37,6 +38,9 @@ pub enum Command {
     /// Train a model on a file of labelled texts
     #[command(after_help = train::EXAMPLES)]
     Train(Box<train::Args>),
+    /// Search for good settings by cross-validation, under a time budget
+    #[command(after_help = search::EXAMPLES)]
+    Search(Box<search::Args>),
     /// Measure a model on a labelled file, every number with an interval
     #[command(after_help = eval::EXAMPLES)]
     Eval(eval::Args),
@@ -86,6 +90,7 @@ impl Command {
             Self::Explore(args) => explore::run(&args),
             Self::Prepare(args) => prepare::run(&args),
             Self::Train(args) => train::run(&args),
+            Self::Search(args) => search::run(&args),
             Self::Eval(args) => eval::run(&args),
             Self::Compare(args) => compare::run(&args),
             Self::Monitor(args) => monitor::run(&args),

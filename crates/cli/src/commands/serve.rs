@@ -3,6 +3,8 @@
 mod key;
 mod limits;
 mod place;
+mod record;
+mod reference;
 mod workshop;
 
 use std::io::Write;
@@ -19,6 +21,7 @@ use crate::failure::Failure;
 use crate::interrupt;
 use limits::LimitArgs;
 pub use place::Place;
+use record::RecordArgs;
 pub use workshop::CpuWorkshop;
 
 /// The end of the help.
@@ -35,6 +38,11 @@ Requests from this machine need no key until one is made; an address that others
 
 Whoever listens on this machine alone answers requests to `localhost` and to names given by `--allow-host`: a page of another \
 site that has its name lead here learns nothing.
+
+With `--record`, a server keeps what its classifiers were asked and answered, and shows on its page \"Traffic\" how the texts \
+change and how sure and how right the model is. `hashed` keeps no text: only when it came, how many words it had, and a hash by a \
+key in DIR/record.key, which tells equal texts from others to whoever has that key. `texts` keeps the texts, which everybody with \
+a key of the server can then read. Both keep class and confidence. All of it is forgotten after `--record-days`, and with its model.
 
 Examples:
   finetone serve --model minilm=models/minilm
@@ -103,6 +111,8 @@ struct ServerArgs {
     #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
+    record: RecordArgs,
+    #[command(flatten)]
     limits: LimitArgs,
 }
 
@@ -143,6 +153,7 @@ fn run_server(args: &ServerArgs) -> Result<(), Failure> {
         names: args.names.clone(),
         tls: certificate.zip(key).map(|(certificate, key)| TlsFiles { certificate, key }),
         without_keys: args.without_keys,
+        record: args.record.config(),
         limits: args.limits.limits(),
     };
     let scheme = if config.tls.is_some() { "https" } else { "http" };

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::process::{Server, chat};
+use super::process::{Server, chat, micro};
 use super::python;
 use super::workbench::done;
 
@@ -20,7 +20,8 @@ fn walk(folder: &Path, name: &str, server: &Server, key: &str) {
 #[test]
 fn from_an_upload_to_answers_of_the_new_model() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path());
+    let model = format!("micro={}", micro(folder.path()).display());
+    let server = Server::with(folder.path(), &["--model", &model, "--record", "texts"]);
     std::fs::write(folder.path().join("training <img src=x>.jsonl"), chat(60)).unwrap();
     std::fs::write(folder.path().join("validation.jsonl"), chat(15)).unwrap();
     std::fs::write(folder.path().join("broken.jsonl"), chat(2) + "{\"messages\": \n").unwrap();

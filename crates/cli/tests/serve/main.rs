@@ -24,5 +24,6 @@ mod kill;
 mod load;
 mod process;
 mod tls;
+mod traffic;
 #[cfg(unix)]
 mod workers;

@@ -86,6 +86,10 @@ impl Server {
         self.agent.get(url).call().unwrap().body_mut().read_to_string().unwrap()
     }
 
+    pub fn delete(&self, path: &str) -> Value {
+        read(&mut self.agent.delete(format!("{}{path}", self.base)).call().unwrap())
+    }
+
     pub fn post(&self, path: &str, body: &Value) -> Value {
         let request = self.agent.post(format!("{}{path}", self.base)).header("content-type", "application/json");
         read(&mut request.send(body.to_string().as_bytes()).unwrap())

@@ -1,6 +1,7 @@
 //! From a JSON object to a chat, with every fault on the way.
 
 use serde_json::{Map, Value as Json};
+use unicode_segmentation::UnicodeSegmentation;
 
 use super::fault::{Fault, FaultKind};
 use super::message::{Chat, Message, Role};
@@ -173,7 +174,7 @@ fn quoted(value: &Json) -> String {
 
 /// A foreign text, cut, so that a message stays a message.
 fn shortened(text: &str) -> String {
-    match text.char_indices().nth(QUOTED) {
+    match text.grapheme_indices(true).nth(QUOTED) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Columns, Spellings};
+use crate::decimal::decimal;
 use crate::error::DataError;
 use crate::labels;
 use crate::reader::Reader;
@@ -32,7 +33,7 @@ pub(crate) fn refuse_non_labels(
         let indices = (0..header.len()).filter(|index| *index != column && *index != columns.text);
         indices.map(|index| header[index].clone()).collect()
     };
-    let numeric = spellings.keys().all(|label| label.parse::<f64>().is_ok());
+    let numeric = spellings.keys().all(|label| decimal(label).is_some());
     let first_real = spellings.iter().filter(|(label, _)| labels::is_real(label)).min_by_key(|(_, (_, line))| *line);
     if let (true, Some((value, (_, line)))) = (numeric, first_real) {
         return Err(DataError::FloatLabels {

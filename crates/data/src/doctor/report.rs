@@ -84,9 +84,10 @@ fn row_faults(scan: &Scan) -> Vec<Fault> {
 
 fn row_fault(scan: &Scan, tally: &Tally, severity: Severity, kind: FaultKind, column: &str) -> Fault {
     let (what, fix) = match kind {
-        FaultKind::Undecodable { .. } => {
-            ("with bytes that are not text in the file's encoding", "save the file as UTF-8 and check these rows")
-        }
+        FaultKind::Undecodable { .. } => (
+            "with bytes that are not text in the file's encoding",
+            scan.decoding.as_deref().unwrap_or("save the file as UTF-8"),
+        ),
         FaultKind::Ragged { .. } => (
             "with another number of fields than the header",
             "put quotes around fields that contain the delimiter or a line break",

@@ -8,6 +8,7 @@ use super::DoctorOptions;
 use crate::copies::{Met, Search};
 use crate::dataset::{Columns, ReadOptions, Tally, refuse_non_labels, row_labels};
 use crate::error::DataError;
+use crate::labels::folded;
 use crate::reader::{Reader, Row};
 
 /// What one file has.
@@ -21,6 +22,8 @@ pub(super) struct Scan {
     /// Every spelling of a label and the rows that have it.
     pub labels: BTreeMap<String, Tally>,
     pub undecodable: Tally,
+    /// What to do about the first of them.
+    pub decoding: Option<String>,
     pub ragged: Tally,
     pub bad_json: Tally,
     pub bad_chats: Tally,
@@ -119,7 +122,7 @@ impl Scan {
     /// Looks for the text among the earlier rows and in the training file.
     fn compare(&mut self, line: u64, text: &str, labels: Option<&[String]>, train: Option<&Scan>) {
         // A row without label contradicts one that has any.
-        let label = hash(&labels.map(|labels| labels.iter().map(|label| label.to_lowercase()).collect::<Vec<_>>()));
+        let label = hash(&labels.map(|labels| labels.iter().map(|label| folded(label)).collect::<Vec<_>>()));
         match self.texts_seen.meet(text, Met { line: Some(line), class: Some(label as usize) }) {
             None => {}
             Some(found) if found.contradicts => self.contradictions.add(line),
@@ -134,7 +137,10 @@ impl Scan {
         let line = fault.line().unwrap_or(0);
         self.rows += 1;
         match fault {
-            DataError::Undecodable { .. } => self.undecodable.add(line),
+            DataError::Undecodable { .. } => {
+                self.decoding = self.decoding.take().or_else(|| fault.hint());
+                self.undecodable.add(line);
+            }
             DataError::Ragged { .. } => self.ragged.add(line),
             DataError::LabelIsList { .. } => self.label_lists.add(line),
             DataError::NoChat { .. } => self.bad_chats.add(line),

@@ -66,15 +66,25 @@ pub(super) fn other_columns(others: &[String]) -> String {
     if others.is_empty() { String::new() } else { format!("; other columns: {}", backticked(others)) }
 }
 
-pub(super) fn undecodable_hint(path: &Path, byte: Option<u8>, encoding: &str) -> String {
-    if byte.is_none() {
-        return format!("the file is damaged as {encoding}: save it again as UTF-8");
-    }
-    let file = path.display();
+pub(super) fn float_labels_hint(value: &str, others: &[String]) -> String {
+    let list = if value.contains(',') { "; several labels in one cell are read with `--multi-label=,`" } else { "" };
     format!(
-        "save the file as UTF-8; if it came from Windows or Excel: `iconv -f WINDOWS-1252 -t UTF-8 {file} > utf8-{}`",
-        path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        "this looks like a regression target: turn it into classes first, or name the label column with `--label-column`{}{list}",
+        other_columns(others)
     )
+}
+
+pub(super) fn undecodable_hint(path: &Path, likely: Option<&str>) -> String {
+    let file = path.display();
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    match likely {
+        None => "most of the file is UTF-8, so this row is damaged: write it anew, or remove it".to_owned(),
+        Some(encoding) => format!(
+            "the file looks like {encoding}: save it as UTF-8 (a spreadsheet calls that `CSV UTF-8`), or convert it: \
+             `iconv -f {} -t UTF-8 {file} > utf8-{name}`",
+            encoding.to_uppercase()
+        ),
+    }
 }
 
 pub(super) fn not_found_hint(path: &Path) -> String {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::decimal::decimal;
 use crate::features::{MOST_CATEGORIES, gives_label_away};
 use crate::labels::is_missing;
 
@@ -103,9 +104,9 @@ impl Tally {
             self.missing += 1;
             return;
         }
-        match value.parse::<f64>() {
-            Ok(number) if number.is_finite() => self.moments[class].add(number),
-            _ => self.numeric = false,
+        match decimal(value) {
+            Some(number) => self.moments[class].add(number),
+            None => self.numeric = false,
         }
         // One more than are described shows that there are too many.
         if self.categories.len() <= MOST_CATEGORIES || self.categories.contains_key(value) {

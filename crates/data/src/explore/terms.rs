@@ -8,6 +8,8 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
+use crate::words::{is_in_word, is_unspaced, pieces};
+
 /// Terms that are counted at a time. Where there are more, the rarest are forgotten.
 const MOST_TERMS: usize = 500_000;
 /// Terms in all that the prior is worth.
@@ -50,7 +52,7 @@ impl Vocabulary {
     pub(super) fn add<'a>(&mut self, parts: impl Iterator<Item = &'a str>, classes: &[usize]) {
         for part in parts {
             let words: Vec<String> = words(part).collect();
-            let pairs = words.windows(2).map(|pair| pair.join(" "));
+            let pairs = words.windows(2).map(pair);
             for term in words.iter().cloned().chain(pairs) {
                 let counts = self.counts.entry(term).or_insert_with(|| vec![0; self.totals.len()]);
                 classes.iter().for_each(|&class| counts[class] += 1);
@@ -111,16 +113,36 @@ fn score((here, all_here): (u32, u64), (there, all_there): (u32, u64), share: f6
     (odds(here, all_here) - odds(there, all_there)) / variance.sqrt()
 }
 
-/// The words of a text: letters and digits in lower case, with apostrophes and hyphens between them.
+/// The words of a text: letters and digits in lower case, with apostrophes and hyphens between them; where a script has no
+/// spaces, the pieces of [`crate::words`].
 pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
-    let inner = |c: char| c.is_alphanumeric() || c == '\'' || c == '’' || c == '-';
-    let pieces = text.split(move |c: char| !inner(c)).map(|word| word.trim_matches(['\'', '’', '-']));
-    pieces.filter(|word| !word.is_empty()).map(|word| word.to_lowercase().replace('’', "'"))
+    let inner = |c: char| is_in_word(c) || c == '\'' || c == '’' || c == '-';
+    let runs = text.split(move |c: char| !inner(c)).map(|run| run.trim_matches(['\'', '’', '-']));
+    let spelt = runs.filter(|run| run.contains(char::is_alphanumeric)).flat_map(pieces);
+    spelt.map(|word| word.to_lowercase().replace('’', "'"))
+}
+
+/// Two words that follow each other, as their script writes them.
+fn pair(words: &[String]) -> String {
+    let [first, second] = words else { unreachable!("a pair has two words") };
+    let unspaced = first.ends_with(is_unspaced) && second.starts_with(is_unspaced);
+    format!("{first}{}{second}", if unspaced { "" } else { " " })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_script_has_words() {
+        let found = |text| words(text).collect::<Vec<String>>();
+        assert_eq!(found("Nebrat! ❤\u{fe0f} ‘Příšerný’ e-shop"), ["nebrat", "příšerný", "e-shop"]);
+        assert_eq!(found("नहीं, مُمْتاز"), ["नहीं", "مُمْتاز"]);
+        assert_eq!(found("很好！5星"), ["很", "好", "5", "星"]);
+        let mut vocabulary = Vocabulary::new(1);
+        vocabulary.add("很好 OK".lines(), &[0]);
+        assert!(["很好", "好 ok"].into_iter().all(|pair| vocabulary.counts.contains_key(pair)));
+    }
 
     #[test]
     fn scores_are_those_of_the_paper() {

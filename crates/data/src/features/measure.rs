@@ -2,6 +2,7 @@
 
 use super::Origin;
 use crate::conversation::Speaker;
+use crate::words::words;
 
 /// One of the measurements of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl Measured {
         };
         let count = |mark: &[char]| parts.iter().map(|part| part.matches(mark).count()).sum::<usize>() as f64;
         match self.quantity {
-            Quantity::Words => parts.iter().map(|part| part.split_whitespace().count()).sum::<usize>() as f64,
+            Quantity::Words => parts.iter().map(|part| words(part).count()).sum::<usize>() as f64,
             Quantity::Turns => turns().count() as f64,
             Quantity::Questions => count(&['?', '？', '؟']),
             Quantity::Exclamations => count(&['!', '！']),

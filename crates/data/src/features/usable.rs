@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::MOST_CATEGORIES;
+use crate::decimal::decimal;
 use crate::error::{DataError, Role};
 use crate::labels::is_missing;
 use crate::reader::{OpenOptions, Reader};
@@ -65,7 +66,7 @@ impl Seen {
             return;
         }
         self.rows += 1;
-        self.numbers += usize::from(cell.parse::<f64>().is_ok_and(f64::is_finite));
+        self.numbers += usize::from(decimal(cell).is_some());
         self.whole_numbers += usize::from(cell.parse::<i64>().is_ok());
         if self.values.len() <= MOST_CATEGORIES {
             self.values.entry(cell.to_owned()).or_insert(number);

@@ -33,6 +33,7 @@ pub(super) fn open(path: &Path, file: File, options: &OpenOptions) -> Result<(So
         header: schema.fields().iter().map(|field| field.name().clone()).collect(),
         format: Format::Parquet,
         encoding: "UTF-8",
+        likely_encoding: None,
         byte_order_mark: false,
         chat: None,
         dialect: Dialect::CSV,

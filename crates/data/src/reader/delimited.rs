@@ -26,21 +26,29 @@ pub(super) fn open(
     text: Utf8Input,
     options: &OpenOptions,
 ) -> Result<(Source, Records), DataError> {
-    let dialect = sniff::dialect(&text.sample, text.whole, format, options.delimiter);
+    let named = named_delimiter(&text.sample);
+    let table = &text.sample[named.map_or(0, |_| "sep=;".len())..];
+    let dialect = sniff::dialect(table, text.whole, format, options.delimiter.or(named));
     let tabs = dialect.delimiter == b'\t' && options.format.is_none() && Format::from_extension(path).is_none();
     let mut source = Source {
         path: path.to_path_buf(),
         header: Vec::new(),
         format: if tabs { Format::Tsv } else { format },
         encoding: text.encoding,
+        likely_encoding: text.likely,
         byte_order_mark: text.byte_order_mark,
         chat: None,
         dialect,
-        carriage_return: false,
+        carriage_return: text.sample.windows(2).find_map(line_end).unwrap_or(false),
         raw_header: String::new(),
         schema: None,
     };
     let mut splitter = Splitter::new(text.stream, dialect, options.max_record_bytes);
+    if let Some(delimiter) = named {
+        splitter.split(&source)?;
+        let line_end = if source.carriage_return { "\r\n" } else { "\n" };
+        source.raw_header = format!("sep={}{line_end}", char::from(delimiter));
+    }
     let Some(line) = splitter.split(&source)? else {
         return Err(DataError::Empty { path: path.to_path_buf() });
     };
@@ -52,9 +60,16 @@ pub(super) fn open(
         source.header.push(fields[start..end].trim().to_owned());
         start = end;
     }
-    source.raw_header = raw;
-    source.carriage_return = text.sample.windows(2).find_map(line_end).unwrap_or(false);
+    source.raw_header.push_str(&raw);
     Ok((source, Records { splitter }))
+}
+
+/// The delimiter that a first line names, such as `sep=;`, by which Excel is told how to read the file.
+fn named_delimiter(sample: &[u8]) -> Option<u8> {
+    match sample {
+        [b's', b'e', b'p', b'=', delimiter @ (b',' | b';' | b'\t' | b'|'), b'\r' | b'\n', ..] => Some(*delimiter),
+        _ => None,
+    }
 }
 
 /// Whether the first line end of the file is `\r\n`.
@@ -244,6 +259,7 @@ impl Splitter {
             column: source.header.get(ends.partition_point(|end| *end <= position)).cloned(),
             byte: (source.encoding == "UTF-8").then_some(byte),
             encoding: source.encoding,
+            likely: source.likely_encoding,
         };
         let fields = match std::str::from_utf8(bytes) {
             Ok(text) => text.to_owned(),

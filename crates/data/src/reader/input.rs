@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
 use std::path::Path;
 
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_16BE, UTF_16LE};
 
 use crate::error::DataError;
@@ -15,6 +16,8 @@ pub(super) const PREFIX_BYTES: usize = 256 << 10;
 pub(super) struct Utf8Input {
     pub(super) stream: BufReader<Box<dyn Read + Send>>,
     pub(super) encoding: &'static str,
+    /// The encoding that the sample looks like, where it is no UTF-8.
+    pub(super) likely: Option<&'static str>,
     pub(super) byte_order_mark: bool,
     /// The first decoded bytes, which `stream` yields again.
     pub(super) sample: Vec<u8>,
@@ -67,10 +70,27 @@ pub(super) fn decode(path: &Path, prefix: Vec<u8>, rest: Box<dyn Read + Send>) -
     Ok(Utf8Input {
         stream: BufReader::with_capacity(64 << 10, stream),
         encoding: encoding.name(),
+        likely: likely_encoding(&sample),
         byte_order_mark: mark > 0,
         sample,
         whole,
     })
+}
+
+/// What a sample that is not UTF-8 looks like: its letters are weighed by how common they are in the languages of each
+/// encoding. A sample with more letters that are UTF-8 than bytes that are not is damaged UTF-8 and looks like nothing else.
+fn likely_encoding(sample: &[u8]) -> Option<&'static str> {
+    let (mut sound, mut broken) = (0, 0);
+    for chunk in sample.utf8_chunks() {
+        sound += chunk.valid().chars().filter(|letter| !letter.is_ascii()).count();
+        broken += usize::from(!chunk.invalid().is_empty());
+    }
+    if broken <= sound {
+        return None;
+    }
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
+    detector.feed(sample, false);
+    Some(detector.guess(None, Utf8Detection::Deny).name())
 }
 
 /// Text has hardly any zero bytes; UTF-16 without a byte-order mark and binary files have many.

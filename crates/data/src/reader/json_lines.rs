@@ -27,6 +27,7 @@ pub(super) struct Lines {
     /// Rows that were read to find the columns and not handed out yet.
     waiting: VecDeque<Line>,
     encoding: &'static str,
+    likely_encoding: Option<&'static str>,
     limit: usize,
     line: u64,
     ended: bool,
@@ -55,6 +56,7 @@ pub(super) fn begin(path: &Path, text: Utf8Input, options: &OpenOptions) -> (Sou
         header: Vec::new(),
         format: Format::Jsonl,
         encoding: text.encoding,
+        likely_encoding: text.likely,
         byte_order_mark: text.byte_order_mark,
         chat: None,
         dialect: Dialect::CSV,
@@ -66,6 +68,7 @@ pub(super) fn begin(path: &Path, text: Utf8Input, options: &OpenOptions) -> (Sou
         stream: text.stream,
         waiting: VecDeque::new(),
         encoding: text.encoding,
+        likely_encoding: text.likely,
         limit: options.max_record_bytes,
         line: 0,
         ended: false,
@@ -77,7 +80,8 @@ impl Lines {
     /// The lines of a part of a file whose columns are known.
     pub(super) fn part(stream: BufReader<Box<dyn Read + Send>>, source: &Source, before: u64, limit: usize) -> Lines {
         let encoding = source.encoding;
-        Lines { stream, waiting: VecDeque::new(), encoding, limit, line: before, ended: false }
+        let likely_encoding = source.likely_encoding;
+        Lines { stream, waiting: VecDeque::new(), encoding, likely_encoding, limit, line: before, ended: false }
     }
 
     fn look_ahead(&mut self, path: &Path) -> Vec<String> {
@@ -144,7 +148,8 @@ impl Lines {
             Ok(text) => text.trim(),
             Err(error) => {
                 let byte = (self.encoding == "UTF-8").then(|| bytes[error.valid_up_to()]);
-                return Err(DataError::Undecodable { path, line, column: None, byte, encoding: self.encoding });
+                let (encoding, likely) = (self.encoding, self.likely_encoding);
+                return Err(DataError::Undecodable { path, line, column: None, byte, encoding, likely });
             }
         };
         match serde_json::from_str(text) {

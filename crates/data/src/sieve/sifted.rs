@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use crate::copies::Copies;
+use crate::labels::folded;
 
 /// With more different labels than these a column is no column of labels, and its rows are not counted by it.
 const MOST_CLASSES: usize = 1000;
@@ -68,7 +69,7 @@ pub(super) struct Classes {
 impl Classes {
     /// The class of a label, whatever its case; `None` where there are too many.
     pub(super) fn of(&mut self, label: &str) -> Option<usize> {
-        let folded = label.to_lowercase();
+        let folded = folded(label);
         if let Some(class) = self.by_name.get(&folded) {
             return Some(*class);
         }

@@ -4,6 +4,7 @@ mod chats;
 mod doctor;
 mod faults;
 mod hostile;
+mod languages;
 mod real;
 mod round_trip;
 

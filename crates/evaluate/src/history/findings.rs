@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::History;
 use super::windows::{FEWEST_STEPS, Window, median, tenths};
-use crate::report::percent;
+use crate::report::{percent, quoted};
 
 /// A rise of the loss by so many standard errors is no noise: by chance one of ten windows does it in about one run of a
 /// hundred.
@@ -256,10 +256,10 @@ impl Finding {
 }
 
 fn never_recognised_sentence(labels: &[String], only: Option<&str>) -> String {
-    let quoted: Vec<String> = labels.iter().map(|label| format!("“{label}”")).collect();
+    let missed: Vec<String> = labels.iter().map(|label| quoted(label)).collect();
     let found = match only {
-        Some(only) => format!("Only texts of “{only}” were recognised, none of {}", quoted.join(", ")),
-        None => format!("Not one validation text of {} was recognised", quoted.join(" or ")),
+        Some(only) => format!("Only texts of {} were recognised, none of {}", quoted(only), missed.join(", ")),
+        None => format!("Not one validation text of {} was recognised", missed.join(" or ")),
     };
     found + ". Where there are such texts, balanced class weights or sampling, more steps or more of them help."
 }

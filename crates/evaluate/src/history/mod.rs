@@ -5,6 +5,8 @@ mod windows;
 
 use serde::{Deserialize, Serialize};
 
+use crate::report::quoted;
+
 pub use findings::Finding;
 
 /// A number that was recorded again and again during training.
@@ -55,7 +57,7 @@ impl Curve {
         let (name, unit) = match NAMES.iter().find(|(known, ..)| *known == key) {
             Some((_, name, unit)) => ((*name).to_owned(), *unit),
             None => match key.strip_prefix(F1_OF_CLASS) {
-                Some(label) => (format!("validation F1 of “{label}”"), ""),
+                Some(label) => (format!("validation F1 of {}", quoted(label)), ""),
                 None => (key.clone(), ""),
             },
         };

@@ -1,5 +1,6 @@
 //! The confusion matrix as rows of a table, for HTML and Markdown alike.
 
+use super::words::quoted;
 use crate::{Confusion, Evaluation};
 
 /// One true class with the counts of what was predicted for it.
@@ -44,9 +45,9 @@ impl Table {
         }
         // A stable sort keeps equals in the order of the classes.
         wrong.sort_by_key(|(count, _, _)| std::cmp::Reverse(*count));
-        let words = |(count, truth, said): &(u64, &str, &str)| match count {
-            1 => format!("“{truth}” was taken for “{said}” once"),
-            _ => format!("“{truth}” was taken for “{said}” {count} times"),
+        let words = |(count, truth, said): &(u64, &str, &str)| {
+            let taken = format!("{} was taken for {}", quoted(truth), quoted(said));
+            if *count == 1 { format!("{taken} once") } else { format!("{taken} {count} times") }
         };
         wrong.iter().take(5).map(words).collect()
     }

@@ -8,6 +8,7 @@ mod study;
 use askama::Template;
 
 use super::chart::{Axes, Line, Look, Scale, line_chart};
+use super::why::ColouredPiece;
 use super::{
     Disagreement, NamedComparison, NamedEvaluation, Report, Section, Verdict, comparison, confusion, ladder, repeats,
     training, words,
@@ -105,6 +106,15 @@ struct ErrorView<'a> {
     confidence: String,
     loss: String,
     text: Text,
+    why: Option<WhyView<'a>>,
+}
+
+/// What decided about a text.
+struct WhyView<'a> {
+    sentence: String,
+    label: &'a str,
+    against: &'a str,
+    pieces: Vec<ColouredPiece<'a>>,
 }
 
 /// A text of a user, of which a page shows the beginning.
@@ -178,8 +188,8 @@ fn evaluation(named: &NamedEvaluation, headline: bool) -> EvaluationView<'_> {
     });
     let baseline = named.baseline.as_ref().map(|baseline| {
         format!(
-            "Always answering “{}” has accuracy {} and macro F1 {}.",
-            baseline.answer,
+            "Always answering {} has accuracy {} and macro F1 {}.",
+            words::quoted(&baseline.answer),
             words::number(baseline.accuracy),
             words::number(baseline.f1_macro)
         )
@@ -275,14 +285,15 @@ fn binary(curves: &BinaryCurves, label: &str) -> [Option<Figure>; 2] {
     let precision_recall =
         Axes { description: "Precision-recall curve", x: "recall", y: "precision", scale: Scale::UnitSquare };
     let line = |points: &[(f64, f64)]| Line::new(points.to_vec(), Look::Solid);
+    let label = words::quoted(label);
     let figure = |title: &str, svg, meaning: String| Figure { title: title.into(), svg, meaning };
     [
         line_chart(&roc, vec![diagonal(), line(&curves.roc)]).map(|svg| {
-            let meaning = format!("Every threshold for “{label}”. The dashed line is guessing.");
+            let meaning = format!("Every threshold for {label}. The dashed line is guessing.");
             figure("ROC", svg, meaning)
         }),
         line_chart(&precision_recall, vec![line(&curves.precision_recall)]).map(|svg| {
-            let meaning = format!("How precise “{label}” stays when more of its texts are found.");
+            let meaning = format!("How precise {label} stays when more of its texts are found.");
             figure("Precision and recall", svg, meaning)
         }),
     ]
@@ -300,5 +311,10 @@ fn error(error: &super::WorstError) -> ErrorView<'_> {
         confidence: words::percent(error.confidence),
         loss: format!("{:.2}", error.loss),
         text: Text::new(&error.text),
+        why: error.why.as_ref().map(why),
     }
+}
+
+fn why(why: &super::Why) -> WhyView<'_> {
+    WhyView { sentence: why.sentence(), label: &why.label, against: &why.against, pieces: why.coloured() }
 }

@@ -190,6 +190,13 @@ fn worst_errors(page: &mut String, errors: &[WorstError]) {
         })
         .collect();
     table(page, &["Line", "Truth", "Predicted", "Confidence", "Loss", "Text"], &rows);
+    let explained: Vec<String> = errors
+        .iter()
+        .filter_map(|error| Some(format!("* Line {}, why {}", error.line, escaped(&error.why.as_ref()?.sentence()))))
+        .collect();
+    if !explained.is_empty() {
+        add(page, &explained.join("\n"));
+    }
 }
 
 fn facts(page: &mut String, section: &Section) {

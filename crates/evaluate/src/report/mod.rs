@@ -10,9 +10,11 @@ mod html;
 mod ladder;
 mod markdown;
 mod page;
+mod parallel;
 mod repeats;
 mod training;
 mod verdict;
+mod why;
 mod words;
 
 use serde::{Deserialize, Serialize};
@@ -24,10 +26,12 @@ use crate::{
 pub use comparison::{Disagreement, NamedComparison};
 pub(crate) use html::study_page;
 pub use page::{Cell, Chart, Page, PageSection, PageTable};
+pub use parallel::{Axis, ParallelAxes, Thread};
 pub(crate) use verdict::of_100;
 pub use verdict::{Verdict, verdict};
+pub use why::{Why, WhyPiece, WhyTurn};
 pub use words::p_in_words;
-pub(crate) use words::percent;
+pub(crate) use words::{percent, quoted};
 
 /// Everything that the report shows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -165,6 +169,9 @@ pub struct WorstError {
     pub confidence: f64,
     /// Its log-loss in nats.
     pub loss: f64,
+    /// What decided, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why>,
 }
 
 impl WorstError {
@@ -185,6 +192,7 @@ impl WorstError {
                 predicted: names(predictions, &predictions.predicted(row)),
                 confidence: confidence(predictions, row),
                 loss,
+                why: None,
             }
         };
         wrong.into_iter().map(error).collect()

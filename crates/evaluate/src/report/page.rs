@@ -6,6 +6,7 @@ use askama::Template;
 
 use super::chart::{Axes, Line, Look, Scale, line_chart};
 use super::html::{Figure, Range};
+use super::parallel::ParallelAxes;
 use crate::EvaluateError;
 
 /// A page without models: what was found, in tables and charts.
@@ -34,6 +35,8 @@ pub struct PageSection {
     pub tables: Vec<PageTable>,
     /// Its charts, below the tables.
     pub charts: Vec<Chart>,
+    /// Its pictures of many quantities at once, as wide as the page.
+    pub parallel: Vec<ParallelAxes>,
 }
 
 /// A table whose first column names the rows.

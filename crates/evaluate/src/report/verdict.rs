@@ -1,6 +1,7 @@
 //! The first sentences of the report: what the numbers say, in plain words and without flattery.
 
 use super::NamedEvaluation;
+use super::words::quoted;
 
 /// Below this many texts an interval is so wide that it must be said.
 const FEW_TEXTS: usize = 100;
@@ -31,8 +32,8 @@ pub fn verdict(named: &NamedEvaluation) -> Verdict {
             &format!("; always answering the most frequent {class} would be right on {}", of_100(baseline.accuracy));
         if accuracy.low <= baseline.accuracy {
             remarks.push(format!(
-                "This is not clearly better than always answering “{}”: the model may have learned nothing.",
-                baseline.answer
+                "This is not clearly better than always answering {}: the model may have learned nothing.",
+                quoted(&baseline.answer)
             ));
         }
     }
@@ -70,7 +71,7 @@ fn measured_on(named: &NamedEvaluation) -> String {
 fn weakest_class(named: &NamedEvaluation) -> Option<String> {
     let evaluation = &named.evaluation;
     let absent = evaluation.labels().iter().zip(evaluation.support()).filter(|(_, texts)| **texts == 0);
-    let absent: Vec<String> = absent.map(|(label, _)| format!("“{label}”")).collect();
+    let absent: Vec<String> = absent.map(|(label, _)| quoted(label)).collect();
     if !absent.is_empty() {
         return Some(format!(
             "No text is labelled {}, so nothing is known about that; macro F1 counts it as zero.",
@@ -83,8 +84,8 @@ fn weakest_class(named: &NamedEvaluation) -> Option<String> {
     let weakest = scored.iter().min_by(|a, b| a.0.total_cmp(&b.0))?;
     let best = scored.iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 - weakest.0 >= 0.05).then(|| {
-        let label = &evaluation.labels()[weakest.1];
-        format!("It is weakest on “{label}” (F1 {:.2}, best class {:.2}).", weakest.0, best.0)
+        let label = quoted(&evaluation.labels()[weakest.1]);
+        format!("It is weakest on {label} (F1 {:.2}, best class {:.2}).", weakest.0, best.0)
     })
 }
 

@@ -1,5 +1,8 @@
 //! The names and meanings of the metrics, and how numbers are written.
 
+use unicode_bidi::{BidiClass, bidi_class};
+use unicode_segmentation::UnicodeSegmentation;
+
 use crate::{Average, Estimate, Metric};
 
 /// A metric as a row of the table.
@@ -77,11 +80,37 @@ pub(super) fn intervals(evaluation: &crate::Evaluation) -> String {
     )
 }
 
-/// The beginning of a text, cut between characters, and whether anything was left out.
+/// A label within a sentence. One that is written from right to left is set apart from what follows it, which would
+/// otherwise be drawn on its wrong side.
+pub(crate) fn quoted(label: &str) -> String {
+    let from_right = |letter| matches!(bidi_class(letter), BidiClass::R | BidiClass::AL);
+    if label.contains(from_right) { format!("“\u{2068}{label}\u{2069}”") } else { format!("“{label}”") }
+}
+
+/// The beginning of a text, cut between what a reader takes for characters, and whether anything was left out.
 pub(super) fn beginning(text: &str, characters: usize) -> (String, bool) {
-    let end = text.char_indices().nth(characters).map(|(at, _)| at);
+    let end = text.grapheme_indices(true).nth(characters).map(|(at, _)| at);
     match end {
         Some(end) => (format!("{}…", text[..end].trim_end()), true),
         None => (text.to_owned(), false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_where_a_reader_would() {
+        assert_eq!(beginning("naive", 3), ("nai…".into(), true));
+        assert_eq!(beginning("e\u{301}te\u{301}", 3), ("e\u{301}te\u{301}".into(), false));
+        assert_eq!(beginning("👨‍👩‍👧‍👦👍🏽!", 2), ("👨‍👩‍👧‍👦👍🏽…".into(), true));
+        assert_eq!(beginning("नहीं", 1), ("न…".into(), true));
+    }
+
+    #[test]
+    fn labels_from_right_to_left_are_set_apart() {
+        assert_eq!(quoted("très bon"), "“très bon”");
+        assert_eq!([quoted("جيد"), quoted("טוב")], ["“\u{2068}جيد\u{2069}”", "“\u{2068}טוב\u{2069}”"]);
     }
 }

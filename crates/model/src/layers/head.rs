@@ -48,7 +48,7 @@ pub struct HeadSaved<B: Backend> {
     /// `[S, D]`, where a text is several sequences.
     windows: B::Buffer,
     /// `[T, D]`.
-    pooled: B::Buffer,
+    pub pooled: B::Buffer,
     /// `[T, D]` before and after the activation, where there is a dense layer.
     dense: Option<(B::Buffer, B::Buffer)>,
     features: Option<FeaturesSaved<B>>,

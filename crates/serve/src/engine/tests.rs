@@ -6,10 +6,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use finetone_classify::{ClassifyError, Compute, Reading, Rows, Served, TextLimit, TextReader, Use};
+use finetone_classify::{ClassifyError, Compute, Explanation, Reading, Rows, Served, TextLimit, TextReader, Use};
 use finetone_data::tokenizer::{Tokenizer, TokenizerError, TrainKind, TrainOptions};
 use finetone_train::events::Listener;
-use finetone_train::{Control, Outcome, RunConfig, TrainError};
+use finetone_train::{Control, LiveReference, Outcome, RunConfig, TrainError};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -67,6 +67,14 @@ impl Workshop for Bench {
     }
 
     /// The name of a source is the bytes that the model has.
+    fn explain(&self, _: &Path, _: &str) -> Result<Explanation, ClassifyError> {
+        unreachable!("nothing is explained here")
+    }
+
+    fn reference(&self, _: &Path) -> Result<Option<LiveReference>, TrainError> {
+        Ok(None)
+    }
+
     fn open(&self, source: &Path, _: Use) -> Result<Opened, OpenError> {
         self.opened.fetch_add(1, Ordering::SeqCst);
         let missing = || ClassifyError::from(TokenizerError::Missing { folder: source.to_owned() });

@@ -50,6 +50,7 @@ fn is_ours(config: &ServeConfig, name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::{Limits, WorkplaceConfig};
+    use crate::traffic::RecordConfig;
 
     fn config(address: &str) -> ServeConfig {
         ServeConfig {
@@ -58,6 +59,7 @@ mod tests {
             names: vec!["mood.example".into()],
             tls: None,
             without_keys: false,
+            record: RecordConfig::default(),
             limits: Limits::default(),
         }
     }

@@ -155,7 +155,7 @@ fn expected(chat: &Chat) -> &str {
 async fn answers(place: &Workplace, model: &Resolved, chats: &[Chat], seed: i64) -> Result<Vec<Counts>, ApiError> {
     let questions = chats.iter().map(|chat| Question::Chat(chat.prompt().to_vec())).collect();
     let options = Options { n: DRAWS, seed: Some(seed), max_tokens: Some(MOST_TOKENS), ..Options::default() };
-    let asked = reply::Asked { questions, options, format: Format::default(), alternatives: 0 };
+    let asked = reply::Asked { questions, options, format: Format::default(), alternatives: 0, recorded: false };
     let mut all = Vec::with_capacity(chats.len());
     for answers in reply::answers(place, model, asked).await? {
         let (replies, _) = answers.whole().await?;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Finish, Judgement, Part, Reply, Usage};
+use super::{Finish, Judged, Judgement, Part, Reply, Usage};
 use crate::engine::{EngineError, Written};
 
 /// The answers to a question, part by part.
@@ -12,6 +12,8 @@ pub struct Answers {
     count: usize,
     /// Whether the question should be left to a person, where the model leaves any.
     abstained: Option<bool>,
+    /// What a classifier judged, where the request is to be recorded.
+    judged: Option<Judged>,
     /// How many of the answers have not come to their end.
     open: usize,
     source: Source,
@@ -24,7 +26,7 @@ enum Source {
 
 impl Answers {
     /// Answers that were drawn from a judgement: their tokens by turns, then their ends.
-    pub(super) fn known(judgement: &Judgement, replies: Vec<Reply>) -> Self {
+    pub(super) fn known(judgement: Judgement, replies: Vec<Reply>) -> Self {
         let longest = replies.iter().map(|reply| reply.pieces.len()).max().unwrap_or(0);
         let part = |index, pieces, finish| Part { index, pieces, finish };
         let mut parts = VecDeque::new();
@@ -34,14 +36,14 @@ impl Answers {
             parts.extend(pieces.map(|(index, piece)| part(index, vec![piece.clone()], None)));
         }
         parts.extend(replies.iter().enumerate().map(|(index, reply)| part(index, Vec::new(), Some(reply.finish))));
-        let &Judgement { tokens: prompt, abstained, .. } = judgement;
+        let Judgement { tokens: prompt, abstained, judged, .. } = judgement;
         let count = replies.len();
-        Self { prompt, count, abstained, open: count, source: Source::Known(parts) }
+        Self { prompt, count, abstained, judged, open: count, source: Source::Known(parts) }
     }
 
     /// So many answers that are being written. When this is dropped, nobody goes on writing.
     pub fn written(prompt: usize, count: usize, written: Written) -> Self {
-        Self { prompt, count, abstained: None, open: count, source: Source::Written(written) }
+        Self { prompt, count, abstained: None, judged: None, open: count, source: Source::Written(written) }
     }
 
     /// What comes next; nothing when all answers are at their end.
@@ -79,6 +81,11 @@ impl Answers {
     /// Whether the question should be left to a person, where the model leaves any.
     pub fn abstained(&self) -> Option<bool> {
         self.abstained
+    }
+
+    /// What a classifier judged, where the request is to be recorded; only once.
+    pub fn take_judged(&mut self) -> Option<Judged> {
+        self.judged.take()
     }
 
     /// How many answers there are.

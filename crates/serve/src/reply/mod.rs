@@ -8,6 +8,7 @@ mod answers;
 mod distribution;
 pub mod events;
 mod format;
+mod judged;
 mod messages;
 mod options;
 mod pieces;
@@ -31,6 +32,7 @@ use crate::workplace::Workplace;
 pub use answers::Answers;
 pub use distribution::{Distribution, at_least};
 pub use format::{Format, Frame};
+pub use judged::Judged;
 pub use messages::messages;
 pub use options::{Options, array_of_texts};
 pub use pieces::{Finish, Part, Piece, Reply};
@@ -45,6 +47,8 @@ struct Judgement {
     pub tokens: usize,
     /// Whether the question should be left to a person, where the model leaves any.
     pub abstained: Option<bool>,
+    /// What a classifier judged, where the request is to be recorded.
+    pub judged: Option<Judged>,
 }
 
 /// How long the parts of a computation took.
@@ -76,6 +80,8 @@ pub struct Asked {
     pub format: Format,
     /// How many alternatives of each token are looked at.
     pub alternatives: usize,
+    /// Whether the answers of a classifier shall say what was judged.
+    pub recorded: bool,
 }
 
 /// Asks a model; the answers are in the order of the questions.
@@ -83,10 +89,10 @@ pub struct Asked {
 /// # Errors
 /// A model that cannot answer such questions, and everything that the engine may fail by.
 pub async fn answers(place: &Workplace, model: &Resolved, asked: Asked) -> Result<Vec<Answers>, ApiError> {
-    let Asked { questions, options, format, alternatives } = asked;
+    let Asked { questions, options, format, alternatives, recorded } = asked;
     let seed = options.seed();
     let mut judgements = match place.engine.open(&model.source, Use::Answers).await? {
-        Open::Judge(open) => judge(place, &open, model, &questions, &format).await?,
+        Open::Judge(open) => judge(place, &open, model, (&questions, &format, recorded)).await?,
         Open::Writer(open) => match write::held_to(&open, &format)? {
             Some(words) => write::judge(&open, &questions, &words).await?,
             None => return write::all(&open, questions, &options, (alternatives, seed)).await,
@@ -95,7 +101,7 @@ pub async fn answers(place: &Workplace, model: &Resolved, asked: Asked) -> Resul
     for judgement in &mut judgements {
         judgement.distribution = format.restrict(&judgement.distribution)?;
     }
-    let drawn = judgements.iter().enumerate().map(|(place, judgement)| {
+    let drawn = judgements.into_iter().enumerate().map(|(place, judgement)| {
         let replies = draw(&judgement.distribution, &options, format.frame(), (seed, place));
         Answers::known(judgement, replies)
     });
@@ -107,8 +113,7 @@ async fn judge(
     place: &Workplace,
     open: &OpenModel,
     model: &Resolved,
-    questions: &[Question],
-    format: &Format,
+    (questions, format, recorded): (&[Question], &Format, bool),
 ) -> Result<Vec<Judgement>, ApiError> {
     let texts = questions.iter().map(|question| question.text(open)).collect::<Result<Vec<_>, ApiError>>()?;
     match open.rows() {
@@ -117,6 +122,7 @@ async fn judge(
             Err(ApiError::bad_request(format!("The model '{}' {problem}", model.name)).param("model"))
         }
         Rows::Logits(classes) => {
+            let mut kept = if recorded { texts.clone() } else { Vec::new() }.into_iter();
             let answers = ask(place, open, texts).await?;
             let judged = answers.iter().map(|(answer, tokens)| {
                 let probabilities = classes.probabilities(&answer.row);
@@ -124,6 +130,7 @@ async fn judge(
                     distribution: Distribution::new(classes.labels(), &probabilities),
                     tokens: *tokens,
                     abstained: classes.abstention().map(|rule| rule.abstains(&probabilities, false)),
+                    judged: kept.next().map(|text| Judged::new(classes, text, &probabilities)),
                 }
             });
             Ok(judged.collect())

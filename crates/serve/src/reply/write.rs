@@ -54,7 +54,7 @@ async fn weigh(open: &OpenWriter, question: &Question, words: Vec<String>) -> Re
         .map_err(|error| refused(error, field))?;
     let tokens = prompt.len();
     let weights = open.weigh(prompt, choices).await?;
-    Ok(Judgement { distribution: Distribution::new(&words, &weights), tokens, abstained: None })
+    Ok(Judgement { distribution: Distribution::new(&words, &weights), tokens, abstained: None, judged: None })
 }
 
 /// Begins to write answers to each question, all by draws of their own.

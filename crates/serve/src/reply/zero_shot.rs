@@ -31,7 +31,12 @@ pub async fn judge(
         let (own, others) = rest.split_at(1 + words.len());
         let (text, tokens) = &own[0];
         let scores: Vec<f64> = own[1..].iter().map(|(word, _)| SCALE * cosine(&text.row, &word.row)).collect();
-        judgements.push(Judgement { distribution: softmax(words, &scores), tokens: *tokens, abstained: None });
+        judgements.push(Judgement {
+            distribution: softmax(words, &scores),
+            tokens: *tokens,
+            abstained: None,
+            judged: None,
+        });
         rest = others;
     }
     Ok(judgements)

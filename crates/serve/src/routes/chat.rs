@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::http::{Fields, JsonBody};
 use crate::ids;
-use crate::reply::{self, Asked, Format, Options, Part, Piece, Question, Reply, events};
+use crate::reply::{self, Answers, Asked, Format, Options, Part, Piece, Question, Reply, events};
 use crate::store::now;
 
 pub fn routes() -> Router<Arc<App>> {
@@ -27,10 +27,12 @@ async fn create(State(app): State<Arc<App>>, JsonBody(mut fields): JsonBody) -> 
     let logs = Logs(log_probabilities(&mut fields)?);
     let format = Format::of(&mut fields)?;
     let (stream, include_usage, n) = (options.stream, options.include_usage, options.n);
-    let asked = Asked { questions, options, format, alternatives: logs.0.unwrap_or(0) };
+    let asked = Asked { questions, options, format, alternatives: logs.0.unwrap_or(0), recorded: app.traffic.is_on() };
     let mut answers = reply::answers(&app, &model, asked).await?;
+    let id = ids::with_prefix("chatcmpl-", 29);
+    app.traffic.note(&model.name, &id, answers.iter_mut().filter_map(Answers::take_judged));
     let mut head = json!({
-        "id": ids::with_prefix("chatcmpl-", 29), "object": "chat.completion", "created": now(), "model": model.name,
+        "id": id, "object": "chat.completion", "created": now(), "model": model.name,
         "service_tier": "default", "system_fingerprint": reply::fingerprint(&model.name),
     });
     if let Some(abstained) = answers[0].abstained() {

@@ -36,10 +36,18 @@ async fn create(State(app): State<Arc<App>>, JsonBody(mut fields): JsonBody) -> 
     let (stream, include_usage) = (options.stream, options.include_usage);
     let texts = questions.iter().flat_map(|question| vec![echoed(question, echo); options.n]).collect();
     let form = Choices { said: texts, top };
-    let asked = Asked { questions, options, format: Format::default(), alternatives: top.unwrap_or(0) };
-    let answers = reply::answers(&app, &model, asked).await?;
+    let asked = Asked {
+        questions,
+        options,
+        format: Format::default(),
+        alternatives: top.unwrap_or(0),
+        recorded: app.traffic.is_on(),
+    };
+    let mut answers = reply::answers(&app, &model, asked).await?;
+    let id = ids::with_prefix("cmpl-", 29);
+    app.traffic.note(&model.name, &id, answers.iter_mut().filter_map(Answers::take_judged));
     let mut head = json!({
-        "id": ids::with_prefix("cmpl-", 29), "object": "text_completion", "created": now(), "model": model.name,
+        "id": id, "object": "text_completion", "created": now(), "model": model.name,
         "system_fingerprint": reply::fingerprint(&model.name),
     });
     if stream {

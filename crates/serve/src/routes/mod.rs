@@ -3,12 +3,14 @@
 mod chat;
 mod completions;
 mod embeddings;
+mod explanations;
 mod files;
 mod jobs;
 mod models;
 mod openapi;
 mod pages;
 mod tei;
+mod traffic;
 
 use std::sync::Arc;
 
@@ -28,7 +30,11 @@ pub use files::RESULTS;
 pub fn all(app: &Arc<App>) -> Router<Arc<App>> {
     let (counted, admitted) = (from_fn_with_state(app.clone(), counted), from_fn_with_state(app.clone(), admit));
     let answers = chat::routes().merge(completions::routes()).merge(embeddings::routes());
-    let routes = files::routes(app).merge(jobs::routes()).merge(models::routes());
+    let routes = files::routes(app)
+        .merge(jobs::routes())
+        .merge(models::routes())
+        .merge(traffic::routes())
+        .merge(explanations::routes());
     let routes = routes.merge(answers.route_layer(counted.clone())).route_layer(admitted.clone());
     let of_classifiers = tei::answers().route_layer(counted).merge(tei::info()).route_layer(admitted.clone());
     let for_people = pages::reports().route_layer(admitted).merge(pages::routes());

@@ -64,6 +64,7 @@ async fn delete(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result
     app.store.delete_model(&name).await?;
     let folder = app.folder.join(&model.folder);
     app.engine.close(&folder);
+    app.traffic.references.forget(&folder);
     upload::blocking(move || std::fs::remove_dir_all(folder)).await?;
     Ok(Json(json!({"id": name, "object": "model", "deleted": true})))
 }

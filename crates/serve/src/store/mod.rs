@@ -2,6 +2,7 @@
 //!
 //! A query is written once, for both. Where they differ, `dialect` has the word.
 
+mod answers;
 mod claims;
 mod database;
 mod dialect;
@@ -21,6 +22,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::{Any, AnyPool, AssertSqlSafe, ConnectOptions, Connection, Executor, Transaction};
 
+pub use answers::{AnswerRow, KeptAnswers, NewAnswer};
 pub use claims::Claim;
 pub use database::Database;
 pub use events::{EventRow, NewEvent};

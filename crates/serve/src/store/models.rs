@@ -31,8 +31,11 @@ impl Store {
         sqlx::query_as("SELECT id, created_at, job, folder FROM models ORDER BY place").fetch_all(&self.pool).await
     }
 
-    /// Forgets a model.
+    /// Forgets a model and what it answered.
     pub async fn delete_model(&self, id: &str) -> Result<(), sqlx::Error> {
-        sqlx::query("DELETE FROM models WHERE id = $1").bind(id).execute(&self.pool).await.map(drop)
+        let mut transaction = self.begin().await?;
+        sqlx::query("DELETE FROM models WHERE id = $1").bind(id).execute(&mut *transaction).await?;
+        sqlx::query("DELETE FROM answers WHERE model = $1").bind(id).execute(&mut *transaction).await?;
+        transaction.commit().await
     }
 }

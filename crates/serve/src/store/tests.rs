@@ -167,6 +167,69 @@ async fn the_first_process_takes_up_what_was_left(store: Store) {
     assert_eq!(messages(&store, &ids[0]).await, ["Fine-tuning job started"]);
 }
 
+/// The answer to a text at a time.
+fn answered(model: &str, number: i64, created_at: i64, text: Option<&str>) -> NewAnswer {
+    NewAnswer {
+        id: format!("pred-{model}"),
+        number,
+        model: model.into(),
+        created_at,
+        text: text.map(str::to_owned),
+        hash: text.unwrap_or("-").into(),
+        length: 2,
+        predicted: "good".into(),
+        confidence: 1.0,
+        margin: 0.25,
+        abstained: (number % 2 == 0).then_some(true),
+    }
+}
+
+async fn answers_are_kept_labelled_and_forgotten(store: Store) {
+    let texts = [Some("late again"), Some("lovely"), Some("late again"), None];
+    let rows: Vec<NewAnswer> =
+        (0..).zip(texts).map(|(number, text)| answered("mood", number, 100 + number, text)).collect();
+    store.add_answers(&rows).await.unwrap();
+    // All or none: the second is there already.
+    let twice = [answered("other", 0, 100, None), rows[0].clone()];
+    assert!(store.add_answers(&twice).await.is_err());
+    let kept = store.kept_answers().await.unwrap();
+    let mood = KeptAnswers { model: "mood".into(), answers: 4, labelled: 0, texts: 3, since: 100, until: 103 };
+    assert_eq!(kept, [mood]);
+    let latest = store.answers("mood", 2).await.unwrap();
+    let told: Vec<_> = latest.iter().map(|row| (row.created_at, row.abstained, row.confidence)).collect();
+    assert_eq!(told, [(102, Some(1), 1.0), (103, None, 1.0)]);
+    let open =
+        async || store.open_texts("mood", 9).await.unwrap().into_iter().map(|open| open.text).collect::<Vec<_>>();
+    assert_eq!(open().await, ["late again", "lovely"]);
+    assert!(store.label_answer(("pred-mood", 0), "mood", "bad").await.unwrap());
+    assert_eq!(open().await, ["lovely"], "one label does for equal texts");
+    assert!(!store.label_answer(("pred-mood", 9), "mood", "bad").await.unwrap());
+    assert!(!store.label_answer(("pred-mood", 0), "other", "bad").await.unwrap());
+    assert_eq!(store.answers("mood", 9).await.unwrap()[0].label.as_deref(), Some("bad"));
+    assert_eq!(store.answered_texts("mood", 2).await.unwrap(), ["late again", "lovely"]);
+    store.trim_answers(101, 2).await.unwrap();
+    assert_eq!(store.answers("mood", 9).await.unwrap(), latest);
+    store.trim_answers(103, 9).await.unwrap();
+    assert_eq!(store.forget_answers("mood").await.unwrap(), 1);
+    assert!(store.kept_answers().await.unwrap().is_empty());
+}
+
+async fn what_a_deleted_model_answered_is_gone_and_stays_gone(store: Store) {
+    let id = add(&store, 1, Status::Queued).await.remove(0);
+    let (_, claim) = store.claim_to_train(LONG).await.unwrap().unwrap();
+    let mut made = results(&id);
+    made.models[0].id = "ft:mood".into();
+    store.succeed(&claim, &made).await.unwrap();
+    store.add_answers(&[answered("ft:mood", 0, now(), None), answered("ft:gone", 1, now(), None)]).await.unwrap();
+    let models = async || store.kept_answers().await.unwrap().into_iter().map(|kept| kept.model).collect::<Vec<_>>();
+    assert_eq!(models().await, ["ft:mood"], "nothing is kept of a model that is not there");
+    store.delete_model("ft:mood").await.unwrap();
+    assert!(models().await.is_empty());
+    // What was on its way when the model went.
+    store.add_answers(&[answered("ft:mood", 2, now(), None)]).await.unwrap();
+    assert!(models().await.is_empty());
+}
+
 /// Runs every check on a store of its own.
 async fn check(open: impl AsyncFn(&str) -> Store) {
     many_workers_get_different_jobs_and_the_oldest_first(open("one").await).await;
@@ -174,6 +237,8 @@ async fn check(open: impl AsyncFn(&str) -> Store) {
     a_job_that_is_moved_on_stays_claimed_until_its_worker_has_stopped(open("three").await).await;
     files_are_looked_at_by_one_and_faults_are_told_once(open("four").await).await;
     the_first_process_takes_up_what_was_left(open("five").await).await;
+    answers_are_kept_labelled_and_forgotten(open("six").await).await;
+    what_a_deleted_model_answered_is_gone_and_stays_gone(open("seven").await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

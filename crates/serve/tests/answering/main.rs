@@ -4,8 +4,10 @@
 mod letters;
 
 mod chats;
+mod explanations;
 mod openapi;
 mod others;
 mod predict;
 mod server;
+mod traffic;
 mod writing;

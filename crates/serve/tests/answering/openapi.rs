@@ -63,6 +63,9 @@ fn what_the_document_refers_to_is_in_it() {
         ("Models", server.get("/v1/models")),
         ("Info", server.get("/info")),
         ("Embeddings", server.post("/v1/embeddings", &json!({"model": "mood", "input": "the net"}))),
+        ("Explanation", server.post("/v1/explanations", &json!({"model": "mood", "input": "the net"}))),
+        ("TrafficList", server.get("/v1/traffic")),
+        ("Traffic", server.get("/v1/traffic/mood")),
         ("Completion", server.post("/v1/completions", &json!({"model": "mood", "prompt": "the net"}))),
     ] {
         let answer = answer.fine();

@@ -9,11 +9,14 @@ use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
 use finetone_backend_cpu::{Cpu, CpuOptions};
-use finetone_classify::{Served, TOKEN_BUDGET, Use};
+use finetone_classify::{ClassifyError, Explanation, Served, TOKEN_BUDGET, TransformerClassifier, Use};
+use finetone_data::Example;
 use finetone_generate::is_language_model;
-use finetone_serve::{BaseModel, Limits, OpenError, Opened, ServeConfig, WorkplaceConfig, Workshop, serve};
+use finetone_serve::{
+    BaseModel, Limits, OpenError, Opened, RecordConfig, ServeConfig, WorkplaceConfig, Workshop, serve,
+};
 use finetone_train::events::Listener;
-use finetone_train::{Control, Outcome, RunConfig, TrainError};
+use finetone_train::{Control, LiveReference, Outcome, RunConfig, TrainError};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -46,6 +49,14 @@ impl Workshop for Shop {
 
     fn writes_answers(&self, _: &Path) -> Result<bool, TrainError> {
         Ok(false)
+    }
+
+    fn explain(&self, source: &Path, text: &str) -> Result<Explanation, ClassifyError> {
+        TransformerClassifier::open(self.0.clone(), source, TOKEN_BUDGET)?.explain(&Example::from_text(text))
+    }
+
+    fn reference(&self, _: &Path) -> Result<Option<LiveReference>, TrainError> {
+        Ok(None)
     }
 
     fn open(&self, source: &Path, wanted: Use) -> Result<Opened, OpenError> {
@@ -123,6 +134,11 @@ impl Server {
     /// A classifier `mood` that leaves a text to a person below a confidence of one half, a model `plain` without head, `tags`
     /// that gives any number of labels; `story` and `tale`, which write, and `closed`, which has two answers.
     pub fn start() -> Self {
+        Self::recording(RecordConfig::default())
+    }
+
+    /// The same, with a record.
+    pub fn recording(record: RecordConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = |name: &str| folder.path().join(name);
         let tags = |config: &mut Value| config["problem_type"] = json!("multi_label_classification");
@@ -149,6 +165,7 @@ impl Server {
             names: Vec::new(),
             tls: None,
             without_keys: false,
+            record,
             limits: Limits::default(),
         };
         let stop = Arc::new(AtomicBool::new(false));

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use finetone_classify::source::SourceError;
-use finetone_classify::{ClassifyError, Use};
+use finetone_classify::{ClassifyError, Explanation, Use};
 use finetone_serve::{OpenError, Opened, Workshop};
 use finetone_train::events::Listener;
-use finetone_train::{Control, Outcome, RunConfig, TrainError, TrainEvent};
+use finetone_train::{Control, LiveReference, Outcome, RunConfig, TrainError, TrainEvent};
 
 /// The workshop, with what tests look at and turn.
 #[derive(Default)]
@@ -102,6 +102,14 @@ impl Workshop for Bench {
 
     fn writes_answers(&self, source: &Path) -> Result<bool, TrainError> {
         Ok(source.ends_with("writer"))
+    }
+
+    fn explain(&self, _: &Path, _: &str) -> Result<Explanation, ClassifyError> {
+        unreachable!("nothing is explained here")
+    }
+
+    fn reference(&self, _: &Path) -> Result<Option<LiveReference>, TrainError> {
+        Ok(None)
     }
 
     fn open(&self, source: &Path, _: Use) -> Result<Opened, OpenError> {

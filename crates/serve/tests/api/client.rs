@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use finetone_serve::{BaseModel, KeyPlace, ServeConfig, ServeError, WorkplaceConfig, serve};
+use finetone_serve::{BaseModel, KeyPlace, RecordConfig, ServeConfig, ServeError, WorkplaceConfig, serve};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use ureq::http::Response;
@@ -87,6 +87,7 @@ pub fn settings(folder: &Path) -> ServeConfig {
         names: vec!["mood.example".into()],
         tls: None,
         without_keys: false,
+        record: RecordConfig::default(),
         limits: finetone_serve::Limits { file_bytes: 200_000, ..finetone_serve::Limits::default() },
     }
 }

@@ -3,6 +3,7 @@
 import { get } from "../api.js";
 import { complete } from "../completion.js";
 import { button, faultPlace, field, fill, h } from "../dom.js";
+import { explain } from "../explanation.js";
 import { baseOf, kind, percent } from "../words.js";
 import { savedTexts } from "./texts.js";
 
@@ -79,7 +80,8 @@ function pane(label, models, chosen) {
     fault.clear();
     fill(answer, h("p", { class: "quiet" }, "…"));
     try {
-      fill(answer, shown(await complete(select.value, question, times)));
+      const model = select.value;
+      fill(answer, shown(await complete(model, question, times), () => explain(model, question)));
     } catch (error) {
       fill(answer);
       fault.show(error);
@@ -89,7 +91,8 @@ function pane(label, models, chosen) {
   return { element, ask, model: () => select.value };
 }
 
-function shown(answers) {
+/** Answers; `why` gives what decided about the text. */
+function shown(answers, why) {
   const [{ content, likely, isOneToken }] = answers;
   return [
     answers.length > 1 ? tally(answers) : h("p", { class: "answer" }, content),
@@ -97,7 +100,16 @@ function shown(answers) {
       h("h3", {}, "Probabilities", !isOneToken && h("small", {}, "of the first token")),
       bars(likely.map(({ name, share }) => ({ name, share, words: percent(share) }))),
     ],
+    isOneToken && likely.length > 1 && reasons(why),
   ];
+}
+
+/** A button that shows what decided, in the place where it stood. */
+function reasons(why) {
+  const fault = faultPlace();
+  const place = h("div", {}, fault.element);
+  place.append(button("Why?", async () => fill(place, await why()), fault));
+  return place;
 }
 
 /** How often each answer came, the most frequent first. */

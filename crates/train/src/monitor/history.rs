@@ -75,8 +75,12 @@ fn ends_a_line(file: &mut File) -> std::io::Result<bool> {
 
 /// The time to the second.
 pub fn now() -> String {
-    let now = Timestamp::now();
-    Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
+    time(Timestamp::now().as_second())
+}
+
+/// A time in seconds since 1970 as RFC 3339 has it.
+pub fn time(seconds: i64) -> String {
+    Timestamp::from_second(seconds).unwrap_or_default().to_string()
 }
 
 #[cfg(test)]

@@ -89,8 +89,12 @@ impl Judged {
     /// The texts as numbers; the words are those of the rows that were drawn.
     pub fn sample(&self, drawn: &[usize]) -> DriftSample {
         DriftSample {
-            lengths: self.examples.iter().map(|example| example.text.split_whitespace().count() as u32).collect(),
-            words: drawn.iter().map(|&row| numbers(&self.examples[row].text)).collect(),
+            lengths: self
+                .examples
+                .iter()
+                .map(|example| finetone_data::words::words(&example.text).count() as u32)
+                .collect(),
+            words: drawn.iter().map(|&row| word_numbers(&self.examples[row].text)).collect(),
             predicted: self.predicted(),
             confidences: self.confidences(),
         }
@@ -103,7 +107,7 @@ impl Judged {
 }
 
 /// The words of a text, each once and as a number that says nothing of the word itself: no text is kept.
-fn numbers(text: &str) -> Vec<u32> {
+pub fn word_numbers(text: &str) -> Vec<u32> {
     let number = |word: String| {
         let hash = fnv_1a(word.bytes().map(u64::from));
         (hash ^ (hash >> 32)) as u32

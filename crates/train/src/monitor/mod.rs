@@ -5,6 +5,7 @@
 
 mod history;
 mod judged;
+mod live;
 mod page;
 mod reference;
 mod words;
@@ -26,6 +27,7 @@ use crate::measure;
 use crate::store::write_whole;
 use history::History;
 use judged::Judged;
+pub use live::{FEWEST_ANSWERS, Live, LiveAnswer, LiveReference, LiveWindows, live_worth_labelling};
 use reference::Reference;
 pub use reference::ReferenceFacts;
 
@@ -108,12 +110,7 @@ pub struct Observed {
 /// # Errors
 /// A model of several labels for a text, a file that cannot be read, a run whose validation rows are gone, a device that failed.
 pub fn monitor<B: Backend>(watch: &mut Watch<'_, B>, options: &MonitorOptions) -> Result<Observed, TrainError> {
-    if watch.classifier.is_multi_label() {
-        return Err(TrainError::Setting {
-            problem: "the model gives a text several labels, and only models of one label are watched so far".into(),
-            hint: "measure it by `finetone eval`".into(),
-        });
-    }
+    refuse_several_labels(watch.classifier)?;
     let folder = watch.run.join("monitor");
     std::fs::create_dir_all(&folder).map_err(TrainError::io(&folder))?;
     let (fresh, mut notices) = Judged::file(watch.classifier, &options.fresh, &options.read)?;
@@ -142,6 +139,16 @@ pub fn monitor<B: Backend>(watch: &mut Watch<'_, B>, options: &MonitorOptions) -
     write_whole(&page, &page::page(watch.run, &history, &notices).to_html()?)?;
     let to_label = worth_labelling(watch, &fresh, options.to_label)?;
     Ok(Observed { record, evaluation, to_label, notices, page })
+}
+
+fn refuse_several_labels(classifier: &dyn Classifier) -> Result<(), TrainError> {
+    if classifier.is_multi_label() {
+        return Err(TrainError::Setting {
+            problem: "the model gives a text several labels, and only models of one label are watched so far".into(),
+            hint: "measure it by `finetone eval`".into(),
+        });
+    }
+    Ok(())
 }
 
 /// What the fresh texts are held against: a file, or the rows that the run kept for validation.
@@ -191,11 +198,10 @@ fn drift<B: Backend>(watch: &Watch<'_, B>, reference: &Reference, fresh: &Judged
 /// The watch over the accuracy goes on from the last call that had the same reference. Rows that a call has seen already do not
 /// count again.
 fn stream(reference: &Reference, history: &History, fresh: &Judged, notices: &mut Vec<String>) -> Option<FallDetector> {
-    let right = reference.right.as_ref()?;
+    let fresh_detector = reference.detector()?;
     let earlier = || history.records.iter().filter(|record| record.reference == reference.facts);
     let last = earlier().filter_map(|record| record.stream.clone()).next_back();
-    let count = right.iter().filter(|right| **right).count();
-    let mut detector = last.unwrap_or_else(|| FallDetector::new(count as u64, right.len() as u64));
+    let mut detector = last.unwrap_or(fresh_detector);
     let fingerprint = fresh.fingerprint();
     if earlier().any(|record| record.fingerprint == fingerprint) {
         notices.push(

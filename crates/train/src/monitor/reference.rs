@@ -8,13 +8,13 @@ use std::path::Path;
 
 use finetone_classify::{Classifier, ClassifyError};
 use finetone_data::{Example, ReadOptions};
-use finetone_evaluate::DriftSample;
+use finetone_evaluate::{DriftSample, FallDetector};
 use serde::{Deserialize, Serialize};
 
 use super::judged::Judged;
 use super::{SEED, mean};
-use crate::earlier::Deaf;
 use crate::error::TrainError;
+use crate::events::Unheard;
 use crate::material::Texts;
 use crate::run::saved_config;
 use crate::store::persist;
@@ -65,7 +65,7 @@ impl Reference {
         if let Some(kept) = Self::read(&path) {
             return Ok(kept);
         }
-        let texts = Texts::read(&saved_config(run)?, None, &mut Deaf)?;
+        let texts = Texts::read(&saved_config(run)?, None, &mut Unheard)?;
         let (source, examples) = match (&texts.validation, &texts.test) {
             (validation, _) if !validation.is_empty() => ("validation rows of the run", validation),
             (_, test) if !test.is_empty() => ("test rows of the run", test),
@@ -106,6 +106,18 @@ impl Reference {
             confidence: mean(&judged.confidences()),
         };
         Ok(Self { facts, sample: judged.sample(&drawn), right, numbers: vectors.len(), vectors })
+    }
+
+    /// A reference without vectors and labels.
+    pub fn of_numbers(facts: ReferenceFacts, sample: DriftSample) -> Self {
+        Self { facts, sample, right: None, vectors: Vec::new(), numbers: 0 }
+    }
+
+    /// A watch for answers that are right less often than these; nothing where not all have a label.
+    pub fn detector(&self) -> Option<FallDetector> {
+        let right = self.right.as_ref()?;
+        let count = right.iter().filter(|right| **right).count();
+        Some(FallDetector::new(count as u64, right.len() as u64))
     }
 
     fn read(path: &Path) -> Option<Self> {

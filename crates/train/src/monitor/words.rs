@@ -57,7 +57,7 @@ impl Record {
                 "The accuracy has fallen, since about labelled row {}; that was certain at row {} ({chance}).",
                 fall.since, fall.row
             ),
-            None => format!("In {} labelled rows of all calls no fall of the accuracy was found.", stream.rows()),
+            None => format!("In {} labelled rows so far no fall of the accuracy was found.", stream.rows()),
         })
     }
 }

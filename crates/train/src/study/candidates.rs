@@ -7,9 +7,9 @@ use finetone_backend::Backend;
 use finetone_evaluate::Candidate;
 use toml::{Table, Value};
 
-use super::{CandidateConfig, StudyConfig, Unheard};
+use super::{CandidateConfig, StudyConfig};
 use crate::error::TrainError;
-use crate::events::TrainEvent;
+use crate::events::{TrainEvent, Unheard};
 use crate::fit::Place;
 use crate::folds::Folds;
 use crate::material::Texts;

@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 
 use finetone_serve::{
-    BaseModel, Database, KeyPlace, Limits, ServeConfig, ServeError, WorkplaceConfig, create_key, serve,
+    BaseModel, Database, KeyPlace, Limits, RecordConfig, ServeConfig, ServeError, WorkplaceConfig, create_key, serve,
 };
 use tempfile::TempDir;
 
@@ -45,6 +45,7 @@ impl PrivateServer {
             names: Vec::new(),
             tls: None,
             without_keys: false,
+            record: RecordConfig::default(),
             limits: Limits::default(),
         };
         let workshop = Arc::new(CpuWorkshop::open(device, config.limits.engine.batch_tokens)?);

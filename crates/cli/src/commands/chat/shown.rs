@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use unicode_width::UnicodeWidthStr;
 
 use super::ask::Answer;
 
@@ -49,10 +50,11 @@ fn column(answers: &[Answer]) -> String {
 
 /// A bar for each word.
 fn bars(probabilities: &[(String, f64)]) -> String {
-    let width = probabilities.iter().map(|(word, _)| word.chars().count()).max().unwrap_or(0);
+    let width = probabilities.iter().map(|(word, _)| word.width()).max().unwrap_or(0);
     let bar = |(word, p): &(String, f64)| {
         let filled = (p * BAR as f64).round() as usize;
-        format!("  {word:width$}  {:BAR$}  {:5.1} %\n", "█".repeat(filled), 100.0 * p)
+        let space = " ".repeat(width - word.width());
+        format!("  {word}{space}  {:BAR$}  {:5.1} %\n", "█".repeat(filled), 100.0 * p)
     };
     probabilities.iter().map(bar).collect()
 }
@@ -76,6 +78,13 @@ mod tests {
         let several = [said("good", &likely), said("bad", &likely), said("good\n", &likely)];
         assert_eq!(column(&several), format!("  2 × good\n  1 × bad\n{bars}"));
         assert_eq!(behind(&said("a line\n", &[])), "");
+    }
+
+    #[test]
+    fn bars_begin_in_one_column_however_wide_the_words_are() {
+        let text = bars(&[("很好".to_owned(), 0.5), ("ok".to_owned(), 0.5)]);
+        let before = text.lines().map(|line| line[..line.find('█').unwrap()].width()).collect::<Vec<_>>();
+        assert_eq!(before, [8, 8], "{text}");
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn lengths(found: &Exploration) -> PageSection {
         ..Chart::default()
     };
     let charts = found.classes.iter().map(chart).collect();
-    PageSection { title: "Lengths".into(), meaning, tables, charts }
+    PageSection { title: "Lengths".into(), meaning, tables, charts, ..PageSection::default() }
 }
 
 fn lengths_table(title: &str, found: &Exploration, of: impl Fn(&ClassPortrait) -> Option<&Lengths>) -> PageTable {

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::Path;
 
 use finetone_classify::hub::HubConfig;
-use finetone_classify::preparation;
 use finetone_classify::source::{BuiltIn, FolderKind, ModelSource, ResolvedModel};
+use finetone_classify::{Neighbourhood, preparation};
 use finetone_model::checkpoint::{ModelFolder, Tensors};
 use finetone_model::{HeadConfig, HeadPooling, ModelConfig, Output, Transformer};
 use finetone_track::parameters;
@@ -75,9 +75,19 @@ fn on_disk(folder: &Path, kind: &FolderKind) -> Result<Facts, Failure> {
     let mut facts = vec![("model", format!("{} ({place})", folder.display()))];
     facts.extend(shape(config));
     facts.push(("texts are read", preparation(config)?.to_string()));
+    if let Some(kept) = Neighbourhood::open(folder, &config.head.labels, config.hidden_size)? {
+        facts.push(("neighbours", neighbours(&kept)));
+    }
     facts.push(("size on disk", indicatif::HumanBytes(disk_size(folder)).to_string()));
     facts.extend(head(folder, config)?);
     Ok(facts)
+}
+
+/// What the model keeps of its training texts. Whoever gets the folder gets that too.
+fn neighbours(kept: &Neighbourhood) -> String {
+    let words = if kept.has_texts() { "with" } else { "without" };
+    let share = 100.0 * kept.interpolation.share();
+    format!("{} training texts, {words} their words; {share:.0} % of the answer is theirs", kept.len())
 }
 
 /// What the configuration says of the backbone.

@@ -1,11 +1,12 @@
 //! What the server's jobs and answers are computed by.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use finetone_backend_cpu::Cpu;
+use finetone_backend_cpu::{Cpu, Precision};
 use finetone_classify::hub::HubConfig;
 use finetone_classify::source::{ModelSource, ResolvedModel, SourceError};
-use finetone_classify::{ClassifyError, Compute, Reading, Served, Use};
+use finetone_classify::{ClassifyError, Compute, Explanation, Reading, Served, TransformerClassifier, Use};
+use finetone_data::Example;
 use finetone_generate::{
     Choices, Event, GenerateError, Language, Request, Served as ServedWriter, Writing, is_language_model,
 };
@@ -13,10 +14,11 @@ use finetone_serve::{OpenError, Opened, Workshop};
 use finetone_track::{JsonLines, Trackers};
 use finetone_train::events::{Listener, Listeners};
 use finetone_train::{
-    Control, Outcome, RunConfig, Surroundings, TrainError, TrainingPrecision, resume, saved_config, train,
-    writes_answers,
+    Control, LiveReference, Outcome, RunConfig, Surroundings, TrainError, TrainingPrecision, resume, saved_config,
+    train, writes_answers,
 };
 
+use super::reference;
 use crate::device::{DeviceArgs, decide, of_run};
 use crate::failure::Failure;
 use crate::progress::Download;
@@ -26,6 +28,8 @@ pub struct CpuWorkshop {
     precision: TrainingPrecision,
     training: Cpu,
     answers: Cpu,
+    /// For explanations, whose numbers would not add up with fewer bits.
+    exact: Cpu,
     /// Tokens that are computed together for answers.
     batch_tokens: usize,
 }
@@ -35,7 +39,8 @@ impl CpuWorkshop {
     pub fn open(device: DeviceArgs, batch_tokens: usize) -> Result<Self, Failure> {
         let precision = decide(TrainingPrecision::Auto)?;
         let open = || device.open(of_run(precision));
-        Ok(Self { precision, training: open()?, answers: open()?, batch_tokens })
+        let exact = device.open(Precision::F32)?;
+        Ok(Self { precision, training: open()?, answers: open()?, exact, batch_tokens })
     }
 
     /// A run that goes on must have begun in the precision of this machine.
@@ -78,6 +83,17 @@ impl Writing for OnItsThreads<Box<dyn Writing + '_>> {
 
     fn halt(&mut self) {
         self.model.halt();
+    }
+}
+
+/// The folder that a source stands for.
+fn folder_of(source: &Path) -> Result<PathBuf, ClassifyError> {
+    let text = source.to_string_lossy();
+    match ModelSource::resolve(&text, &HubConfig::from_env(), &mut Download::default())? {
+        ResolvedModel::Folder { folder, .. } => Ok(folder),
+        ResolvedModel::Scratch(_) | ResolvedModel::Config(_) => {
+            Err(SourceError::Untrained { text: text.into_owned() }.into())
+        }
     }
 }
 
@@ -127,11 +143,7 @@ impl Workshop for CpuWorkshop {
     }
 
     fn open(&self, source: &Path, wanted: Use) -> Result<Opened, OpenError> {
-        let text = source.to_string_lossy();
-        let resolved = ModelSource::resolve(&text, &HubConfig::from_env(), &mut Download::default());
-        let ResolvedModel::Folder { folder, .. } = resolved.map_err(ClassifyError::from)? else {
-            return Err(ClassifyError::from(SourceError::Untrained { text: text.into_owned() }).into());
-        };
+        let folder = folder_of(source)?;
         let cpu = self.answers.clone();
         if wanted == Use::Answers && is_language_model(&folder)? {
             let served = ServedWriter::open(cpu.clone(), &folder)?;
@@ -141,5 +153,17 @@ impl Workshop for CpuWorkshop {
         let served = Served::open(cpu.clone(), &folder, wanted, self.batch_tokens)?;
         let compute = Box::new(OnItsThreads { cpu, model: served.compute });
         Ok(Served { compute, ..served }.into())
+    }
+
+    fn explain(&self, source: &Path, text: &str) -> Result<Explanation, ClassifyError> {
+        let folder = folder_of(source)?;
+        self.exact.install(|| {
+            TransformerClassifier::open(self.exact.clone(), &folder, self.batch_tokens)?
+                .explain(&Example::from_text(text))
+        })
+    }
+
+    fn reference(&self, source: &Path) -> Result<Option<LiveReference>, TrainError> {
+        reference::of_folder(&self.answers, &folder_of(source)?)
     }
 }

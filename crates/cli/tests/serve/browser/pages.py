@@ -158,6 +158,11 @@ def play(page: Page) -> None:
     expect(tuned.locator(".answer")).to_have_text("Negative", timeout=PATIENCE)
     shares = [float(share.removesuffix(" %")) for share in tuned.locator(".bars span").all_inner_texts()]
     assert len(shares) == 3 and abs(sum(shares) - 100) < 0.3 and shares == sorted(shares, reverse=True), shares
+    tuned.get_by_role("button", name="Why?").click()
+    expect(tuned.get_by_text(re.compile(r"^Why Negative \([\d.]+ %\) rather than "))).to_be_visible(timeout=PATIENCE)
+    expect(tuned.locator(".explained")).to_have_text(SAD)
+    expect(tuned.get_by_role("rowheader", name="dreadful")).to_be_visible()
+    draw(page, "playground-why")
     page.get_by_role("button", name="Repeat 10 times").click()
     expect(tuned.get_by_text("Negative, every time")).to_be_visible(timeout=PATIENCE)
     expect(tuned.get_by_text("10 of 10")).to_be_visible()
@@ -185,6 +190,30 @@ def replay(page: Page) -> None:
     expect(page.get_by_text("None yet")).to_be_visible()
 
 
+def watch_traffic(page: Page, address: str) -> None:
+    """What the new model was asked in the playground, and a program asks it now."""
+    models = page.request.get(f"{address}/v1/models").json()["data"]
+    model = next(one["id"] for one in models if one["id"].startswith("ft:") and ":ckpt-" not in one["id"])
+    visit(page, "Traffic")
+    expect(page.get_by_text("Too few answers")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("the text, the class and how sure")).to_be_visible()
+    texts = [f"{HOSTILE} parcel, number {number}" for number in range(60)]
+    page.request.post(f"{address}/v1/completions", data={"model": model, "prompt": texts})
+    expect(page.get_by_text("The latest")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text(re.compile("^The texts have changed"))).to_be_visible()
+    for name in ["Answers:", "Classes:", "Confidence:", "Right answers:"]:
+        expect(page.get_by_role("img", name=name)).to_be_visible()
+    draw(page, "traffic")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Texts to label next").click()
+    lines = Path(download.value.path()).read_text()
+    assert lines.startswith("text,label\n") and "onerror" in lines, lines
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Forget the record").click()
+    expect(page.get_by_text("No answers in the record yet")).to_be_visible()
+    draw(page, "traffic-empty")
+
+
 def train(page: Page, address: str, _: str) -> None:
     page.goto(address)
     expect(page).to_have_url(f"{address}/ui/")
@@ -195,6 +224,7 @@ def train(page: Page, address: str, _: str) -> None:
     watch_job(page)
     read_report(page)
     play(page)
+    watch_traffic(page, address)
     # A page that is not there is the first one; a job that is not there says so.
     page.goto(f"{address}/ui/#job/ftjob-nothing")
     expect(page.get_by_role("alert").get_by_text("Could not find fine tune: ftjob-nothing")).to_be_visible()
@@ -215,6 +245,8 @@ def key(page: Page, address: str, key: str) -> None:
     page.reload()
     visit(page, "Models")
     expect(page.get_by_role("rowheader", name="micro")).to_be_visible()
+    visit(page, "Traffic")
+    expect(page.get_by_text("This server keeps no record")).to_be_visible()
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use finetone_classify::{Classes, Reading, Rows, Use};
 use finetone_data::tokenizer::Keep;
@@ -17,7 +17,8 @@ use super::inputs::Inputs;
 use super::served_model;
 use crate::app::App;
 use crate::engine::{Answer, Open};
-use crate::reply::Computed;
+use crate::ids;
+use crate::reply::{Computed, Judged};
 
 /// What is asked.
 struct Request {
@@ -45,6 +46,7 @@ pub async fn predict(State(app): State<Arc<App>>, body: Bytes) -> Result<Respons
         return Err(TeiError::backend(format!("`{}` reads the column `{column}` beside the text", model.name)));
     }
     let characters = request.inputs.texts.iter().map(|text| text.chars().count()).sum();
+    let noted = if app.traffic.is_on() { request.inputs.texts.clone() } else { Vec::new() };
     let readings = open.read(request.inputs.texts, request.keep).await?;
     if !request.truncate && readings.iter().any(|reading| reading.truncated) {
         let most = open.reader().limit().max_tokens;
@@ -58,7 +60,9 @@ pub async fn predict(State(app): State<Arc<App>>, body: Bytes) -> Result<Respons
     app.metrics.predicted(texts, start.elapsed(), &computed);
     let mut lists: Vec<Value> = answers.iter().map(|answer| scored(classes, answer, request.raw_scores)).collect();
     let body = if request.inputs.is_batch { Value::Array(lists) } else { lists.swap_remove(0) };
-    Ok((head(characters, tokens, start.elapsed(), &computed), Json(body)).into_response())
+    let mut head = head(characters, tokens, start.elapsed(), &computed);
+    head.extend(note(&app, &model.name, classes, noted.into_iter().zip(&answers)));
+    Ok((head, Json(body)).into_response())
 }
 
 impl Request {
@@ -108,6 +112,23 @@ fn scored(classes: &Classes, answer: &Answer, raw: bool) -> Value {
     scored.into_iter().map(|(score, label)| json!({"score": score as f32, "label": label})).collect()
 }
 
+/// Notes texts and their answers in the record of a model that gives each text one label; the id of the answer is told where it
+/// can be referred to.
+fn note<'a>(
+    app: &App,
+    model: &str,
+    classes: &Classes,
+    noted: impl Iterator<Item = (String, &'a Answer)>,
+) -> Option<(HeaderName, HeaderValue)> {
+    if !app.traffic.is_on() || classes.is_multi_label() {
+        return None;
+    }
+    let id = ids::with_prefix("pred-", 29);
+    let judged = noted.map(|(text, answer)| Judged::new(classes, text, &classes.probabilities(&answer.row)));
+    app.traffic.note(model, &id, judged);
+    Some((HeaderName::from_static("x-answer-id"), HeaderValue::try_from(id).ok()?))
+}
+
 /// What the answer cost, in milliseconds, characters and tokens.
 fn head(characters: usize, tokens: usize, total: Duration, computed: &Computed) -> HeaderMap {
     let milliseconds = |duration: Duration| duration.as_millis() as usize;
@@ -122,6 +143,6 @@ fn head(characters: usize, tokens: usize, total: Duration, computed: &Computed) 
     ];
     let mut head: HeaderMap =
         numbers.into_iter().map(|(name, number)| (name.parse().expect("a plain name"), number.into())).collect();
-    head.insert("x-compute-type", axum::http::HeaderValue::from_static("cpu"));
+    head.insert("x-compute-type", HeaderValue::from_static("cpu"));
     head
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use finetone_classify::preparation;
+use finetone_classify::{NEIGHBOURS_FILE, Neighbourhood, preparation};
 use finetone_generate::ChatNote;
 use finetone_model::ModelConfig;
 use serde_json::Value;
@@ -59,7 +59,29 @@ pub fn text(name: &str, found: &Found, report: Option<&Path>, config: &ModelConf
              before, as `finetone.preparation` in `config.json` says.\n"
         );
     }
+    let head = &config.head;
+    if let Some(kept) = Neighbourhood::open(&found.folder, &head.labels, config.hidden_size)? {
+        card += &neighbours(&kept);
+    }
     Ok(card)
+}
+
+/// What a model keeps of its training texts, which whoever gets it should know.
+fn neighbours(kept: &Neighbourhood) -> String {
+    let words = if kept.has_texts() { "and their words" } else { "but not their words" };
+    let share = 100.0 * kept.interpolation.share();
+    let told = if share > 0.0 {
+        format!(
+            "In finetone {share:.0} % of its answers are theirs, in the numbers above too; without the file, and in \
+             Transformers, the model answers alone."
+        )
+    } else {
+        "They can be shown beside its answers and have no share in them.".to_owned()
+    };
+    let (texts, file) = (kept.len(), NEIGHBOURS_FILE);
+    format!(
+        "\n## What it keeps\n\n`{file}` holds vectors, labels and lines of {texts} training texts, {words}. {told}\n"
+    )
 }
 
 /// The name of the start model without the folders of the machine it was trained on.
