@@ -196,11 +196,9 @@ pub fn balanced(
         if !goes_on() {
             return Ok(None);
         }
-        if let Verdict::Keep { class, .. } = sieve.judge(&passed(row)?)? {
-            if let Some(class) = class {
-                labelled.push(sieve.sifted.kept - 1);
-                classes.push(class);
-            }
+        if let Verdict::Keep { class: Some(class), .. } = sieve.judge(&passed(row)?)? {
+            labelled.push(sieve.sifted.kept - 1);
+            classes.push(class);
         }
     }
     let mut times = vec![0; sieve.sifted.kept];
