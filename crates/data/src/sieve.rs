@@ -192,7 +192,9 @@ impl Sieve {
             };
             let met = Met { line: None, class: self.class(&row, label)? };
             let text = row.text(text)?;
-            self.search.iter_mut().for_each(|search| drop(search.meet(&text, met)));
+            if let Some(search) = &mut self.search {
+                search.meet(&text, met);
+            }
         }
         Ok(())
     }

@@ -79,8 +79,7 @@ pub(super) fn begin(path: &Path, text: Utf8Input, options: &OpenOptions) -> (Sou
 impl Lines {
     /// The lines of a part of a file whose columns are known.
     pub(super) fn part(stream: BufReader<Box<dyn Read + Send>>, source: &Source, before: u64, limit: usize) -> Lines {
-        let encoding = source.encoding;
-        let likely_encoding = source.likely_encoding;
+        let (encoding, likely_encoding) = (source.encoding, source.likely_encoding);
         Lines { stream, waiting: VecDeque::new(), encoding, likely_encoding, limit, line: before, ended: false }
     }
 

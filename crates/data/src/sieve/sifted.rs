@@ -67,7 +67,7 @@ pub(super) struct Classes {
 }
 
 impl Classes {
-    /// The class of a label, whatever its case; `None` where there are too many.
+    /// The class of a label, whatever its case and how its accents are written; `None` where there are too many.
     pub(super) fn of(&mut self, label: &str) -> Option<usize> {
         let folded = folded(label);
         if let Some(class) = self.by_name.get(&folded) {
