@@ -66,7 +66,7 @@ fn calls() -> String {
         let (word, label) = [("awful", "bad"), ("lovely", "good")][i % 2];
         let tier = ["gold", "silver"][i / 2 % 2];
         format!(
-            "\"Senior Agent: Was <b>call</b> {i} fine?<br>(He waits.)\n\nCustomer: It was {word},  see www.a.org/{i}!\n\n\
+            "\"Senior Agent: Was <b>call</b> {i} fine?<br>(He waits.)\n\nCustomer: It was {word} {i} times,  see www.a.org/{i}!\n\n\
              (sighs)\n\nAgent: Oh.\",{tier},{label}\n"
         )
     };
@@ -83,7 +83,7 @@ fn a_model_reads_and_learns_the_same_from_prepared_rows() {
     fs::write(path.join("customer.toml"), SETTINGS).unwrap();
     done(path, "prepare raw.csv --recipe customer.toml --keep-copies --out by-recipe.csv");
     let prepared = fs::read_to_string(path.join("by-recipe.csv")).unwrap();
-    assert!(prepared.contains("\n\"Customer: It was awful, see [URL]!\n\n(sighs)\",gold,bad\n"), "{prepared}");
+    assert!(prepared.contains("\n\"Customer: It was awful 0 times, see [URL]!\n\n(sighs)\",gold,bad\n"), "{prepared}");
     for (file, run) in [("raw.csv", "raw"), ("by-recipe.csv", "prepared")] {
         let line = format!("train {file} --recipe customer.toml --out {run} --set max_steps=3 --threads 1 -q");
         done(path, &line);
@@ -167,5 +167,5 @@ fn a_log_is_followed_stopped_killed_and_followed_again() {
     let following = Following::start(folder.path());
     wait_for(&clean, "text,label\none,a\ntwo,b\nthree,c\nfour,d\nfive,e\n");
     let told = following.stop("-TERM").expect("it ends well");
-    assert!(told.contains("replaced while nobody followed") && told.contains("copies        1"), "{told}");
+    assert!(told.contains("replaced while nobody followed") && told.contains("\ncopies       1 "), "{told}");
 }

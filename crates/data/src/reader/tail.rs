@@ -70,24 +70,20 @@ impl Tail {
                 None => wait(),
             }
         };
-        let fresh = start.place();
-        let mut source = start.source;
-        let mut tail_place = fresh.clone();
+        let mut now = start.place();
+        let (mut source, mut anew) = (start.source, true);
         if let Some(place) = place {
+            anew = !place.is_in(path, &start.file)?;
             (source.header, source.dialect) = (fitting(&source, &place.header)?, place.dialect);
-            tail_place.header.clone_from(&place.header);
-            tail_place.dialect = place.dialect;
-            if place.is_in(path, &start.file)? {
-                tail_place = Place { offset: place.offset, line: place.line, ..tail_place };
-            }
+            let (offset, line) = if anew { (now.offset, now.line) } else { (place.offset, place.line) };
+            now = Place { offset, line, header: place.header, dialect: place.dialect, ..now };
         }
-        let anew = tail_place.offset == fresh.offset;
         let mut tail = Tail {
             path: path.to_path_buf(),
             options: options.clone(),
             file: start.file,
             source: Arc::new(source),
-            place: tail_place,
+            place: now,
             pending: Vec::new(),
             cut: false,
             anew,

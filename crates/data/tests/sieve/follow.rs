@@ -106,6 +106,7 @@ fn what_was_written_and_not_noted_is_not_written_twice() {
     let scratch = Scratch::new();
     let (log, out) = (scratch.file("log.jsonl", "{\"text\":\"one\"}\n"), scratch.path("clean.jsonl"));
     followed(&log, only(&out), vec![]).expect("followed");
+    assert_eq!(followed(&log, only(&out), vec![]).expect("followed").notices, [""; 0]);
     // As if the process had ended between the row and the note of its place.
     append("{\"text\":\"two\"}\n").done(&log);
     append("{\"text\":\"tw").done(&out);
