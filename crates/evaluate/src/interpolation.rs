@@ -103,8 +103,9 @@ impl Interpolation {
     /// neighbours know. `near` has for each of these texts its neighbours, at least one and of all as many, the nearest first.
     ///
     /// Of a grid of `λ`, `k` and `τ` the best is taken, of equals the one with fewer neighbours and the smaller share. The grid
-    /// finds something in any noise, so the gain has to be greater than its own standard error over the texts, or else the
-    /// share is 0 ([Breiman et al. 1984](https://doi.org/10.1201/9781315139470), the rule of one standard error).
+    /// finds something in any noise, so the gain has to be more than twice its own standard error over the texts, or else the
+    /// share is 0: the rule of one standard error ([Breiman et al. 1984](https://doi.org/10.1201/9781315139470)) is about a few
+    /// candidates, not hundreds.
     pub fn fit(predictions: &Predictions, near: &[Vec<Vote<'_>>]) -> InterpolationFit {
         let alone = losses(predictions);
         let (mut best, mut least) = (Self::default(), (mean(&alone), alone.clone()));
@@ -122,7 +123,7 @@ impl Interpolation {
             }
         }
         let gains: Vec<f64> = alone.iter().zip(&least.1).map(|(alone, with)| alone - with).collect();
-        let share = if mean(&gains) > standard_error(&gains) { best.share } else { 0.0 };
+        let share = if mean(&gains) > 2.0 * standard_error(&gains) { best.share } else { 0.0 };
         let (loss_alone, loss_with) = (mean(&alone), least.0);
         InterpolationFit { interpolation: Self { share, ..best }, texts: predictions.rows(), loss_alone, loss_with }
     }

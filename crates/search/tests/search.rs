@@ -49,7 +49,9 @@ impl Judge for Formula {
             return Ok(None);
         }
         let mut judged = self.judged.lock().unwrap();
-        judged.push((config.learning_rate.to_bits(), fold, if share < 1.0 { 2 } else { division }));
+        // Rates are rounded to a few digits, so that two trials may have the same.
+        let settings = config.learning_rate.to_bits() + config.batch_size as u64;
+        judged.push((settings, fold, if share < 1.0 { 2 } else { division }));
         if let Some((_, user)) = self.stop_after.as_ref().filter(|(after, _)| *after == judged.len()) {
             user.stop.store(true, Ordering::Relaxed);
         }

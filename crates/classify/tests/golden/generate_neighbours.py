@@ -64,7 +64,7 @@ def case(name, seed, rows, new, classes, width, spread, sure):
                 found = loss(mixed)
                 if found < best[0] - 1e-9:
                     gains = rows_lost(p) - rows_lost(mixed)
-                    taken = gains.mean() > gains.std(ddof=1) / np.sqrt(new)
+                    taken = gains.mean() > 2 * gains.std(ddof=1) / np.sqrt(new)
                     best = (found, [part / 20 if taken else 0.0, count, temperature])
     return {
         "name": name,

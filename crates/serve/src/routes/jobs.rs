@@ -124,20 +124,18 @@ async fn move_on(
     (verb, event): (&str, NewEvent),
 ) -> Result<Json<Value>, ApiError> {
     let job = known(app, id).await?;
-    if !app.store.move_job(&job.id, from, to, &event).await? {
+    let Some(moved) = app.store.move_job(&job.id, from, to, &event).await? else {
         let status = known(app, id).await?.status.word();
         return Err(
             ApiError::bad_request(format!("Job {id} cannot be {verb}: its status is '{status}'")).param("fine_tune_id")
         );
-    }
-    // The answer is the job as it was moved, not what a worker that hears of it makes of it a moment later.
-    let moved = known(app, id).await;
+    };
     if to == Status::Queued {
         app.work.ring();
     } else {
         app.work.interrupt(id);
     }
-    Ok(Json(shown(&moved?)))
+    Ok(Json(shown(&moved)))
 }
 
 /// The body is not looked at: clients send none, or `{}`.

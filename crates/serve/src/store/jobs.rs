@@ -171,8 +171,7 @@ impl Store {
 
     /// The job of this id.
     pub async fn job(&self, id: &str) -> Result<Option<JobRow>, sqlx::Error> {
-        let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id = $1");
-        sqlx::query_as(AssertSqlSafe(sql)).bind(id).fetch_optional(&self.pool).await
+        sqlx::query_as(AssertSqlSafe(one_job())).bind(id).fetch_optional(&self.pool).await
     }
 
     /// A page of the jobs; `None` if there is none with the id behind which it should begin.
@@ -191,15 +190,23 @@ impl Store {
         Ok(Some(page.cut(query.fetch_all(&self.pool).await?)))
     }
 
-    /// Moves a job on, with the event that says so, if it is in one of the states `from`; says whether it was.
-    pub async fn move_job(&self, id: &str, from: &[Status], to: Status, event: &NewEvent) -> Result<bool, sqlx::Error> {
+    /// Moves a job on, with the event that says so, if it is in one of the states `from`. Gives the job as it was moved, not as
+    /// what a worker made of it a moment later; nothing where it was in another state.
+    pub async fn move_job(
+        &self,
+        id: &str,
+        from: &[Status],
+        to: Status,
+        event: &NewEvent,
+    ) -> Result<Option<JobRow>, sqlx::Error> {
         let mut transaction = self.begin().await?;
-        let moved = self.change_status(&mut transaction, id, from, to).await?;
-        if moved {
-            event.insert(id, &mut transaction).await?;
+        if !self.change_status(&mut transaction, id, from, to).await? {
+            return Ok(None);
         }
+        event.insert(id, &mut transaction).await?;
+        let moved = sqlx::query_as(AssertSqlSafe(one_job())).bind(id).fetch_one(&mut *transaction).await?;
         transaction.commit().await?;
-        Ok(moved)
+        Ok(Some(moved))
     }
 
     /// In one query: whoever moves a job at the same time moves it before or after.
@@ -266,4 +273,9 @@ impl Store {
         let sql = format!("SELECT id FROM jobs WHERE model = $1 AND status IN {}", super::ACTIVE);
         sqlx::query_scalar(AssertSqlSafe(sql)).bind(model).fetch_optional(&self.pool).await
     }
+}
+
+/// The query for the job of an id.
+fn one_job() -> String {
+    format!("SELECT {COLUMNS} FROM jobs WHERE id = $1")
 }

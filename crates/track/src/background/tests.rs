@@ -110,7 +110,8 @@ fn a_full_queue_neither_waits_nor_mixes_runs() {
     background.send(log(1_000_000));
     background.close(Duration::from_secs(60));
     let steps = steps(&book.lines());
-    assert!(steps.len() >= QUEUE && !steps.contains(&1_000_000), "{}", steps.len());
+    // The beginning may have a place in the queue, until the thread has it.
+    assert!(steps.len() >= QUEUE - 1 && !steps.contains(&1_000_000), "{}", steps.len());
 }
 
 #[test]
