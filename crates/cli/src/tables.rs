@@ -204,11 +204,11 @@ pub fn joined(classes: &[usize], labels: &[String]) -> String {
 pub fn neighbours(near: &[Neighbour], labels: &[String]) -> String {
     let rows = near.iter().map(|Neighbour { kept, similarity }| {
         let text = kept.text.as_deref().map(|text| printable(&shortened(text)));
-        let numbers = [number(f64::from(*similarity)), kept.line.to_string()];
-        [joined(&kept.classes, labels)].into_iter().chain(numbers).chain(text).collect()
+        let known = [joined(&kept.classes, labels), number(f64::from(*similarity)), kept.line.to_string()];
+        text.into_iter().chain(known).collect()
     });
     let text = near.first().and_then(|one| one.kept.text.as_ref()).map(|_| "text");
-    let header: Vec<&str> = ["label", "similarity", "line"].into_iter().chain(text).collect();
+    let header: Vec<&str> = text.into_iter().chain(["label", "similarity", "line"]).collect();
     plain(&header, rows)
 }
 

@@ -32,7 +32,7 @@ fn a_file_is_made_ready_and_told() {
         "copies        1                   1\n",
         "good      1     1\n",
         "bad       3     1\n",
-        "note: 1 copies have another label",
+        "note: copies with another label than the row they repeat: 1",
         "note: the first malformed row: raw.csv:6: ",
     ] {
         assert!(told.contains(part), "{part} is missing:\n{told}");

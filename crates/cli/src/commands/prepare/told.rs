@@ -67,11 +67,11 @@ fn notes(args: &Args, sifted: &Sifted) -> Vec<String> {
     let contradicting = sifted.copies.exact_contradicting + sifted.copies.near_contradicting;
     if contradicting > 0 && args.contradictions.is_none() {
         notes.push(format!(
-            "{contradicting} copies have another label than the row they repeat; `--contradictions OUT` writes them"
+            "copies with another label than the row they repeat: {contradicting}; `--contradictions OUT` writes them"
         ));
     }
     if sifted.unlabelled > 0 {
-        notes.push(format!("{} kept rows have no label", grouped(sifted.unlabelled as u64)));
+        notes.push(format!("kept rows without label: {}", grouped(sifted.unlabelled as u64)));
     }
     notes.extend(sifted.first_malformed.as_ref().map(|fault| format!("the first malformed row: {fault}")));
     notes
