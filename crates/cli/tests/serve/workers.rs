@@ -83,7 +83,12 @@ impl Shop {
 
     /// A new job of so many epochs, each of ten steps.
     fn job(&self, epochs: u64) -> String {
-        let hyperparameters = json!({"n_epochs": epochs, "batch_size": 4});
+        self.job_in_batches(epochs, 4)
+    }
+
+    /// A new job of so many epochs of forty texts.
+    fn job_in_batches(&self, epochs: u64, batch_size: u64) -> String {
+        let hyperparameters = json!({"n_epochs": epochs, "batch_size": batch_size});
         let asked =
             json!({"model": "micro", "training_file": self.file, "seed": 3, "hyperparameters": hyperparameters});
         self.server.post("/fine_tuning/jobs", &asked)["id"].as_str().unwrap().to_owned()
@@ -181,7 +186,8 @@ fn a_stopped_worker_gives_its_job_back_at_once() {
 fn jobs_are_paused_resumed_and_cancelled_wherever_they_are() {
     let Some(shop) = Shop::open() else { return };
     let _worker = shop.worker();
-    let job = shop.job(50);
+    // Two thousand steps, of which no machine takes all while somebody pauses, resumes and cancels.
+    let job = shop.job_in_batches(50, 1);
     let ask = |what: &str| shop.server.post(&format!("/fine_tuning/jobs/{job}/{what}"), &json!({}))["status"].clone();
     shop.wait_for_step(&job, 3);
     assert_eq!(ask("pause"), "paused");
