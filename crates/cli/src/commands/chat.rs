@@ -24,7 +24,7 @@ Examples:
   finetone chat runs/reviews-1
   echo 'The parcel came late' | finetone chat runs/mood-1 --system 'Answer with one word.' --repeat 10
   finetone chat runs/mood-1 --against Qwen/Qwen2.5-0.5B-Instruct --temperature 0
-  finetone chat runs/helper-1 --history
+  finetone chat runs/assistant-1 --history
   finetone chat ft:minilm:personal:mood:8PjmcwDH --url http://127.0.0.1:8000 < questions.txt";
 
 /// What was typed.
