@@ -12,6 +12,7 @@ use std::path::Path;
 use finetone_evaluate::Interpolation;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
 
 use super::{Kept, Neighbourhood};
 use crate::ClassifyError;
@@ -19,8 +20,14 @@ use crate::ClassifyError;
 /// The file within a model folder that holds a [`Neighbourhood`]. Without it the model answers alone.
 pub const NEIGHBOURS_FILE: &str = "neighbours.safetensors";
 
-const INTERPOLATION: &str = "interpolation";
-const LABELS: &str = "labels";
+const NOTE: &str = "neighbours";
+
+/// What the header says beside the tensors: one entry, because several would stand there in any order.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    interpolation: Interpolation,
+    labels: Vec<String>,
+}
 
 /// A tensor to be written: name, type, shape and bytes.
 type Part = (&'static str, Dtype, Vec<usize>, Vec<u8>);
@@ -32,10 +39,9 @@ impl Neighbourhood {
     /// A file that cannot be written.
     pub fn save(&self, folder: &Path, labels: &[String]) -> Result<(), ClassifyError> {
         let path = folder.join(NEIGHBOURS_FILE);
-        let notes = HashMap::from([
-            (INTERPOLATION.to_owned(), serde_json::to_string(&self.interpolation).expect("numbers have a JSON form")),
-            (LABELS.to_owned(), serde_json::to_string(labels).expect("names have a JSON form")),
-        ]);
+        let note = Note { interpolation: self.interpolation, labels: labels.to_vec() };
+        let text = serde_json::to_string(&note).expect("numbers and names have a JSON form");
+        let notes = HashMap::from([(NOTE.to_owned(), text)]);
         let parts = self.parts(labels.len());
         let views = parts.iter().map(|(name, dtype, shape, bytes)| {
             (*name, TensorView::new(*dtype, shape.clone(), bytes).expect("shape and bytes of a part agree"))
@@ -92,13 +98,10 @@ fn read(bytes: &[u8], labels: &[String], width: usize) -> Result<Neighbourhood, 
     let told = |error: safetensors::SafeTensorError| error.to_string();
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(told)?;
     let file = SafeTensors::deserialize(bytes).map_err(told)?;
-    let note = |name: &str| {
-        let notes = header.metadata().as_ref();
-        notes.and_then(|notes| notes.get(name)).ok_or_else(|| format!("it does not say the `{name}`"))
-    };
-    let interpolation: Interpolation =
-        serde_json::from_str(note(INTERPOLATION)?).map_err(|error| format!("`{INTERPOLATION}`: {error}"))?;
-    let known: Vec<String> = serde_json::from_str(note(LABELS)?).map_err(|error| format!("`{LABELS}`: {error}"))?;
+    let note = header.metadata().as_ref().and_then(|notes| notes.get(NOTE));
+    let note = note.ok_or_else(|| format!("it has no note `{NOTE}`"))?;
+    let Note { interpolation, labels: known } =
+        serde_json::from_str(note).map_err(|error| format!("`{NOTE}`: {error}"))?;
     if known != labels {
         return Err(format!("it is about the labels {}, the model has {}", known.join(", "), labels.join(", ")));
     }
@@ -214,7 +217,8 @@ mod tests {
         };
         let lies = [
             (whole[..whole.len() - 1].to_vec(), ""),
-            (replaced("interpolation", "extrapolation"), "does not say"),
+            (replaced("neighbours", "neighboors"), "has no note"),
+            (replaced("interpolation", "extrapolation"), "missing field"),
             (replaced("\\\"share\\\":0.0", "\\\"share\\\":1.5"), "no such interpolation"),
             (replaced("\"text_ends\"", "\"text_enda\""), "`text_ends` is missing"),
             (replaced("\"classes\"", "\"clazzes\""), "`classes` is missing"),
