@@ -16,6 +16,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::log_loss;
+use crate::spread::{mean, standard_deviation};
 use crate::{EvaluateError, Predictions, Temperature};
 
 /// Numbers `k` of neighbours that a fit tries.
@@ -215,15 +216,9 @@ fn losses(predictions: &Predictions) -> Vec<f64> {
     (0..predictions.rows()).map(|row| log_loss::of_row(predictions, row)).collect()
 }
 
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
 /// Of a mean of these values; no number is sure where there is one value.
 fn standard_error(values: &[f64]) -> f64 {
-    let (n, mean) = (values.len() as f64, mean(values));
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    if n > 1.0 { (squares / (n - 1.0) / n).sqrt() } else { f64::INFINITY }
+    standard_deviation(values).map_or(f64::INFINITY, |deviation| deviation / (values.len() as f64).sqrt())
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ pub use report::{
     Axis, Baseline, Cell, Chart, Disagreement, NamedComparison, NamedEvaluation, Page, PageSection, PageTable,
     ParallelAxes, Report, Section, Thread, Verdict, Why, WhyPiece, WhyTurn, WorstError, p_in_words, verdict,
 };
-pub use spread::Spread;
+pub use spread::{Spread, standard_deviation};
 pub use study::{Candidate, Published, Study, Training, Variant, choose};
 pub use temperature::{Calibration, Temperature};
 pub use worth_labelling::{far_apart, least_certain, margins};

@@ -56,9 +56,7 @@ impl Spread {
         }
         check_confidence(confidence)?;
         let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        let deviation = (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt());
+        let (mean, deviation) = (mean(values), standard_deviation(values));
         let interval = deviation.map(|deviation| {
             let student = StudentsT::new(0.0, 1.0, n - 1.0).expect("two results give a degree of freedom");
             let reach = student.inverse_cdf(0.5 + confidence / 2.0) * deviation * (1.0 / n + correction).sqrt();
@@ -66,6 +64,18 @@ impl Spread {
         });
         Ok(Self { n: values.len(), mean, standard_deviation: deviation, interval, confidence })
     }
+}
+
+/// The mean of some values.
+pub(crate) fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// The standard deviation of some values with `n − 1` in the denominator; `None` for fewer than two.
+pub fn standard_deviation(values: &[f64]) -> Option<f64> {
+    let mean = mean(values);
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (values.len() > 1).then(|| (squares / (values.len() - 1) as f64).sqrt())
 }
 
 #[cfg(test)]

@@ -22,7 +22,6 @@ pub use error::SearchError;
 pub use importance::importance;
 pub use judge::{Judge, Trainings};
 pub use outcome::{Found, told};
-pub use page::deviation;
 pub use propose::{Known, Method, propose};
 pub use rungs::{Rung, Standing, promotion, rungs};
 pub use search::{End, Plan, SearchEvent, Worker, search};

@@ -1,6 +1,6 @@
 //! A search as a page.
 
-use finetone_evaluate::{Axis, Cell, Chart, Page, PageSection, PageTable, ParallelAxes, Thread};
+use finetone_evaluate::{Axis, Cell, Chart, Page, PageSection, PageTable, ParallelAxes, Thread, standard_deviation};
 use toml::Value;
 
 use crate::importance::importance;
@@ -115,7 +115,9 @@ impl Found {
             vec![
                 Cell::text(trial.number.to_string()),
                 Cell::number(format!("{:.4}", trial.scores[trial.scores.len() - 1])),
-                Cell::number(deviation(&trial.folds).map_or_else(|| "–".to_owned(), |found| format!("{found:.4}"))),
+                Cell::number(
+                    standard_deviation(&trial.folds).map_or_else(|| "–".to_owned(), |found| format!("{found:.4}")),
+                ),
                 Cell::text(self.rung_of(trial).to_string()),
                 Cell::number(format!("{:.0} s", trial.seconds)),
                 Cell::text(&trial.origin),
@@ -148,16 +150,6 @@ impl Found {
         let tables = vec![table(&["Setting", "Share", ""], shares.into_iter().map(row).collect())];
         Some(PageSection { title: "What mattered".into(), meaning, tables, ..PageSection::default() })
     }
-}
-
-/// The standard deviation of several values.
-pub fn deviation(values: &[f64]) -> Option<f64> {
-    if values.len() < 2 {
-        return None;
-    }
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    Some((squares / (values.len() - 1) as f64).sqrt())
 }
 
 fn table(header: &[&str], rows: Vec<Vec<Cell>>) -> PageTable {

@@ -5,6 +5,8 @@
 
 use std::fmt::Write;
 
+use super::words::beginning;
+
 /// Between two axes, and around them.
 const STEP: f64 = 110.0;
 const MARGIN: f64 = 60.0;
@@ -93,7 +95,7 @@ fn axis_of(svg: &mut String, x: f64, axis: &Axis) {
          <text x=\"{x}\" y=\"{}\" text-anchor=\"middle\" fill=\"var(--ink)\" font-weight=\"600\">{}</text>",
         TOP + HEIGHT,
         TOP - 16.0,
-        escaped(&shortened(&axis.name))
+        escaped(&beginning(&axis.name, LONGEST).0)
     );
     for (place, said) in &axis.ticks {
         let _ = write!(
@@ -101,15 +103,8 @@ fn axis_of(svg: &mut String, x: f64, axis: &Axis) {
             "<text x=\"{}\" y=\"{:.1}\" fill=\"var(--muted)\" stroke=\"var(--page)\" stroke-width=\"3\" paint-order=\"stroke\">{}</text>",
             x + 5.0,
             down(*place) + 4.0,
-            escaped(&shortened(said))
+            escaped(&beginning(said, LONGEST).0)
         );
-    }
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 

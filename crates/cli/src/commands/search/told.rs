@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use finetone_search::{End, Found, Rung, SearchEvent, Trial, deviation, rungs, told};
+use finetone_evaluate::standard_deviation;
+use finetone_search::{End, Found, Rung, SearchEvent, Trial, rungs, told};
 use finetone_track::duration;
 use finetone_train::{Listener, TrainEvent};
 
@@ -102,7 +103,7 @@ pub fn table(found: &Found) -> String {
         vec![
             trial.number.to_string(),
             tables::number(trial.scores[trial.scores.len() - 1]),
-            deviation(&trial.folds).map_or_else(|| "–".to_owned(), tables::number),
+            standard_deviation(&trial.folds).map_or_else(|| "–".to_owned(), tables::number),
             found.rung_of(trial).to_string(),
             format!("{:.0} s", trial.seconds),
         ]
