@@ -44,7 +44,8 @@ impl Workshop for Shop {
     }
 
     fn explain(&self, source: &Path, text: &str) -> Result<Explanation, ClassifyError> {
-        TransformerClassifier::open(self.0.clone(), source, TOKEN_BUDGET)?.explain(&Example::from_text(text))
+        let classifier = TransformerClassifier::open(self.0.clone(), source, TOKEN_BUDGET)?;
+        classifier.showing_neighbours()?.explain(&Example::from_text(text))
     }
 
     fn open(&self, source: &Path, wanted: Use) -> Result<Opened, OpenError> {
