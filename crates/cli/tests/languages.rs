@@ -96,8 +96,11 @@ fn a_spreadsheet_of_another_encoding_is_refused_with_the_way_out() {
     assert_eq!(done(place, "prepare a.csv --encoding cp1250 --quiet"), text);
     assert!(done(place, "doctor a.csv --encoding windows-1250").contains("a.csv: 2 rows"));
     // What is no letter of the encoding is told, and what is UTF-8 is not read as anything else.
-    let said = failed(place, "prepare a.csv --encoding latin2");
-    assert!(said.contains("a.csv:2: bytes that are not ISO-8859-2 text (column `text`)"), "{said}");
+    let said = failed(place, "explore a.csv --encoding latin2");
+    assert!(said.contains("a.csv:2: 1 row with bytes that are not text"), "{said}");
+    assert!(said.contains("give `--encoding windows-1250`"), "{said}");
+    let prepared = stderr(&run(place, "prepare a.csv --encoding latin2 --out b.csv"));
+    assert!(prepared.contains("a.csv:2: bytes that are not ISO-8859-2 text (column `text`)"), "{prepared}");
     let said = failed(place, "explore plain.csv --encoding windows-1250");
     assert!(said.contains("plain.csv: the file is UTF-8, not windows-1250"), "{said}");
     assert!(failed(place, "prepare --follow a.csv --out b.csv --encoding cp1250").contains("only UTF-8"));

@@ -417,7 +417,9 @@ impl DataError {
     /// Advice for faults of single rows.
     fn row_hint(&self) -> Option<String> {
         Some(match self {
-            DataError::Undecodable { byte: None, encoding, .. } => {
+            DataError::Undecodable { byte: None, encoding, likely, .. }
+                if likely.is_none_or(|one| one == *encoding) =>
+            {
                 format!(
                     "the row is damaged, or the file is in another encoding than {encoding}: save it again as UTF-8"
                 )

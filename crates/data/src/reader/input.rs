@@ -19,7 +19,7 @@ const LETTERS_OF_UTF_8: usize = 8;
 pub(super) struct Utf8Input {
     pub(super) stream: BufReader<Box<dyn Read + Send>>,
     pub(super) encoding: &'static str,
-    /// The encoding that the sample looks like, where it is no UTF-8.
+    /// The encoding that the beginning looks like, where it is no UTF-8 and has no byte-order mark.
     pub(super) likely: Option<&'static str>,
     pub(super) byte_order_mark: bool,
     /// The first decoded bytes, which `stream` yields again.
@@ -64,6 +64,7 @@ pub(super) fn decode(
     refuse_binary(path, encoding, &prefix)?;
     refuse_utf_8(path, encoding, &prefix)?;
     let whole = prefix.len() < PREFIX_BYTES;
+    let likely = if mark > 0 { None } else { likely_encoding(&prefix) };
     let mut joined = Cursor::new(prefix).chain(rest);
     io::copy(&mut (&mut joined).take(mark as u64), &mut io::sink()).map_err(|error| DataError::reading(path, error))?;
     let mut stream: Box<dyn Read + Send> =
@@ -76,18 +77,18 @@ pub(super) fn decode(
     Ok(Utf8Input {
         stream: BufReader::with_capacity(64 << 10, stream),
         encoding: encoding.name(),
-        likely: likely_encoding(&sample),
+        likely,
         byte_order_mark: mark > 0,
         sample,
         whole,
     })
 }
 
-/// What a sample that is not UTF-8 looks like: its letters are weighed by how common they are in the languages of each
-/// encoding. A sample with more letters that are UTF-8 than bytes that are not is damaged UTF-8 and looks like nothing else.
-fn likely_encoding(sample: &[u8]) -> Option<&'static str> {
+/// What the beginning of a file that is not UTF-8 looks like: its letters are weighed by how common they are in the languages of each
+/// encoding. One with more letters that are UTF-8 than bytes that are not is damaged UTF-8 and looks like nothing else.
+fn likely_encoding(beginning: &[u8]) -> Option<&'static str> {
     let (mut sound, mut broken) = (0, 0);
-    for chunk in sample.utf8_chunks() {
+    for chunk in beginning.utf8_chunks() {
         sound += chunk.valid().chars().filter(|letter| !letter.is_ascii()).count();
         broken += usize::from(!chunk.invalid().is_empty());
     }
@@ -95,7 +96,7 @@ fn likely_encoding(sample: &[u8]) -> Option<&'static str> {
         return None;
     }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-    detector.feed(sample, false);
+    detector.feed(beginning, false);
     Some(detector.guess(None, Utf8Detection::Deny).name())
 }
 

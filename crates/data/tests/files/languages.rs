@@ -112,6 +112,8 @@ fn letters_of_another_encoding_than_the_named_one_are_refused() {
     // `š` is a control character in ISO-8859-2.
     let bytes = WINDOWS_1250.encode("text,label\nfine,1\nšest koní,0\n").0;
     assert_eq!(told(&bytes, "iso-8859-2"), "a.csv:3: bytes that are not ISO-8859-2 text (column `text`)");
+    let fault = read_as(&scratch.path("a.csv"), "iso-8859-2").expect_err("other bytes");
+    assert!(fault.hint().expect("a hint").contains("--encoding windows-125"), "{fault}");
     assert_eq!(told(b"text,label\nfine,1\n\x81,0\n", "gbk"), "a.csv:3: bytes that are not GBK text (column `text`)");
     let lines = scratch.file("a.jsonl", b"{\"text\": \"\x9A\"}\n");
     let fault = read_as(&lines, "iso-8859-2").expect_err("a control character");
