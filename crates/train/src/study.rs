@@ -26,6 +26,7 @@ use crate::run_config::RunConfig;
 use crate::schedule::Plan;
 use crate::seeds::{Keep, Seeds};
 use crate::store::write_whole;
+use crate::tracking::Tracking;
 pub use candidates::{Written, parse as parse_candidates, read as read_candidates};
 use ladder::Baselines;
 
@@ -63,7 +64,14 @@ impl StudyConfig {
     /// Candidates and a variant from scratch on the same training file. Nothing is held out of it for a test, and the folds
     /// are the study's, in which the candidates alone are judged.
     pub fn new(test: PathBuf, folds: usize, candidates: Vec<CandidateConfig>, scratch: RunConfig) -> Self {
-        let whole = |config: RunConfig| RunConfig { test: None, test_fraction: 0.0, folds: None, repeats: 1, ..config };
+        let whole = |config: RunConfig| RunConfig {
+            test: None,
+            test_fraction: 0.0,
+            folds: None,
+            repeats: 1,
+            track: Tracking::default(),
+            ..config
+        };
         let in_folds = |config| RunConfig { folds: Some(folds), ..whole(config) };
         let candidates = candidates.into_iter().map(|one| CandidateConfig { settings: in_folds(one.settings), ..one });
         Self { test, folds, candidates: candidates.collect(), scratch: whole(scratch) }
