@@ -87,9 +87,9 @@ impl StudyConfig {
 
     /// How the test file is read: by the columns of the training file, and its chats by the same rule.
     fn test_options(&self) -> Result<ReadOptions, TrainError> {
-        let chat = chat::rule_of(&self.scratch.train)?;
+        let chat = chat::rule_of(&self.scratch.train, &self.scratch.open_options())?;
         Ok(ReadOptions {
-            open: Preparation { chat, ..Preparation::default() }.open_options(),
+            open: Preparation { chat, ..Preparation::default() }.open_options(self.scratch.encoding),
             text_column: self.scratch.text_column.clone(),
             label_column: self.scratch.label_column.clone(),
             multi_label: self.scratch.multi_label,

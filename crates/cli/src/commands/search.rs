@@ -20,7 +20,7 @@ use finetone_train::{Control, RunConfig, RunFile};
 use super::train::quoted;
 use crate::device::{DeviceArgs, decide, of_run};
 use crate::failure::Failure;
-use crate::found::ColumnArgs;
+use crate::found::ReadingArgs;
 use crate::interrupt;
 use crate::output::write_whole;
 use crate::progress::Download;
@@ -96,7 +96,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     track: Vec<String>,
     #[command(flatten)]
-    columns: ColumnArgs,
+    reading: ReadingArgs,
     #[command(flatten)]
     device: DeviceArgs,
     /// Print nothing but errors and, at the end, the recipe's path

@@ -18,7 +18,7 @@ use super::train::quoted;
 use super::train::settings::usage;
 use crate::device::{DeviceArgs, decide, of_run};
 use crate::failure::Failure;
-use crate::found::ColumnArgs;
+use crate::found::ReadingArgs;
 use crate::progress::Download;
 use crate::{interrupt, tables};
 
@@ -103,7 +103,7 @@ pub struct Args {
     #[arg(long, value_name = "MODEL")]
     scratch_model: Option<String>,
     #[command(flatten)]
-    columns: ColumnArgs,
+    reading: ReadingArgs,
     #[command(flatten)]
     device: DeviceArgs,
     /// Give the numbers of every training to `tensorboard`, `mlflow` or `wandb` as well; can be given several times
@@ -169,12 +169,7 @@ impl Args {
     fn complete(&self, mut file: RunFile) -> Result<RunConfig, Failure> {
         file.set("train", self.train.display().to_string());
         file.set("seeds", i64::from(self.seeds.unwrap_or(if self.quick { 2 } else { 5 })));
-        for (key, column) in [("text_column", &self.columns.text_column), ("label_column", &self.columns.label_column)]
-        {
-            if let Some(column) = column {
-                file.set(key, column.clone());
-            }
-        }
+        self.reading.write_to(&mut file);
         if self.quick {
             file.set("max_steps", 4);
             file.set("eval_every", 2);

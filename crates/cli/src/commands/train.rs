@@ -15,7 +15,7 @@ use finetone_train::{Control, Outcome, RunConfig, Summary, Surroundings, Task, i
 
 use crate::device::{DeviceArgs, of_run};
 use crate::failure::Failure;
-use crate::found::{ColumnArgs, Found, training_options};
+use crate::found::{Found, ReadingArgs, training_options};
 use crate::progress::Download;
 use crate::{interrupt, tables};
 use plan::Plan;
@@ -106,8 +106,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 
 /// The checks of the data: errors end the command with all of them, otherwise what was found is told and given.
 fn check(config: &RunConfig, quiet: bool) -> Result<Checkup, Failure> {
-    let columns = ColumnArgs { text_column: config.text_column.clone(), label_column: config.label_column.clone() };
-    let read = training_options(&config.train, columns, config.multi_label)?;
+    let reading = ReadingArgs {
+        text_column: config.text_column.clone(),
+        label_column: config.label_column.clone(),
+        encoding: Some(config.encoding),
+    };
+    let read = training_options(&config.train, reading, config.multi_label)?;
     let known = config.from.as_ref().map(|run| Found::new(&run.to_string_lossy())?.labels()).transpose()?;
     let read = ReadOptions { open_answers: config.task == Task::Chat, known: known.or(read.known), ..read };
     let options = DoctorOptions { read, ..DoctorOptions::default() };

@@ -26,11 +26,9 @@ pub fn base(args: &Args) -> Result<(RunFile, Vec<String>), Failure> {
     if let Some(seed) = args.seed {
         given.set("seed", i64::from(seed));
     }
-    let columns = [("text_column", &args.columns.text_column), ("label_column", &args.columns.label_column)];
-    for (key, value) in columns.into_iter().chain([("model", &args.model)]) {
-        if let Some(value) = value {
-            given.set(key, value.clone());
-        }
+    args.reading.write_to(&mut given);
+    if let Some(model) = &args.model {
+        given.set("model", model.clone());
     }
     for assignment in &args.set {
         given.assign(assignment).map_err(usage)?;

@@ -159,6 +159,7 @@ impl Workshop for CpuWorkshop {
         let folder = folder_of(source)?;
         self.exact.install(|| {
             TransformerClassifier::open(self.exact.clone(), &folder, self.batch_tokens)?
+                .showing_neighbours()?
                 .explain(&Example::from_text(text))
         })
     }
