@@ -192,6 +192,7 @@ fn reading_name(config: &RunConfig) -> String {
     let only = RunConfig {
         train: config.train.clone(),
         validation: config.validation.clone(),
+        encoding: config.encoding,
         text_column: config.text_column.clone(),
         label_column: config.label_column.clone(),
         multi_label: config.multi_label,
