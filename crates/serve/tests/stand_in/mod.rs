@@ -6,12 +6,15 @@ pub use finetone_classify::{ClassifyError, Explanation};
 pub use finetone_train::events::Listener;
 pub use finetone_train::{Control, LiveReference, Outcome, RunConfig, TrainError};
 
-/// How a training ended.
-pub type Trained = Result<Outcome<()>, TrainError>;
-
 macro_rules! never {
     (train) => {
-        fn train(&self, _: &RunConfig, _: &Path, _: &Control, _: &mut (dyn Listener + Send)) -> Trained {
+        fn train(
+            &self,
+            _: &RunConfig,
+            _: &Path,
+            _: &Control,
+            _: &mut (dyn Listener + Send),
+        ) -> Result<Outcome<()>, TrainError> {
             unreachable!("nothing is trained here")
         }
     };

@@ -110,7 +110,7 @@ impl Workshop for CpuWorkshop {
             self.check(saved_config(folder)?.precision)?;
         }
         let config = RunConfig { precision: self.precision, ..config.clone() };
-        let trackers = Trackers::new(&config, folder);
+        let trackers = Trackers::new(&config.track, &config, folder);
         let mut trackers = trackers.map_err(|error| TrainError::Setting {
             problem: error.to_string(),
             hint: error.hint().unwrap_or_default(),
