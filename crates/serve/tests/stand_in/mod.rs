@@ -1,20 +1,20 @@
 //! What the workshops of tests do not do: `never!(train)` and its like are methods of a `Workshop` that a test has no use for.
 
+// Every test binary compiles this file and uses a part of it.
+#![allow(dead_code)]
+
 pub use std::path::Path;
 
 pub use finetone_classify::{ClassifyError, Explanation};
 pub use finetone_train::events::Listener;
 pub use finetone_train::{Control, LiveReference, Outcome, RunConfig, TrainError};
 
+/// How a training ended.
+pub type Trained = Result<Outcome<()>, TrainError>;
+
 macro_rules! never {
     (train) => {
-        fn train(
-            &self,
-            _: &RunConfig,
-            _: &Path,
-            _: &Control,
-            _: &mut (dyn Listener + Send),
-        ) -> Result<Outcome<()>, TrainError> {
+        fn train(&self, _: &RunConfig, _: &Path, _: &Control, _: &mut (dyn Listener + Send)) -> Trained {
             unreachable!("nothing is trained here")
         }
     };
