@@ -86,20 +86,6 @@ impl Found {
     }
 }
 
-/// How a file to train on is read: chats by the rule that they ask for.
-pub fn training_options(file: &Path, reading: ReadingArgs, multi_label: Option<char>) -> Result<ReadOptions, Failure> {
-    let open = reading.open_options();
-    let chat = chat::rule_of(file, &open)?.unwrap_or_default();
-    let ReadingArgs { text_column, label_column, .. } = reading;
-    Ok(ReadOptions {
-        open: OpenOptions { chat, ..open },
-        text_column,
-        label_column,
-        multi_label,
-        ..ReadOptions::default()
-    })
-}
-
 /// How a file is read.
 #[derive(clap::Args, Clone, Default)]
 pub struct ReadingArgs {
@@ -137,5 +123,31 @@ impl ReadingArgs {
                 settings.set(key, value.clone());
             }
         }
+    }
+}
+
+/// How a file to train on is read.
+#[derive(clap::Args, Clone, Default)]
+pub struct LabelledArgs {
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+    /// Several labels in one cell, separated by this character [default separator: |]
+    #[arg(long, value_name = "SEPARATOR", num_args = 0..=1, require_equals = true, default_missing_value = "|")]
+    pub multi_label: Option<char>,
+}
+
+impl LabelledArgs {
+    /// The same with what the file itself says: chats are read by the rule that they ask for.
+    pub fn read_options(&self, file: &Path) -> Result<ReadOptions, Failure> {
+        let Self { reading, multi_label } = self.clone();
+        let open = reading.open_options();
+        let chat = chat::rule_of(file, &open)?.unwrap_or_default();
+        Ok(ReadOptions {
+            open: OpenOptions { chat, ..open },
+            text_column: reading.text_column,
+            label_column: reading.label_column,
+            multi_label,
+            ..ReadOptions::default()
+        })
     }
 }

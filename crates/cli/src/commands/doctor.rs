@@ -8,10 +8,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use finetone_data::doctor::{TokenLimit, examine};
-use finetone_data::{Checkup, DoctorOptions, ReadOptions, Severity};
+use finetone_data::{Checkup, DoctorOptions, Severity};
 
 use crate::failure::Failure;
-use crate::found::{ReadingArgs, training_options};
+use crate::found::LabelledArgs;
 use crate::tables;
 use crate::tokens::Counter;
 use chats::Chats;
@@ -47,10 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "N", requires = "model")]
     max_tokens: Option<usize>,
     #[command(flatten)]
-    reading: ReadingArgs,
-    /// Several labels in one cell, separated by this character [default separator: |]
-    #[arg(long, value_name = "SEPARATOR", num_args = 0..=1, require_equals = true, default_missing_value = "|")]
-    multi_label: Option<char>,
+    labelled: LabelledArgs,
     /// Write the rows whose label is probably wrong to a CSV file, the least believed first. Models that have not seen a row
     /// judge it: a regression over words, or over the vectors of `--model` where these say more
     #[arg(long, value_name = "OUT")]
@@ -60,26 +57,21 @@ pub struct Args {
     json: bool,
 }
 
-impl Args {
-    fn read_options(&self) -> Result<ReadOptions, Failure> {
-        training_options(&self.file, self.reading.clone(), self.multi_label)
-    }
-}
-
 /// Checks and tells.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let read = args.read_options()?;
+    let read = args.labelled.read_options(&args.file)?;
     let counter = args.model.as_deref().map(|model| Counter::open(model, args.max_tokens)).transpose()?;
     let count = |text: &str| counter.as_ref().map_or(0, |counter| counter.count(text));
     let tokens = counter.as_ref().map(|counter| TokenLimit { count: &count, limit: counter.limit });
     let options = DoctorOptions { read, tokens, ..DoctorOptions::default() };
-    let (mut text, has_errors) = if args.reading.source(&args.file)?.is_some_and(|source| source.chat.is_some()) {
-        let chats = Chats::new(&args.file, args.test.as_deref(), &options, counter.as_ref())?;
-        (if args.json { chats.json()? } else { chats.page() }, chats.have_errors())
-    } else {
-        let checkup = examine(&args.file, args.test.as_deref(), &options)?;
-        (if args.json { json(&checkup)? } else { page(&checkup) }, checkup.has_errors())
-    };
+    let (mut text, has_errors) =
+        if args.labelled.reading.source(&args.file)?.is_some_and(|source| source.chat.is_some()) {
+            let chats = Chats::new(&args.file, args.test.as_deref(), &options, counter.as_ref())?;
+            (if args.json { chats.json()? } else { chats.page() }, chats.have_errors())
+        } else {
+            let checkup = examine(&args.file, args.test.as_deref(), &options)?;
+            (if args.json { json(&checkup)? } else { page(&checkup) }, checkup.has_errors())
+        };
     match &args.label_errors {
         Some(_) if has_errors && !args.json => text += "\nlabel errors are looked for when the errors are mended\n",
         Some(out) if !has_errors => label_errors::find(args, out)?.tell(&mut text, args.json)?,

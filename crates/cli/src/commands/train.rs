@@ -15,7 +15,7 @@ use finetone_train::{Control, Outcome, RunConfig, Summary, Surroundings, Task, i
 
 use crate::device::{DeviceArgs, of_run};
 use crate::failure::Failure;
-use crate::found::{Found, ReadingArgs, training_options};
+use crate::found::{Found, LabelledArgs, ReadingArgs};
 use crate::progress::Download;
 use crate::{interrupt, tables};
 use plan::Plan;
@@ -111,7 +111,7 @@ fn check(config: &RunConfig, quiet: bool) -> Result<Checkup, Failure> {
         label_column: config.label_column.clone(),
         encoding: Some(config.encoding),
     };
-    let read = training_options(&config.train, reading, config.multi_label)?;
+    let read = LabelledArgs { reading, multi_label: config.multi_label }.read_options(&config.train)?;
     let known = config.from.as_ref().map(|run| Found::new(&run.to_string_lossy())?.labels()).transpose()?;
     let read = ReadOptions { open_answers: config.task == Task::Chat, known: known.or(read.known), ..read };
     let options = DoctorOptions { read, ..DoctorOptions::default() };

@@ -31,7 +31,7 @@ pub fn find(args: &Args, out: &Path) -> Result<Suspects, Failure> {
     let folder = args.model.as_deref().map(folder).transpose()?;
     let cpu = Cpu::new(CpuOptions::default())?;
     let pretrained = folder.as_deref().map(|folder| (&cpu, folder));
-    let options = args.read_options()?;
+    let options = args.labelled.read_options(&args.file)?;
     let checked = cpu.install(|| CheckedLabels::new(&args.file, &options, pretrained))?;
     write_whole(out, &checked.table())?;
     Ok(Suspects { checked, out: out.to_owned() })

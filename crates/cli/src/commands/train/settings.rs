@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use finetone_train::{RunFile, TrainError};
 
 use crate::failure::Failure;
-use crate::found::ReadingArgs;
+use crate::found::LabelledArgs;
 
 /// Settings as flags; each has the name of its key in a recipe.
 #[derive(clap::Args, Clone)]
@@ -44,10 +44,7 @@ pub struct SettingArgs {
     #[arg(long, value_name = "normal|low")]
     memory: Option<String>,
     #[command(flatten)]
-    reading: ReadingArgs,
-    /// Several labels in one cell, separated by this character [default separator: |]
-    #[arg(long, value_name = "SEPARATOR", num_args = 0..=1, require_equals = true, default_missing_value = "|")]
-    multi_label: Option<char>,
+    labelled: LabelledArgs,
     /// The numbers that matrix products multiply: `f32`, `bf16`, or the faster of both here [default: auto]
     #[arg(long, value_name = "PRECISION")]
     precision: Option<String>,
@@ -115,14 +112,14 @@ impl SettingArgs {
             ("model", &self.model),
             ("memory", &self.memory),
             ("precision", &self.precision),
-            ("multi_label", &self.multi_label.map(String::from)),
+            ("multi_label", &self.labelled.multi_label.map(String::from)),
         ];
         for (key, text) in texts {
             if let Some(text) = text {
                 file.set(key, text.clone());
             }
         }
-        self.reading.write_to(file);
+        self.labelled.reading.write_to(file);
         if self.ladder {
             file.set("ladder", true);
         }
