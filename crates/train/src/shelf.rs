@@ -64,9 +64,27 @@ impl<T> Recent<T> {
     }
 }
 
+/// The tokens of all texts of a file, and where the row of each line is.
+struct Encoded {
+    rows: Rows,
+    places: HashMap<u64, usize>,
+}
+
+impl Encoded {
+    fn new(rows: Rows) -> Self {
+        let places = rows.lines.iter().enumerate().map(|(place, &line)| (line, place)).collect();
+        Self { rows, places }
+    }
+
+    /// The places of the rows of these texts.
+    fn places_of(&self, examples: &[Example]) -> Vec<usize> {
+        examples.iter().map(|example| self.places[&example.line]).collect()
+    }
+}
+
 /// Tokens and states of one training file, as different settings ask for them.
 pub(crate) struct Shelf {
-    rows: Recent<Rows>,
+    rows: Recent<Encoded>,
     states: Recent<States>,
 }
 
@@ -103,13 +121,12 @@ impl Shared<'_> {
         limit: &Limit,
     ) -> Result<Sets, TrainError> {
         let encode = |examples: &[Example]| Rows::encode(examples, &texts.preparation, tokenizer, limit);
-        let rows = self.shelf.rows.get(&self.name, || {
+        let all = self.shelf.rows.get(&self.name, || {
             let rows = encode(self.all);
             let bytes = 4 * rows.lengths.iter().sum::<usize>();
-            Ok((rows, bytes))
+            Ok((Encoded::new(rows), bytes))
         })?;
-        let places = places(rows);
-        let pick = |examples: &[Example]| rows.pick(&chosen(&places, examples));
+        let pick = |examples: &[Example]| all.rows.pick(&all.places_of(examples));
         let validation = if config.validation.is_some() { encode(&texts.validation) } else { pick(&texts.validation) };
         Ok(Sets { train: pick(&texts.train), validation, test: pick(&texts.test) })
     }
@@ -126,31 +143,21 @@ impl Shared<'_> {
         sets: &mut Sets,
     ) -> Result<(), TrainError> {
         let Shelf { rows, states } = &mut *self.shelf;
-        let all = rows.find(&self.name).filter(|all| cache.bytes(model, all) <= states.most_bytes);
+        let all = rows.find(&self.name).filter(|all| cache.bytes(model, &all.rows) <= states.most_bytes);
         let Some(all) = all.filter(|_| config.validation.is_none()) else {
             cache.fill(backend, config, model, [&mut sets.train, &mut sets.validation]);
             return Ok(());
         };
-        let bytes = cache.bytes(model, all);
+        let bytes = cache.bytes(model, &all.rows);
         let name = format!("{} {}", self.name, cache.kind());
-        let kept = states.get(&name, || Ok((cache.states(backend, config, model, all), bytes)))?;
-        let places = places(all);
+        let kept = states.get(&name, || Ok((cache.states(backend, config, model, &all.rows), bytes)))?;
         for (rows, examples) in
             [(&mut sets.train, &texts.train), (&mut sets.validation, &texts.validation), (&mut sets.test, &texts.test)]
         {
-            rows.states = Some(kept.pick(&chosen(&places, examples)));
+            rows.states = Some(kept.pick(&all.places_of(examples)));
         }
         Ok(())
     }
-}
-
-/// Where the row of each line is.
-fn places(rows: &Rows) -> HashMap<u64, usize> {
-    rows.lines.iter().enumerate().map(|(place, &line)| (line, place)).collect()
-}
-
-fn chosen(places: &HashMap<u64, usize>, examples: &[Example]) -> Vec<usize> {
-    examples.iter().map(|example| places[&example.line]).collect()
 }
 
 #[cfg(test)]
