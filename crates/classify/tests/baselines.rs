@@ -24,6 +24,15 @@ fn reviews() -> (Vec<&'static str>, Vec<Target>) {
     (texts.collect(), (0..24).map(|i| Target::Class(usize::from(i % 3 == 0))).collect())
 }
 
+/// What a baseline is to learn: one label for each text.
+fn lesson<'a>(
+    preparation: &'a Preparation,
+    (texts, targets): (&'a [&'a str], &'a [Target]),
+    labels: &'a [String],
+) -> Lesson<'a> {
+    Lesson { preparation, texts, targets, labels, multi_label: false, seed: 0 }
+}
+
 fn fitted(baseline: Baseline, lesson: &Lesson<'_>) -> (Box<dyn Classifier>, String) {
     match baseline.fit::<Cpu>(lesson, None).unwrap() {
         Fit::Fitted { classifier, detail } => (classifier, detail),
@@ -42,14 +51,7 @@ fn refused(baseline: Baseline, lesson: &Lesson<'_>) -> String {
 fn each_answers_in_the_order_of_the_labels() {
     let ((texts, targets), labels) = (reviews(), names(&["negative", "positive"]));
     let preparation = Preparation::default();
-    let lesson = Lesson {
-        preparation: &preparation,
-        texts: &texts,
-        targets: &targets,
-        labels: &labels,
-        multi_label: false,
-        seed: 0,
-    };
+    let lesson = lesson(&preparation, (&texts, &targets), &labels);
     for (baseline, rights) in [(Baseline::Majority, 4), (Baseline::Lexicon, 7), (Baseline::TfIdf, 8)] {
         let (mut classifier, detail) = fitted(baseline, &lesson);
         assert_eq!((classifier.labels(), classifier.is_multi_label()), (labels.as_slice(), false));
@@ -68,14 +70,7 @@ fn what_has_no_meaning_says_so() {
     let (texts, targets) = reviews();
     let labels = names(&["delivery", "price"]);
     let preparation = Preparation::default();
-    let lesson = Lesson {
-        preparation: &preparation,
-        texts: &texts,
-        targets: &targets,
-        labels: &labels,
-        multi_label: false,
-        seed: 0,
-    };
+    let lesson = lesson(&preparation, (&texts, &targets), &labels);
     assert!(refused(Baseline::Lexicon, &lesson).contains("“delivery”, “price”"));
     assert!(refused(Baseline::Embeddings, &lesson).contains("random weights"));
 }
@@ -87,14 +82,7 @@ fn several_labels_are_several_questions() {
         (0..40).map(|i| Target::Classes([vec![0], vec![0, 1], vec![1], vec![]][i % 4].clone())).collect();
     let labels = names(&["delay", "damage"]);
     let preparation = Preparation::default();
-    let lesson = Lesson {
-        preparation: &preparation,
-        texts: &texts,
-        targets: &targets,
-        labels: &labels,
-        multi_label: true,
-        seed: 0,
-    };
+    let lesson = Lesson { multi_label: true, ..lesson(&preparation, (&texts, &targets), &labels) };
     assert!(refused(Baseline::Lexicon, &lesson).contains("several"));
     let (mut words, _) = fitted(Baseline::TfIdf, &lesson);
     assert!(words.is_multi_label());
@@ -109,14 +97,7 @@ fn several_labels_are_several_questions() {
 fn the_number_of_threads_changes_no_bit() {
     let ((texts, targets), labels) = (reviews(), names(&["bad", "good"]));
     let preparation = Preparation::default();
-    let lesson = Lesson {
-        preparation: &preparation,
-        texts: &texts,
-        targets: &targets,
-        labels: &labels,
-        multi_label: false,
-        seed: 1,
-    };
+    let lesson = lesson(&preparation, (&texts, &targets), &labels);
     let with = |threads| {
         let cpu = Cpu::new(CpuOptions { threads: Some(threads), ..CpuOptions::default() }).unwrap();
         cpu.install(|| fitted(Baseline::TfIdf, &lesson).0.classify(&examples(&texts)).unwrap())
@@ -128,14 +109,7 @@ fn the_number_of_threads_changes_no_bit() {
 fn a_folder_that_is_no_model_is_an_error() {
     let ((texts, targets), labels) = (reviews(), names(&["bad", "good"]));
     let preparation = Preparation::default();
-    let lesson = Lesson {
-        preparation: &preparation,
-        texts: &texts,
-        targets: &targets,
-        labels: &labels,
-        multi_label: false,
-        seed: 0,
-    };
+    let lesson = lesson(&preparation, (&texts, &targets), &labels);
     let backend = Cpu::new(CpuOptions::default()).unwrap();
     let folder = Path::new("/nowhere");
     let pretrained = Pretrained { backend: &backend, folder, limit: &|_, _| TextLimit::head(16), token_budget: 64 };
