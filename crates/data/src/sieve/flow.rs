@@ -191,14 +191,17 @@ pub fn balanced(
     mut goes_on: impl FnMut() -> bool,
 ) -> Result<Option<Vec<usize>>, DataError> {
     let mut sieve = Sieve::new(reader.source(), options)?;
-    let (mut classes, mut labelled) = (Vec::new(), Vec::new());
+    let (mut classes, mut labelled, mut order) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(row) = reader.next_row() {
         if !goes_on() {
             return Ok(None);
         }
         if let Verdict::Keep { class: Some(class), .. } = sieve.judge(&passed(row)?)? {
             labelled.push(sieve.sifted.kept - 1);
-            classes.push(class);
+            // Classes count from the first row that is kept: what is left out must not change what is drawn.
+            let known = order.iter().position(|known| *known == class);
+            classes.push(known.unwrap_or(order.len()));
+            order.extend(known.is_none().then_some(class));
         }
     }
     let mut times = vec![0; sieve.sifted.kept];

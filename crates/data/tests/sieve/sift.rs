@@ -181,6 +181,19 @@ fn balance_takes_or_repeats_rows_in_their_order() {
     assert!(prepare(&scratch.file("bare.csv", "text\na\n"), only(&scratch.path("b.csv")), &usual(), None).is_ok());
 }
 
+#[test]
+fn rows_that_are_left_out_do_not_change_what_is_drawn() {
+    let scratch = Scratch::new();
+    let row = |row: usize| format!("review {row},{}\n", ["many", "many", "many", "some", "few"][row % 5]);
+    let rows: String = (0..40).map(row).collect();
+    let drawn = |first: &str| {
+        let (from, kept) = (scratch.file("raw.csv", format!("text,label\n{first}{rows}")), scratch.path("even.csv"));
+        prepare(&from, only(&kept), &usual(), Some(Balance::Over(0.8))).expect("readable");
+        scratch.text("even.csv")
+    };
+    assert_eq!(drawn(" ,few\n ,some\n"), drawn(""));
+}
+
 /// Texts that repeat each other now and then, exactly and nearly, some of them empty once they are clean.
 fn text() -> impl Strategy<Value = String> {
     let words =
