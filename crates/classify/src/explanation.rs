@@ -17,6 +17,9 @@ use finetone_model::{Attribution, Output, PackedBatch, attribute};
 
 use crate::{Classifier, ClassifyError, Encoded, Neighbour, TransformerClassifier};
 
+/// Kept texts that are shown with an explanation.
+const NEIGHBOURS: usize = 3;
+
 /// What decided about one text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
@@ -34,7 +37,8 @@ pub struct Explanation {
     pub words: Vec<Word>,
     /// The turns, where the text is a conversation; none otherwise.
     pub turns: Vec<Decisive>,
-    /// The kept texts nearest to it, the nearest first, where some are to be shown ([`Classifier::show_neighbours`]).
+    /// The kept texts nearest to it, the nearest first, where some are to be shown
+    /// ([`TransformerClassifier::showing_neighbours`]).
     pub neighbours: Vec<Neighbour>,
     /// How far the words' contributions are from adding up, as a share.
     pub gap: f64,
@@ -92,6 +96,17 @@ impl Explanation {
 }
 
 impl<B: Backend> TransformerClassifier<B> {
+    /// The same model, which shows with each explanation the three texts nearest to it, where it keeps any.
+    ///
+    /// # Errors
+    /// None of its own.
+    pub fn showing_neighbours(mut self) -> Result<Self, ClassifyError> {
+        if self.neighbourhood().is_some() {
+            self.show_neighbours(NEIGHBOURS)?;
+        }
+        Ok(self)
+    }
+
     /// Explains one answer.
     ///
     /// # Errors

@@ -216,6 +216,12 @@ impl SourceError {
             Self::Hub(error @ HubError::NotFound { .. }) => {
                 format!("{}; there is no folder of this name either; built-in models: {}", error.hint()?, names())
             }
+            // A name without an owner may be a built-in one that was mistyped.
+            Self::Hub(error @ (HubError::Unreachable { id, .. } | HubError::Offline { id, .. }))
+                if !id.name.contains('/') =>
+            {
+                format!("{}; built-in models: {}", error.hint()?, names())
+            }
             Self::Hub(error) => return error.hint(),
         })
     }

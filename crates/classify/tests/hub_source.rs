@@ -143,6 +143,8 @@ fn paths_are_not_looked_for_on_the_hub() {
     }
     assert!(resolve("src/nothing").unwrap_err().hint().unwrap().contains("`hub`"));
     assert!(matches!(resolve("src/nothing@main").unwrap_err(), SourceError::Hub(HubError::Offline { .. })));
+    let names_the_built_in = |id: &str| resolve(id).unwrap_err().hint().unwrap().contains("built-in models: `tiny`");
+    assert!(names_the_built_in("tinny") && !names_the_built_in("some/model"));
     assert!(matches!(resolve("a model").unwrap_err(), SourceError::Unknown { .. }));
     assert!(matches!(resolve("").unwrap_err(), SourceError::Unknown { .. }));
 }

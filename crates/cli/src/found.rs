@@ -9,7 +9,7 @@ use finetone_classify::hub::HubConfig;
 use finetone_classify::source::{FolderKind, ModelSource, ResolvedModel};
 use finetone_classify::{Classifier, TOKEN_BUDGET, preparation};
 use finetone_data::reader::{OpenOptions, Source};
-use finetone_data::{LabelSet, Preparation, ReadOptions, Reader, Role, chat, columns};
+use finetone_data::{LabelSet, ReadOptions, Reader, Role, TextEncoding, chat, columns};
 use finetone_model::checkpoint::ModelFolder;
 use finetone_train::{RunConfig, RunFile};
 
@@ -60,14 +60,15 @@ impl Found {
         Ok(LabelSet::from_names(ModelFolder::open(&self.folder)?.config().head.labels.iter().cloned()))
     }
 
-    /// How the model reads chats.
-    pub fn open_options(&self) -> Result<OpenOptions, Failure> {
-        Ok(preparation(ModelFolder::open(&self.folder)?.config())?.open_options())
+    /// How the model reads chats, and how a file of this encoding is opened for it.
+    pub fn open_options(&self, encoding: Option<TextEncoding>) -> Result<OpenOptions, Failure> {
+        let preparation = preparation(ModelFolder::open(&self.folder)?.config())?;
+        Ok(preparation.open_options(encoding.unwrap_or_default()))
     }
 
     /// How a file is read for it: by the columns the user names, else by those of the run where the file has them, else by the
     /// usual names.
-    pub fn read_options(&self, given: &ColumnArgs, source: Option<&Source>) -> Result<ReadOptions, Failure> {
+    pub fn read_options(&self, given: &ReadingArgs, source: Option<&Source>) -> Result<ReadOptions, Failure> {
         let of_run = |role, name: Option<&String>| {
             let name = name?;
             columns::find(source?, role, Some(name)).ok().map(|_| name.clone())
@@ -76,7 +77,7 @@ impl Found {
         let text = || of_run(Role::Text, config.and_then(|c| c.text_column.as_ref()));
         let label = || of_run(Role::Label, config.and_then(|c| c.label_column.as_ref()));
         Ok(ReadOptions {
-            open: self.open_options()?,
+            open: self.open_options(given.encoding)?,
             text_column: given.text_column.clone().or_else(text),
             label_column: given.label_column.clone().or_else(label),
             multi_label: config.and_then(|c| c.multi_label),
@@ -86,11 +87,12 @@ impl Found {
 }
 
 /// How a file to train on is read: chats by the rule that they ask for.
-pub fn training_options(file: &Path, columns: ColumnArgs, multi_label: Option<char>) -> Result<ReadOptions, Failure> {
-    let preparation = Preparation { chat: chat::rule_of(file)?, ..Preparation::default() };
-    let ColumnArgs { text_column, label_column } = columns;
+pub fn training_options(file: &Path, reading: ReadingArgs, multi_label: Option<char>) -> Result<ReadOptions, Failure> {
+    let open = reading.open_options();
+    let chat = chat::rule_of(file, &open)?.unwrap_or_default();
+    let ReadingArgs { text_column, label_column, .. } = reading;
     Ok(ReadOptions {
-        open: preparation.open_options(),
+        open: OpenOptions { chat, ..open },
         text_column,
         label_column,
         multi_label,
@@ -98,21 +100,42 @@ pub fn training_options(file: &Path, columns: ColumnArgs, multi_label: Option<ch
     })
 }
 
-/// What is known of a file before it is read for a model: nothing of standard input, which can be read only once.
-pub fn source(file: &Path) -> Result<Option<Arc<Source>>, Failure> {
-    if file == Path::new("-") {
-        return Ok(None);
-    }
-    Ok(Some(Reader::open(file, &OpenOptions::default())?.source().clone()))
-}
-
-/// The columns of a file.
+/// How a file is read.
 #[derive(clap::Args, Clone, Default)]
-pub struct ColumnArgs {
+pub struct ReadingArgs {
     /// The column with the texts [default: found by its name]
     #[arg(long, value_name = "NAME")]
     pub text_column: Option<String>,
     /// The column with the labels [default: found by its name]
     #[arg(long, value_name = "NAME")]
     pub label_column: Option<String>,
+    /// The encoding of what is read, such as `windows-1250`, `latin2` or `shift_jis` [default: utf-8; a byte-order mark goes first]
+    #[arg(long, value_name = "NAME")]
+    pub encoding: Option<TextEncoding>,
+}
+
+impl ReadingArgs {
+    /// How the file is opened, before anything is known of it.
+    pub fn open_options(&self) -> OpenOptions {
+        OpenOptions { encoding: self.encoding.unwrap_or_default(), ..OpenOptions::default() }
+    }
+
+    /// What is known of a file before it is read for a model: nothing of standard input, which can be read only once.
+    pub fn source(&self, file: &Path) -> Result<Option<Arc<Source>>, Failure> {
+        if file == Path::new("-") {
+            return Ok(None);
+        }
+        Ok(Some(Reader::open(file, &self.open_options())?.source().clone()))
+    }
+
+    /// Writes what was given as settings of a run.
+    pub fn write_to(&self, settings: &mut RunFile) {
+        let encoding = self.encoding.map(|encoding| encoding.to_string());
+        let given = [("text_column", &self.text_column), ("label_column", &self.label_column), ("encoding", &encoding)];
+        for (key, value) in given {
+            if let Some(value) = value {
+                settings.set(key, value.clone());
+            }
+        }
+    }
 }

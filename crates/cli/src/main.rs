@@ -3,6 +3,8 @@
 mod api;
 mod commands;
 mod device;
+#[cfg(test)]
+mod documents;
 mod failure;
 mod found;
 mod interrupt;

@@ -45,11 +45,15 @@ fn report(folder: &Path, out: &str) -> Value {
 #[test]
 fn a_study_has_every_part_and_its_numbers_are_those_of_its_models() {
     let folder = folder_with_data();
-    let shown = done(folder.path(), &line("study"));
+    let shown = done(folder.path(), &format!("{} --track tensorboard", line("study")));
     assert!(
-        shown.contains("fine-tuned") && shown.contains("from scratch") && shown.contains("report: study/report.html"),
+        shown.contains("fine-tuned") && shown.contains("from scratch") && shown.contains("study/report.html"),
         "{shown}"
     );
+    assert!(shown.contains("tensorboard --logdir study"), "{shown}");
+    for training in ["cross-validation/candidate-1/fold-2", "finetuned/seed-0", "scratch/seed-1"] {
+        assert!(folder.path().join("study").join(training).join("tensorboard").is_dir(), "{training}");
+    }
     let report = report(folder.path(), "study");
     for variant in ["finetuned", "scratch"] {
         for metric in ["accuracy", "f1_macro", "f1_weighted"] {

@@ -174,7 +174,8 @@ fn session(folder: &Path, (resumed_from, last): (u64, u64), loss: f64, finishes:
     let mut file = RunFile::default();
     file.set("train", "reviews.csv");
     file.assign("track=[\"tensorboard\", \"wandb\"]").unwrap();
-    let (mut log, mut trackers) = (JsonLines::new(), Trackers::new(&file.resolve().unwrap(), folder).unwrap());
+    let config = file.resolve().unwrap();
+    let (mut log, mut trackers) = (JsonLines::new(), Trackers::new(&config.track, &config, folder).unwrap());
     let mut tell = |event: TrainEvent| {
         log.on(&event);
         trackers.on(&event);
@@ -238,4 +239,43 @@ fn trackers_that_cannot_be_are_refused_before_anything_is_read() {
     let said = stderr(&run(folder.path(), "train reviews.csv --track tensorbord"));
     assert!(said.contains("unknown variant `tensorbord`") && said.contains("`tensorboard`"), "{said}");
     assert_eq!(workbench::names(folder.path()), ["reviews.csv"], "nothing is left behind");
+}
+
+#[test]
+fn every_trial_of_a_search_is_a_run_in_every_tool() {
+    let Some(python) = python::interpreter() else { return };
+    let server_folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&python, server_folder.path());
+    let (folder, _) = place(&server.address);
+    fs::write(folder.path().join("space.toml"), "[epochs]\nlow = 1\nhigh = 2\n[batch_size]\nchoices = [4, 8, 16]\n")
+        .unwrap();
+    let settings = "--trials 4 --folds 2 --space space.toml --no-confirm --threads 1 --out moods --recipe recipe.toml";
+    let told = done(folder.path(), &format!("search reviews.csv {settings} --set max_steps=2"));
+    let study = rusqlite::Connection::open(folder.path().join("moods/study.db")).unwrap();
+    let mut rows = study.prepare("SELECT trial, rung, value FROM score ORDER BY trial, rung").unwrap();
+    let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    let mut scores: BTreeMap<i64, Vec<(u64, f64)>> = BTreeMap::new();
+    for (trial, rung, score) in rows.map(Result::unwrap) {
+        let rung: i64 = rung;
+        scores.entry(trial).or_default().push((rung as u64 + 1, score));
+    }
+    assert!(scores.len() == 4 && scores.values().any(|scores| scores.len() > 1), "{scores:?}");
+    for (trial, scores) in scores {
+        let run = folder.path().join(format!("moods/trials/{trial}"));
+        let kept: Value = serde_json::from_str(&fs::read_to_string(run.join("mlflow.json")).unwrap()).unwrap();
+        let found = read(&python, &[run.to_str().unwrap(), &server.address, kept["run_id"].as_str().unwrap()]);
+        for tool in ["tensorboard", "wandb", "mlflow"] {
+            let score = points(&found["points"][tool]).remove("eval/f1_macro").unwrap();
+            let exact = |&(step, score): &(u64, f64)| {
+                (step, if tool == "tensorboard" { f64::from(score as f32) } else { score })
+            };
+            assert_eq!(score, scores.iter().map(exact).collect::<Vec<_>>(), "trial {trial} in {tool}");
+        }
+        assert_eq!(found["about"]["mlflow"]["name"], format!("first/trials/{trial}"));
+    }
+    for shown in
+        ["tensorboard --logdir moods/trials", "-exec wandb sync", &format!("{}/#/experiments/", server.address)]
+    {
+        assert!(told.contains(shown), "`{shown}` is not told:\n{told}");
+    }
 }

@@ -31,18 +31,18 @@ pub use validate::{Distribution, TOKEN_LIMIT, TokenRule, Validation, validate, v
 pub(crate) use check::is_chat;
 
 use crate::error::DataError;
-use crate::reader::Reader;
+use crate::reader::{OpenOptions, Reader};
 
 /// The name of the column with the text before the answer.
 pub const PROMPT: &str = "prompt";
 /// The name of the column with the answer.
 pub const ANSWER: &str = "answer";
 
-/// The chats of a file, one by one; memory does not grow with the file.
+/// The chats of a file in UTF-8, one by one; memory does not grow with the file.
 ///
 /// # Errors
 /// A file that cannot be opened. A line that is no chat is an error in its place, after which reading can go on; an assistant's
 /// message need not be there.
 pub fn read(path: &Path) -> Result<impl Iterator<Item = Result<Chat, DataError>>, DataError> {
-    Ok(Reader::lines(path)?.map(|row| Chat::from_row(&row?)))
+    Ok(Reader::lines(path, &OpenOptions::default())?.map(|row| Chat::from_row(&row?)))
 }

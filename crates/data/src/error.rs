@@ -78,6 +78,14 @@ pub enum DataError {
         /// The encoding that its beginning looks like, where that is no UTF-8.
         likely: Option<&'static str>,
     },
+    /// A file of UTF-8 that is to be read in another encoding.
+    #[error("{}: the file is UTF-8, not {encoding}", path.display())]
+    IsUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The encoding that was asked for.
+        encoding: &'static str,
+    },
     /// A row with another number of fields than the header.
     #[error("{}:{line}: the row has {} and the header has {expected}", path.display(), fields(*found))]
     Ragged {
@@ -409,10 +417,14 @@ impl DataError {
     /// Advice for faults of single rows.
     fn row_hint(&self) -> Option<String> {
         Some(match self {
-            DataError::Undecodable { byte: None, encoding, .. } => {
-                format!("the file is damaged as {encoding}: save it again as UTF-8")
+            DataError::Undecodable { byte: None, encoding, likely, .. }
+                if likely.is_none_or(|one| one == *encoding) =>
+            {
+                format!(
+                    "the row is damaged, or the file is in another encoding than {encoding}: save it again as UTF-8"
+                )
             }
-            DataError::Undecodable { path, likely, .. } => undecodable_hint(path, *likely),
+            DataError::Undecodable { likely, .. } => undecodable_hint(*likely),
             DataError::Ragged { delimiter, .. } => format!(
                 "put quotes around fields that contain the delimiter (`{}`) or a line break, or give the delimiter",
                 delimiter.escape_default()
@@ -464,6 +476,9 @@ impl DataError {
                 "leave `conversation` off and `clean` empty here (`--set clean=[]`) and give them to `finetone train`, which does them to the texts it \
                  makes of chats"
                     .to_owned()
+            }
+            DataError::IsUtf8 { .. } => {
+                "leave out `--encoding`; of several files, save all in one encoding, such as UTF-8".to_owned()
             }
             DataError::BadParquet { .. } => "the file may be cut short: copy or export it again".to_owned(),
             DataError::UnsupportedType { .. } => {

@@ -28,6 +28,6 @@ pub use doctor::{Checkup, DoctorOptions, Fault, Severity};
 pub use error::{DataError, Role};
 pub use labels::{LabelSet, Target};
 pub use preparation::{Preparation, Prepared};
-pub use reader::{Format, OpenOptions, Reader, Row};
+pub use reader::{Format, OpenOptions, Reader, Row, TextEncoding};
 pub use split::{Split, group_split, hash_split, stratified_folds, stratified_split, time_split};
 pub use writer::{NewColumn, Value, Writer};

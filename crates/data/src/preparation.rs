@@ -17,7 +17,7 @@ use crate::conversation::{Conversation, Speaker, Speakers, Turn, speaker_like};
 use crate::dataset::{Example, NAMED_LINES, Notice};
 use crate::error::DataError;
 use crate::features::{self, FeatureSet, Origin, default_template};
-use crate::reader::OpenOptions;
+use crate::reader::{OpenOptions, TextEncoding};
 pub use beforehand::Beforehand;
 
 /// Which part of a conversation the model reads.
@@ -135,9 +135,9 @@ impl Preparation {
             && self.features.is_empty()
     }
 
-    /// How a file is opened whose rows are to be prepared: chats by the rule of those that the model was trained on.
-    pub fn open_options(&self) -> OpenOptions {
-        OpenOptions { chat: self.chat.unwrap_or_default(), ..OpenOptions::default() }
+    /// How a file of this encoding is opened whose rows are to be prepared: chats by the rule of those that the model was trained on.
+    pub fn open_options(&self, encoding: TextEncoding) -> OpenOptions {
+        OpenOptions { encoding, chat: self.chat.unwrap_or_default(), ..OpenOptions::default() }
     }
 
     /// How many numbers a row has beside its text.

@@ -5,18 +5,20 @@
 //! `007` stays `007`, `1.10` stays `1.10`, and a Parquet column keeps its type.
 //!
 //! The format follows from the extension (`.csv`, `.tsv`, `.tab`, `.jsonl`, `.ndjson`, `.json`, `.parquet`, `.pq`) and,
-//! failing that, from the first bytes. JSON lines with lists of messages are chats ([`crate::chat`]). Text may be UTF-8 with
-//! or without byte-order mark, or UTF-16 with one. Delimiter and quote are found from the first rows unless [`OpenOptions`]
-//! gives them. The name `-` means standard input.
+//! failing that, from the first bytes. JSON lines with lists of messages are chats ([`crate::chat`]). Text is in the encoding
+//! that its byte-order mark says or else [`OpenOptions`] names: UTF-8 by default; it is never guessed. Delimiter and quote are found
+//! from the first rows unless [`OpenOptions`] gives them. The name `-` means standard input.
 
 mod columnar;
 mod delimited;
+mod encoding;
 mod input;
 mod json_lines;
 mod row;
 mod sniff;
 mod tail;
 
+pub use encoding::{TextEncoding, UnknownEncoding};
 pub(crate) use json_lines::kind;
 pub use row::Row;
 pub(crate) use row::{Cells, number_text};
@@ -84,6 +86,8 @@ pub struct OpenOptions {
     pub format: Option<Format>,
     /// The delimiter of delimited text; `None`: found from the first rows.
     pub delimiter: Option<u8>,
+    /// The encoding of text without a byte-order mark (default: UTF-8).
+    pub encoding: TextEncoding,
     /// The largest size of one record in bytes (default 16 MiB). A longer record is refused before it is read.
     pub max_record_bytes: usize,
     /// Rows in a batch read from Parquet (default 1024).
@@ -94,8 +98,8 @@ pub struct OpenOptions {
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        let chat = ChatText::default();
-        OpenOptions { format: None, delimiter: None, max_record_bytes: 16 << 20, batch_rows: 1024, chat }
+        let (encoding, chat) = (TextEncoding::default(), ChatText::default());
+        OpenOptions { format: None, delimiter: None, encoding, max_record_bytes: 16 << 20, batch_rows: 1024, chat }
     }
 }
 
@@ -108,7 +112,7 @@ pub struct Source {
     pub header: Vec<String>,
     /// The format found.
     pub format: Format,
-    /// The text encoding found: `UTF-8`, `UTF-16LE` or `UTF-16BE`.
+    /// The text encoding that was read, such as `UTF-8` or `windows-1250`.
     pub encoding: &'static str,
     /// The encoding that the beginning of the file looks like, where that is not UTF-8.
     pub(crate) likely_encoding: Option<&'static str>,
@@ -206,15 +210,19 @@ impl Reader {
     }
 
     /// Lines of JSON without columns, whatever is wrong with the first of them.
-    pub(crate) fn lines(path: &Path) -> Result<Reader, DataError> {
+    pub(crate) fn lines(path: &Path, options: &OpenOptions) -> Result<Reader, DataError> {
         match path == Path::new("-") {
-            true => Reader::lines_of(path, Box::new(std::io::stdin())),
-            false => Reader::lines_of(path, Box::new(input::open_file(path)?)),
+            true => Reader::lines_of(path, Box::new(std::io::stdin()), options),
+            false => Reader::lines_of(path, Box::new(input::open_file(path)?), options),
         }
     }
 
     /// Lines of JSON from a stream, as [`Reader::lines`].
-    pub(crate) fn lines_of(name: &Path, mut stream: Box<dyn Read + Send>) -> Result<Reader, DataError> {
+    pub(crate) fn lines_of(
+        name: &Path,
+        mut stream: Box<dyn Read + Send>,
+        options: &OpenOptions,
+    ) -> Result<Reader, DataError> {
         let prefix = input::read_prefix(&mut stream, name)?;
         if sniff::format(name, &prefix, Some(Format::Jsonl))? == Format::Parquet {
             return Err(DataError::UnknownFormat {
@@ -223,8 +231,8 @@ impl Reader {
                 advice: "write one JSON object on each line",
             });
         }
-        let text = input::decode(name, prefix, stream)?;
-        let (source, lines) = json_lines::begin(name, text, &OpenOptions::default());
+        let text = input::decode(name, prefix, stream, options.encoding)?;
+        let (source, lines) = json_lines::begin(name, text, options);
         Ok(Reader { source: Arc::new(source), rows: Rows::JsonLines(lines), started: false, finished: false })
     }
 
@@ -256,7 +264,7 @@ impl Reader {
         stream: Box<dyn Read + Send>,
         options: &OpenOptions,
     ) -> Result<Reader, DataError> {
-        let text = input::decode(path, prefix, stream)?;
+        let text = input::decode(path, prefix, stream, options.encoding)?;
         let (source, rows) = if format == Format::Jsonl {
             let (source, lines) = json_lines::open(path, text, options)?;
             (source, Rows::JsonLines(lines))

@@ -3,7 +3,8 @@
 //! Rows go out one by one, in order, and memory does not grow with the file. The format is the one that the extension
 //! of the output promises, else the input's. Where the format stays the same nothing that was read is written anew:
 //! a CSV record keeps its bytes and a JSON line keeps its key order, big integers and `1.10`; a Parquet file keeps its
-//! columns and types. A byte-order mark is kept; UTF-16 is written as UTF-8 with a byte-order mark.
+//! columns and types. Text is UTF-8, with a byte-order mark where the input has one, whatever the
+//! encoding of the input.
 //!
 //! The file appears under its name only at [`Writer::finish`]: until then it is a temporary file in the same folder, and
 //! it is removed if anything fails. The name `-` means standard output, and devices and pipes are written directly.

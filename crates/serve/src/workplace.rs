@@ -9,7 +9,7 @@ use crate::config::WorkplaceConfig;
 use crate::data_folder::DataFolder;
 use crate::engine::{Engine, EngineLimits};
 use crate::error::ServeError;
-use crate::jobs::{Work, train_jobs, validate_jobs};
+use crate::jobs::{Work, train_next, validate_next, work_off};
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::store::Store;
@@ -68,8 +68,8 @@ impl Workplace {
 
     /// Begins to work off jobs, as many at a time as `trainings` says; with none, others have to.
     pub fn begin(self: &Arc<Self>, trainings: usize) -> Vec<JoinHandle<()>> {
-        let train = (0..trainings).map(|_| tokio::spawn(train_jobs(Arc::clone(self))));
-        let validate = (trainings > 0).then(|| tokio::spawn(validate_jobs(Arc::clone(self))));
+        let train = (0..trainings).map(|_| tokio::spawn(work_off(Arc::clone(self), train_next)));
+        let validate = (trainings > 0).then(|| tokio::spawn(work_off(Arc::clone(self), validate_next)));
         train.chain(validate).collect()
     }
 }

@@ -1,4 +1,4 @@
-// Why a classifier answered as it did: words that speak for the answer and against it.
+// Why a classifier answered as it did: words that speak for the answer and against it, and texts that it has learnt from.
 
 import { post } from "./api.js";
 import { h, table } from "./dom.js";
@@ -20,7 +20,7 @@ export async function explain(model, { system, text }) {
   return shown(await post("/explanations", { model, messages }));
 }
 
-function shown({ label, against, probabilities, log_odds: odds, pieces, turns, gap }) {
+function shown({ label, against, probabilities, log_odds: odds, pieces, turns, gap, neighbours }) {
   const words = pieces.filter(({ adds }) => adds !== null);
   const most = Math.max(...words.map(({ adds }) => Math.abs(adds)), 0);
   const named = (name) => `${name} (${percent(probabilities[name])})`;
@@ -34,6 +34,7 @@ function shown({ label, against, probabilities, log_odds: odds, pieces, turns, g
       + `log-odds of ${signed(odds)}${gap > GAP ? `; they add up within ${percent(gap)}` : ""}.`),
     table(["Word", "Adds"], strongest.map(({ text, adds }) => row(text, adds))),
     turns.length > 0 && table(["Turn", "Adds"], turns.map((turn) => row(turnName(turn, turns), turn.adds))),
+    neighbours.length > 0 && nearest(neighbours),
   ];
 }
 
@@ -46,6 +47,18 @@ function coloured({ text, adds }, most) {
 
 function row(name, adds) {
   return h("tr", {}, h("th", { scope: "row" }, name), h("td", { class: "tight" }, signed(adds)));
+}
+
+/** The texts that the model keeps nearest to the text; their words only where it keeps these too. */
+function nearest(neighbours) {
+  const hasTexts = neighbours.some(({ text }) => text !== null);
+  const rows = neighbours.map(({ labels, similarity, line, text }) => h("tr", {},
+    hasTexts && h("td", {}, h("bdi", {}, text ?? "")),
+    h("td", {}, labels.join(", ")),
+    h("td", { class: "tight" }, similarity.toFixed(2)),
+    h("td", { class: "tight" }, String(line))));
+  const head = [...(hasTexts ? ["Text"] : []), "Label", "Similarity", "Line"];
+  return [h("h3", {}, "Nearest of the training texts"), table(head, rows)];
 }
 
 function turnName({ turn, speaker, adds }, turns) {

@@ -16,5 +16,6 @@ mod wandb;
 
 pub use error::TrackError;
 pub use json_lines::{EVENTS_FILE, JsonLines};
+pub use numbers::Numbers;
 pub use terminal::{Terminal, duration, grouped, parameters};
 pub use trackers::{Place, Trackers};

@@ -39,6 +39,8 @@ struct Begun {
     experiment: String,
     /// What tells it from a run before it.
     began: SystemTime,
+    /// The step up to which the server has everything.
+    before: u64,
 }
 
 impl Mlflow {
@@ -131,11 +133,15 @@ impl Mlflow {
     }
 
     fn find_or_create(&self, run: &Run) -> Result<Begun, TrackError> {
-        let (id, experiment) = self.known(run)?.map_or_else(|| self.create(run), Ok)?;
+        let ((id, experiment), before) = match self.known(run)? {
+            Some(known) => (known, run.resumed_from),
+            None => (self.create(run)?, 0),
+        };
         let path = run.folder.join(KEPT);
+        fs::create_dir_all(&run.folder).map_err(TrackError::file(&run.folder))?;
         let text = json!({"address": self.address, "run_id": id}).to_string();
         fs::write(&path, text).map_err(TrackError::file(&path))?;
-        Ok(Begun { id, experiment, began: run.began })
+        Ok(Begun { id, experiment, began: run.began, before })
     }
 
     /// Id and experiment of a new run.
@@ -178,8 +184,9 @@ impl Sink for Mlflow {
     }
 
     fn log(&mut self, numbers: &[Arc<Numbers>]) -> Result<(), TrackError> {
-        let Some(Begun { id, .. }) = &self.run else { return Ok(()) };
-        let metrics: Vec<Value> = numbers.iter().flat_map(|numbers| metrics(numbers)).collect();
+        let Some(Begun { id, before, .. }) = &self.run else { return Ok(()) };
+        let fresh = numbers.iter().filter(|numbers| numbers.step > *before);
+        let metrics: Vec<Value> = fresh.flat_map(|numbers| metrics(numbers)).collect();
         // The same number sent twice is one number to the server, so all may be sent again.
         for metrics in metrics.chunks(MOST_METRICS) {
             self.post("runs/log-batch", &json!({"run_id": id, "metrics": metrics}))?;

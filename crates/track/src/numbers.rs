@@ -14,6 +14,7 @@ use crate::json_lines::EVENTS_FILE;
 pub struct Numbers {
     /// After this step.
     pub step: u64,
+    /// When they were measured.
     pub time: SystemTime,
     /// Name and value; the name is that of the log behind `train/`, `eval/` or `test/`.
     pub values: Vec<(String, f64)>,

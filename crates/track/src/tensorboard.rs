@@ -64,6 +64,8 @@ const SESSION_STARTS: i32 = 1;
 #[derive(Default)]
 pub struct Tensorboard {
     open: Option<(PathBuf, BufWriter<File>)>,
+    /// The step up to which an earlier file has everything.
+    before: u64,
 }
 
 impl Tensorboard {
@@ -87,7 +89,7 @@ impl Sink for Tensorboard {
         let name = format!("events.out.tfevents.{:010}.finetone.{}", seconds as u64, run.resumed_from);
         let path = folder.join(name);
         let file = File::create(&path).map_err(TrackError::file(&path))?;
-        self.open = Some((path, BufWriter::new(file)));
+        (self.open, self.before) = (Some((path, BufWriter::new(file))), run.resumed_from);
         let version = Event { wall_time: seconds, file_version: Some(VERSION.into()), ..Event::default() };
         let starts = Event {
             wall_time: seconds,
@@ -99,7 +101,8 @@ impl Sink for Tensorboard {
     }
 
     fn log(&mut self, numbers: &[Arc<Numbers>]) -> Result<(), TrackError> {
-        let events: Vec<Event> = numbers.iter().map(|numbers| event(numbers)).collect();
+        let fresh = numbers.iter().filter(|numbers| numbers.step > self.before);
+        let events: Vec<Event> = fresh.map(|numbers| event(numbers)).collect();
         self.write(&events)
     }
 

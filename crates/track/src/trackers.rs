@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use finetone_train::{Listener, RunConfig, Tracker, TrainEvent};
+use finetone_train::{Listener, Tracker, Tracking, TrainEvent};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::background::{Background, End, Message, Run};
@@ -26,26 +27,26 @@ pub struct Place {
     pub found: String,
 }
 
-/// Gives the numbers of a run to the trackers that its settings name. Each works on a thread of its own, so that nothing of it
-/// stops or delays the training; files for TensorBoard and Weights & Biases lie in the run folder.
+/// Gives the numbers of a run, or of several runs that belong together, to the trackers that its settings name. Each works on a
+/// thread of its own, so that nothing of it stops or delays the training; files for TensorBoard and Weights & Biases lie in the
+/// folder of each run.
 pub struct Trackers {
     all: Vec<(Tracker, Background)>,
-    /// What the run is called.
+    /// What the whole is called.
     name: String,
+    /// The folder of the whole.
+    folder: PathBuf,
     settings: Value,
-    /// The trial that goes on.
-    trial: Option<String>,
     /// Whether a run has begun and not ended.
     open: bool,
 }
 
 impl Trackers {
-    /// The trackers of a run in `folder`; none is asked for anything before it begins.
+    /// The trackers of what happens in `folder` by these settings; none is asked for anything before it begins.
     ///
     /// # Errors
-    /// Settings that name no server.
-    pub fn new(config: &RunConfig, folder: &Path) -> Result<Self, TrackError> {
-        let tracking = &config.track;
+    /// Trackers that name no server.
+    pub fn new(tracking: &Tracking, settings: &impl Serialize, folder: &Path) -> Result<Self, TrackError> {
         let start = |&tracker: &Tracker| {
             let background = match tracker {
                 Tracker::Tensorboard => Background::start(tracker.name(), Tensorboard::default()),
@@ -57,10 +58,24 @@ impl Trackers {
         Ok(Self {
             all: tracking.to.iter().map(start).collect::<Result<_, TrackError>>()?,
             name: tracking.name.clone().unwrap_or_else(|| name_of(folder)),
-            settings: settings(config),
-            trial: None,
+            folder: folder.to_owned(),
+            settings: told(settings),
             open: false,
         })
+    }
+
+    /// Gives all numbers so far of a run in `folder` that no [`TrainEvent`] tells of, such as a trial of a search, from step 1
+    /// on; all but the last may have been given before.
+    pub fn tell(&mut self, folder: &Path, settings: &impl Serialize, numbers: Vec<Numbers>) {
+        let known = numbers.len().saturating_sub(1) as u64;
+        self.begin(folder, known, told(settings));
+        numbers.into_iter().for_each(|numbers| self.send(&Message::Log(Arc::new(numbers))));
+        self.end(End::Finished);
+    }
+
+    /// Whether anybody gets anything.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
     }
 
     /// Ends what the run left open, waits a little for what is still on its way, and says where everything is.
@@ -79,12 +94,14 @@ impl Trackers {
         self.all.iter_mut().for_each(|(_, background)| background.send(message.clone()));
     }
 
-    fn begin(&mut self, folder: &Path, resumed_from: u64) {
-        let (name, group) = match &self.trial {
-            Some(trial) => (format!("{}, {trial}", self.name), Some(self.name.clone())),
+    /// One of several runs is called as its folder within that of the whole.
+    fn begin(&mut self, folder: &Path, resumed_from: u64, settings: Value) {
+        let part = folder.strip_prefix(&self.folder).ok().filter(|part| !part.as_os_str().is_empty());
+        let (name, group) = match part {
+            Some(part) => (format!("{}/{}", self.name, part.display()), Some(self.name.clone())),
             None => (self.name.clone(), None),
         };
-        let (folder, settings, began) = (folder.to_owned(), self.settings.clone(), SystemTime::now());
+        let (folder, began) = (folder.to_owned(), SystemTime::now());
         self.open = true;
         self.send(&Message::Begin(Arc::new(Run { folder, name, group, resumed_from, began, settings })));
     }
@@ -101,9 +118,7 @@ impl Listener for Trackers {
             return;
         }
         match event {
-            TrainEvent::TrialStarted { name } => self.trial = Some(name.clone()),
-            TrainEvent::TrialFinished { .. } => self.trial = None,
-            TrainEvent::Started { run, resumed_from, .. } => self.begin(run, *resumed_from),
+            TrainEvent::Started { run, resumed_from, .. } => self.begin(run, *resumed_from, self.settings.clone()),
             TrainEvent::Interrupted { .. } => self.end(End::Interrupted),
             _ => {
                 let event = serde_json::to_value(event).unwrap_or_default();
@@ -125,8 +140,8 @@ fn name_of(folder: &Path) -> String {
 }
 
 /// The settings but for who is told of them, which may name a server by its password.
-fn settings(config: &RunConfig) -> Value {
-    let mut settings = serde_json::to_value(config).unwrap_or_default();
+fn told(settings: &impl Serialize) -> Value {
+    let mut settings = serde_json::to_value(settings).unwrap_or_default();
     if let Some(settings) = settings.as_object_mut() {
         settings.remove("track");
     }

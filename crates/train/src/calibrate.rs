@@ -5,40 +5,34 @@ use finetone_classify::with_temperature;
 use finetone_evaluate::{Calibration, Section};
 use finetone_model::Model;
 
-use crate::choices::Calibrate;
 use crate::error::TrainError;
-use crate::material::Texts;
+use crate::evidence::Evidence;
 use crate::run_config::RunConfig;
 
-/// Divides the model's logits, and what it said about each of `sets`, by the temperature that fits the validation texts best.
-/// Gives what a report says about it; nothing where none was wanted or there are no such texts.
+/// Divides the model's logits by the temperature that fits the evidence best, which then is what the model would have said.
+/// Gives what was found; nothing where none was wanted or there is no evidence.
 ///
 /// # Errors
 /// None for probabilities of a model that has not diverged.
-pub fn calibrate<B: Backend>(
+pub(crate) fn calibrate<B: Backend>(
     backend: &B,
     config: &RunConfig,
-    texts: &Texts,
     model: &mut Model<B>,
-    sets: &mut [(String, Vec<f32>)],
-) -> Result<Option<Section>, TrainError> {
+    evidence: Option<&mut Evidence>,
+) -> Result<Option<(Calibration, Section)>, TrainError> {
     with_temperature(&mut model.config, None);
-    let said = sets.iter().find(|(name, _)| name == "validation").map(|(_, said)| said.clone());
-    let (Some(said), Calibrate::Temperature) = (said, config.calibrate) else { return Ok(None) };
-    let found = Calibration::fit(&texts.judged(&texts.validation, said)?)?;
-    let temperature = found.temperature;
-    model.cool(backend, temperature.value());
-    with_temperature(&mut model.config, Some(temperature.value()));
-    for (_, said) in sets {
-        temperature.apply(said, texts.labels.len(), texts.multi_label);
-    }
-    Ok(Some(told(&found)))
+    let Some(evidence) = evidence else { return Ok(None) };
+    let Some(found) = evidence.cool(config)? else { return Ok(None) };
+    let temperature = found.temperature.value();
+    model.cool(backend, temperature);
+    with_temperature(&mut model.config, Some(temperature));
+    Ok(Some((found, told(&found, evidence.texts))))
 }
 
-fn told(found: &Calibration) -> Section {
+fn told(found: &Calibration, whose: &str) -> Section {
     let Calibration { temperature, texts, error_before, error_after } = found;
     Section::new("Calibration")
         .fact("temperature", format!("{:.3}, which the logits of the model are divided by", temperature.value()))
-        .fact("fitted on", format!("{texts} validation texts"))
+        .fact("fitted on", format!("{texts} {whose}"))
         .fact("calibration error there", format!("{error_before:.4} before, {error_after:.4} after"))
 }

@@ -1,11 +1,12 @@
 //! How a finished model's probabilities become decisions: the rule that goes with it.
 
-use finetone_evaluate::{Abstention, Aim, DecisionRule, Predictions};
+use finetone_evaluate::{Abstention, Aim, DecisionRule};
 
 use crate::choices::Decision;
 use crate::epochs::Epochs;
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
+use crate::evidence::Evidence;
 use crate::material::Texts;
 use crate::objective::ClassObjective;
 use crate::run_config::RunConfig;
@@ -23,16 +24,18 @@ pub fn shares_seen(epochs: &Epochs, objective: &ClassObjective, classes: usize) 
 /// Refuses a rule that has nothing to go by, before any training has been paid for.
 ///
 /// # Errors
-/// A fitted decision without validation texts, another prior with a class that no training text has.
+/// A fitted decision without validation texts and without folds, another prior with a class that no training text has.
 pub fn check(config: &RunConfig, texts: &Texts) -> Result<(), TrainError> {
-    let hold_out = "hold some out (`--set validation_fraction=0.1`) or give a file (`--validation`)";
-    if config.decision == Decision::Fitted && texts.validation.is_empty() {
+    let hold_out = "hold some out (`--set validation_fraction=0.1`), give a file (`--validation`), or let models of folds \
+                    judge all texts (`--folds 5`)";
+    let has_evidence = !texts.validation.is_empty() || config.folds.is_some();
+    if config.decision == Decision::Fitted && !has_evidence {
         return Err(TrainError::TooFew {
             problem: "`decision=fitted` needs validation texts".into(),
-            hint: format!("{hold_out}, or take `decision=uniform-prior`, which needs none"),
+            hint: format!("{hold_out}; or take `decision=uniform-prior`, which needs none"),
         });
     }
-    if let (Some(aim), true) = (config.aim(), texts.validation.is_empty()) {
+    if let (Some(aim), false) = (config.aim(), has_evidence) {
         let setting = if matches!(aim, Aim::Cost(_)) { "abstain_cost" } else { "min_precision" };
         return Err(TrainError::TooFew {
             problem: format!("`{setting}` needs validation texts"),
@@ -49,83 +52,72 @@ pub fn check(config: &RunConfig, texts: &Texts) -> Result<(), TrainError> {
     Ok(())
 }
 
-/// The rule that the settings ask for. `seen` are the class shares of training, `sets` what the model says about each set
-/// of texts.
+/// The rule that the settings ask for, with a sentence about it. `seen` are the class shares of training.
 ///
 /// # Errors
-/// A metric without a value on the validation texts.
-pub fn rule(
+/// A metric without a value on the texts of the evidence.
+pub(crate) fn rule(
     config: &RunConfig,
     texts: &Texts,
     seen: &[f64],
-    sets: &[(String, Vec<f32>)],
-    listener: &mut dyn Listener,
-) -> Result<Option<DecisionRule>, TrainError> {
-    let (rule, message) = match config.decision {
-        Decision::Argmax => return Ok(None),
+    evidence: Option<&Evidence>,
+) -> Result<Option<(DecisionRule, String)>, TrainError> {
+    Ok(match config.decision {
+        Decision::Argmax => None,
         Decision::UniformPrior => {
             let rule = DecisionRule::prior(seen, &vec![1.0; seen.len()])?;
             let message = format!("decisions are made as if all classes were equally frequent: {}", told(&rule, texts));
-            (rule, message)
+            Some((rule, message))
         }
-        Decision::Fitted => fitted(config, texts, sets)?,
-    };
-    listener.on(&TrainEvent::Notice { message });
-    Ok(Some(rule))
+        Decision::Fitted => Some(fitted(
+            config,
+            texts,
+            evidence.expect("texts to fit decisions on were asked for before the training"),
+        )?),
+    })
 }
 
-fn fitted(
-    config: &RunConfig,
-    texts: &Texts,
-    sets: &[(String, Vec<f32>)],
-) -> Result<(DecisionRule, String), TrainError> {
-    let predictions = on_validation(texts, sets)?;
+fn fitted(config: &RunConfig, texts: &Texts, evidence: &Evidence) -> Result<(DecisionRule, String), TrainError> {
+    let Evidence { predictions, texts: whose } = evidence;
     let metric = config.chosen_metric()?;
-    let rule = DecisionRule::fit(&predictions, &metric)?;
-    let (before, after) = (metric.compute(&predictions)?, metric.compute(&rule.applied(&predictions))?);
+    let rule = DecisionRule::fit(predictions, &metric)?;
+    let (before, after) = (metric.compute(predictions)?, metric.compute(&rule.applied(predictions))?);
     let (rows, told) = (predictions.rows(), told(&rule, texts));
     let message = format!(
-        "decisions are fitted on the {rows} validation texts: {told}; {metric} there from {before:.4} to {after:.4}, \
-         which says little about other texts"
+        "decisions are fitted on {rows} {whose}: {told}; {metric} there from {before:.4} to {after:.4}, which says little \
+         about other texts"
     );
     Ok((rule, message))
 }
 
-/// When texts are left to a person, for the aim of the settings. `sets` are what the model says by the rule about each set of
-/// texts.
+/// When texts are left to a person, for the aim of the settings and the answers by the rule.
 ///
 /// # Errors
 /// None for settings and texts that were checked.
-pub fn abstention(
+pub(crate) fn abstention(
     config: &RunConfig,
-    texts: &Texts,
-    sets: &[(String, Vec<f32>)],
+    evidence: &Evidence,
     listener: &mut dyn Listener,
 ) -> Result<Option<Abstention>, TrainError> {
     let Some(aim) = config.aim() else { return Ok(None) };
-    let predictions = on_validation(texts, sets)?;
-    let abstention = Abstention::fit(&predictions, aim)?;
+    let Evidence { predictions, texts } = evidence;
+    let abstention = Abstention::fit(predictions, aim)?;
     let rows = predictions.rows();
     let message = match (abstention.least_confidence, aim) {
         (Some(least), _) => format!(
-            "texts with a confidence below {least:.4} go to a person: of the {rows} validation texts the model {}",
-            abstention.outcome(&predictions).told()
+            "texts with a confidence below {least:.4} go to a person: of {rows} {texts} the model {}",
+            abstention.outcome(predictions).told()
         ),
         (None, Aim::Precision(precision)) => format!(
-            "all texts go to a person: on {rows} validation texts no confidence is shown to have a precision of {precision} \
-             with 95 % certainty; give more of them, or ask for less"
+            "all texts go to a person: on {rows} {texts}, no confidence is shown to have a precision of {precision} with \
+             95 % certainty; give more of them, or ask for less"
         ),
         (None, Aim::Cost(_)) => {
-            format!("all texts go to a person: on the {rows} validation texts that costs less than any answers")
+            format!("all texts go to a person: on {rows} {texts}, that costs less than any answers")
         }
     };
     listener.on(&TrainEvent::Notice { message });
     Ok(Some(abstention))
-}
-
-fn on_validation(texts: &Texts, sets: &[(String, Vec<f32>)]) -> Result<Predictions, TrainError> {
-    let said = sets.iter().find(|(name, _)| name == "validation").map(|(_, said)| said.clone()).unwrap_or_default();
-    texts.judged(&texts.validation, said)
 }
 
 /// Each class with its offset.

@@ -76,6 +76,9 @@ pub(crate) struct Fitted {
     /// When a text is left to a person, if any is.
     #[serde(default)]
     pub abstention: Option<Abstention>,
+    /// The share of each class as the loss saw it; none of a model that answers in its own words.
+    #[serde(default)]
+    pub seen: Vec<f64>,
     /// The evaluation that chose the weights; none where the last ones are kept.
     pub best: Option<Best>,
     /// Steps taken.
@@ -150,14 +153,15 @@ pub(crate) struct Prepared<B: Backend> {
     pub masked: Option<MaskedModel<B>>,
 }
 
-/// Trains a model on `texts`, or goes on with it from its newest checkpoint in `place`, and measures it.
+/// Trains a model on `texts`, or goes on with it from its newest checkpoint in `place`, and measures it. Where models of folds
+/// were asked before, what they said `out_of_fold` is what its temperature and its decisions are fitted on.
 ///
 /// # Errors
 /// See [`TrainError`]. Nothing is written before data, model and memory were found to be fine.
 pub(crate) fn fit<B: Backend>(
     backend: &B,
     config: &RunConfig,
-    texts: &Texts,
+    (texts, out_of_fold): (&Texts, Option<&Predictions>),
     place: &Place,
     surroundings: &mut Surroundings<'_>,
 ) -> Result<Outcome<Fit>, TrainError> {
@@ -183,7 +187,7 @@ pub(crate) fn fit<B: Backend>(
     }
     let seconds = start.elapsed().as_secs_f64();
     let (LastWords { sets, tokens }, Settled { about, neighbourhood, abstention }) =
-        conclude(&mut trainer, (&store, &rows), (texts, seen.as_deref()), &mut recorder)?;
+        conclude(&mut trainer, (&store, &rows), (texts, seen.as_deref(), out_of_fold), &mut recorder)?;
     let measured = Measured::new(texts, &sets, abstention.as_ref())?;
     if place.keeps_model {
         if let Some(base) = &base {
@@ -206,17 +210,18 @@ pub(crate) fn fit<B: Backend>(
     fitted.facts.extend(tokens.iter().map(|(name, judged)| report::token_section(name, judged)));
     fitted.facts.extend(about);
     fitted.abstention = abstention;
+    fitted.seen = seen.unwrap_or_default();
     fitted.truncated = rows.train.truncated + rows.test.truncated;
     fitted.fingerprint = texts.fingerprint();
     Ok(Outcome::Finished(Fit { fitted, measured_on, measured }))
 }
 
 /// Goes back to the best weights of a finished training, hears what the model says about the sets, and settles how decisions
-/// are read from that. `seen` are the class shares of training.
+/// are read from that, or from what models of folds said. `seen` are the class shares of training.
 pub(crate) fn conclude<B: Backend>(
     trainer: &mut Trainer<'_, B>,
     (store, rows): (&Store, &Sets),
-    (texts, seen): (&Texts, Option<&[f64]>),
+    (texts, seen, out_of_fold): (&Texts, Option<&[f64]>, Option<&Predictions>),
     listener: &mut dyn Listener,
 ) -> Result<(LastWords, Settled), TrainError> {
     trainer.release();
@@ -225,7 +230,7 @@ pub(crate) fn conclude<B: Backend>(
     }
     let mut words = LastWords::of(trainer, rows)?;
     let settled = match seen {
-        Some(seen) => settle((trainer, seen), (texts, rows), &mut words.sets, listener)?,
+        Some(seen) => settle((trainer, seen), (texts, rows), (&mut words.sets, out_of_fold), listener)?,
         None => Settled::default(),
     };
     Ok((words, settled))
@@ -345,6 +350,7 @@ impl Fitted {
             tokens_per_second,
             parameters: trainer.model.table.numbers(),
             abstention: None,
+            seen: Vec::new(),
             truncated: 0,
             fingerprint: 0,
             curves,

@@ -8,7 +8,6 @@ use std::time::Instant;
 use finetone_backend::Backend;
 use finetone_classify::ClassifyError;
 use finetone_classify::source::{ModelSource, ResolvedModel};
-use finetone_data::Example;
 use finetone_evaluate::Predictions;
 
 use crate::epochs::{Course, Epochs};
@@ -133,12 +132,7 @@ impl<'a, B: Backend> FoldBench<'a, B> {
     /// # Errors
     /// Numbers that are no probabilities.
     pub fn together(&self, judged: &[(usize, &[f32])]) -> Result<Predictions, TrainError> {
-        let Reading { texts, folds } = &self.whole;
-        let examples: Vec<Example> = judged
-            .iter()
-            .flat_map(|(fold, _)| folds.splits()[*fold].held_out.iter().map(|&row| folds.examples()[row].clone()))
-            .collect();
-        texts.judged(&examples, judged.iter().flat_map(|(_, said)| said.iter().copied()).collect())
+        self.whole.folds.judged(&self.whole.texts, 0, judged.iter().copied())
     }
 
     /// Prepares the texts of a fold for some settings and does something with them.
@@ -198,6 +192,7 @@ fn reading_name(config: &RunConfig) -> String {
     let only = RunConfig {
         train: config.train.clone(),
         validation: config.validation.clone(),
+        encoding: config.encoding,
         text_column: config.text_column.clone(),
         label_column: config.label_column.clone(),
         multi_label: config.multi_label,
@@ -261,7 +256,7 @@ fn train_and_ask<B: Backend>(
     if trainer.train((&course, &rows.validation), &store, surroundings.control, listener)? == End::Interrupted {
         return Ok(Outcome::Interrupted { step: trainer.progress.step });
     }
-    let (words, _) = conclude(&mut trainer, (&store, &rows), (texts, seen.as_deref()), listener)?;
+    let (words, _) = conclude(&mut trainer, (&store, &rows), (texts, seen.as_deref(), None), listener)?;
     let of_fold = words.sets.into_iter().find(|(name, _)| name == "test").map(|(_, probabilities)| probabilities);
     Ok(Outcome::Finished(of_fold.expect("the fold is held out as the test set, and has classes")))
 }

@@ -6,8 +6,11 @@ use finetone_backend::Backend;
 use finetone_data::{Example, Split, stratified_folds};
 use finetone_evaluate::{CrossValidation, Evaluation, EvaluationOptions, LabelErrors, Predictions, Repeats};
 
-use crate::choices::SplitRule;
+use crate::choices::{Decision, NeighbourUse, SplitRule};
+use crate::decide;
 use crate::error::TrainError;
+use crate::events::TrainEvent;
+use crate::evidence::{Evidence, as_said};
 use crate::fit::Place;
 use crate::label_errors;
 use crate::material::{HoldOut, Texts};
@@ -22,6 +25,14 @@ pub(crate) struct Folds {
     examples: Vec<Example>,
     /// For each repeat its seed and the folds.
     repeats: Vec<(u64, Vec<Split>)>,
+}
+
+/// What the folds found.
+pub(crate) struct Found {
+    /// How good the settings are. Temperature and decisions of each fold were fitted on the other folds.
+    pub cross_validation: CrossValidation,
+    /// What was said about each row of the first division, before anything was fitted on it.
+    pub as_said: Predictions,
 }
 
 impl Folds {
@@ -59,21 +70,74 @@ impl Folds {
         texts: &Texts,
         place: &Place,
         surroundings: &mut Surroundings<'_>,
-    ) -> Result<Outcome<CrossValidation>, TrainError> {
+    ) -> Result<Outcome<Found>, TrainError> {
         let mut tried = Vec::new();
         for (repeat, (seed, folds)) in self.repeats.iter().enumerate() {
             for (fold, split) in folds.iter().enumerate() {
-                let config = RunConfig { seed: *seed, ..config.clone() };
+                let config = RunConfig { seed: *seed, ..as_said(config) };
                 let texts = self.texts(&config, texts, split)?;
                 let (name, folder) = names((fold, folds.len()), (repeat, self.repeats.len()));
                 let trial = Trial { name, config, place: place.within(&folder, false) };
-                match trial.run(backend, &texts, surroundings)? {
+                match trial.run(backend, (&texts, None), surroundings)? {
                     Outcome::Finished(one) => tried.push(one),
                     Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
                 }
             }
         }
-        Ok(Outcome::Finished(self.together(texts, &tried)?))
+        let said: Vec<&[f32]> = tried.iter().map(|one| one.measured.predictions.probabilities()).collect();
+        let as_said = self.judged(texts, 0, said.iter().copied().enumerate().take(self.splits().len()))?;
+        let settled = self.settled(config, texts, &tried)?;
+        let cross_validation = self.together(texts, &tried, &settled)?;
+        if config.decision == Decision::Fitted {
+            let metric = config.chosen_metric()?;
+            let (before, after) = (metric.compute(&as_said)?, metric.compute(&cross_validation.pooled)?);
+            let message = format!(
+                "with decisions that are fitted on the other folds {metric} over all rows is {after:.4} instead of {before:.4}"
+            );
+            surroundings.listener.on(&TrainEvent::Notice { message });
+        }
+        Ok(Outcome::Finished(Found { cross_validation, as_said }))
+    }
+
+    /// What was said about some folds of a division, with the truth beside it.
+    ///
+    /// # Errors
+    /// Numbers that are no probabilities.
+    pub fn judged<'s>(
+        &self,
+        texts: &Texts,
+        division: usize,
+        said: impl Iterator<Item = (usize, &'s [f32])>,
+    ) -> Result<Predictions, TrainError> {
+        let (mut examples, mut probabilities) = (Vec::new(), Vec::new());
+        for (fold, said) in said {
+            let rows = &self.repeats[division].1[fold].held_out;
+            examples.extend(rows.iter().map(|&row| self.examples[row].clone()));
+            probabilities.extend_from_slice(said);
+        }
+        texts.judged(&examples, probabilities)
+    }
+
+    /// The answers of all folds, with the temperature and the rule for decisions that the other folds of their division give:
+    /// what is said about a row had no part in how it is read.
+    fn settled(&self, config: &RunConfig, texts: &Texts, tried: &[Tried]) -> Result<Vec<Predictions>, TrainError> {
+        let mut settled = Vec::with_capacity(tried.len());
+        for (division, tried) in tried.chunks(self.splits().len()).enumerate() {
+            for (fold, one) in tried.iter().enumerate() {
+                let others = tried.iter().enumerate().filter(|(other, _)| *other != fold);
+                let others = others.map(|(other, one)| (other, one.measured.predictions.probabilities()));
+                let mut evidence = Evidence::out_of_fold(self.judged(texts, division, others)?);
+                let mut own = one.measured.predictions.clone();
+                if config.neighbours == NeighbourUse::Off
+                    && let Some(found) = evidence.cool(config)?
+                {
+                    own = found.temperature.applied(&own);
+                }
+                let rule = decide::rule(config, texts, &one.fitted.seen, Some(&evidence))?;
+                settled.push(rule.map_or(own.clone(), |(rule, _)| rule.applied(&own)));
+            }
+        }
+        Ok(settled)
     }
 
     /// Writes `folds.json`, `out_of_fold.csv` and, where a text has one label, `label-errors.csv` into a folder.
@@ -133,23 +197,22 @@ impl Folds {
     }
 
     /// What the folds say together, and what each row was taken for by the models that had not seen it.
-    fn together(&self, texts: &Texts, tried: &[Tried]) -> Result<CrossValidation, TrainError> {
-        let runs: Vec<(String, &Predictions)> =
-            tried.iter().map(|one| (one.name.clone(), &one.measured.predictions)).collect();
+    fn together(&self, texts: &Texts, tried: &[Tried], settled: &[Predictions]) -> Result<CrossValidation, TrainError> {
+        let runs: Vec<(String, &Predictions)> = tried.iter().map(|one| one.name.clone()).zip(settled).collect();
         let folds = self.repeats[0].1.len();
         let repeats = Repeats::of_folds(&runs, 1.0 / (folds - 1) as f64)?;
-        let pooled = texts.judged(&self.examples, self.pooled(texts.labels.len(), tried))?;
+        let pooled = texts.judged(&self.examples, self.pooled(texts.labels.len(), settled))?;
         let evaluation = Evaluation::new(&pooled, &EvaluationOptions::default())?;
         Ok(CrossValidation { folds, divisions: self.repeats.len(), repeats, pooled, evaluation })
     }
 
     /// The probabilities of each row, the mean of the repeats.
-    fn pooled(&self, classes: usize, tried: &[Tried]) -> Vec<f32> {
+    fn pooled(&self, classes: usize, settled: &[Predictions]) -> Vec<f32> {
         let mut sums = vec![0.0_f64; self.examples.len() * classes];
         let splits = self.repeats.iter().flat_map(|(_, folds)| folds);
-        for (split, one) in splits.zip(tried) {
+        for (split, one) in splits.zip(settled) {
             for (row, &index) in split.held_out.iter().enumerate() {
-                let probabilities = one.measured.predictions.row(row);
+                let probabilities = one.row(row);
                 let places = &mut sums[index * classes..(index + 1) * classes];
                 places.iter_mut().zip(probabilities).for_each(|(sum, &p)| *sum += f64::from(p));
             }

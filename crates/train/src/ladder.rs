@@ -175,7 +175,7 @@ fn from_scratch<B: Backend>(
         config: small_config(config)?,
         place: place.within("ladder", false),
     };
-    Ok(trial.run(backend, texts, surroundings)?.map(|Tried { fitted, measured, .. }| {
+    Ok(trial.run(backend, (texts, None), surroundings)?.map(|Tried { fitted, measured, .. }| {
         let detail = of_size(SMALL_MODEL, fitted.parameters);
         Answers { predictions: measured.predictions, detail, seconds: fitted.seconds }
     }))

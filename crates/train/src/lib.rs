@@ -14,6 +14,7 @@ mod earlier;
 mod epochs;
 pub mod error;
 pub mod events;
+mod evidence;
 mod examiner;
 mod fit;
 mod fold_bench;

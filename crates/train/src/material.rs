@@ -9,8 +9,8 @@ use finetone_data::features::{ALL_COLUMNS, usable_columns};
 use finetone_data::split::{column_times, column_values};
 use finetone_data::tokenizer::{Keep, Limit, Tokenizer};
 use finetone_data::{
-    Checkup, Dataset, Example, LabelSet, OpenOptions, Preparation, ReadOptions, Role, Split, Target, chat, features,
-    group_split, hash_split, stratified_split, time_split,
+    Checkup, Dataset, Example, LabelSet, Preparation, ReadOptions, Role, Split, Target, chat, features, group_split,
+    hash_split, stratified_split, time_split,
 };
 use finetone_evaluate::Predictions;
 
@@ -79,9 +79,10 @@ impl Texts {
         checkup: Option<&Checkup>,
         listener: &mut dyn Listener,
     ) -> Result<Self, TrainError> {
-        let preparation = Preparation { chat: chat::rule_of(&config.train)?, ..config.preparation() };
+        let preparation =
+            Preparation { chat: chat::rule_of(&config.train, &config.open_options())?, ..config.preparation() };
         let options = ReadOptions {
-            open: preparation.open_options(),
+            open: preparation.open_options(config.encoding),
             text_column: config.text_column.clone(),
             label_column: config.label_column.clone(),
             multi_label: config.multi_label,
@@ -270,7 +271,7 @@ impl<'a> HoldOut<'a> {
     }
 
     fn split(&self, examples: &[Example]) -> Result<Split, TrainError> {
-        let (file, open) = (&self.config.train, OpenOptions::default());
+        let (file, open) = (&self.config.train, self.config.open_options());
         Ok(match self.config.split {
             SplitRule::Stratified => stratified_split(examples, self.fraction, self.seed),
             SplitRule::Hash => hash_split(examples, self.fraction, self.salt),

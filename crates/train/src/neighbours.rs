@@ -27,27 +27,24 @@ pub(crate) fn check(config: &RunConfig, texts: &Texts) -> Result<(), TrainError>
     Ok(())
 }
 
-/// Lets the classifier keep its training texts, where the settings ask for it, and mixes what it said about each of `sets` with
-/// the votes of those that are nearest, as is best for the validation texts. Gives what it keeps, and what a report says of it.
+/// Lets the classifier keep its training texts, and mixes what it said about each of `sets` with the votes of those that are
+/// nearest, as is best for the validation texts. Gives what it keeps, and what a report says of it.
 ///
 /// # Errors
 /// None for a model that has not diverged on a device that works.
 pub(crate) fn keep<B: Backend>(
     trainer: &Trainer<'_, B>,
     (texts, rows): (&Texts, &Sets),
-    sets: &mut [(String, Vec<f32>)],
+    (sets, on_validation): (&mut [(String, Vec<f32>)], &Predictions),
     listener: &mut dyn Listener,
-) -> Result<Option<(Neighbourhood, Section)>, TrainError> {
+) -> Result<(Neighbourhood, Section), TrainError> {
     let config = trainer.config;
-    let said = sets.iter().find(|(name, _)| name == "validation").map(|(_, said)| said.clone());
-    let (NeighbourUse::On, Some(said)) = (config.neighbours, said) else { return Ok(None) };
     let mut kept = Neighbourhood::new(vectors(trainer, &rows.train), remembered(&texts.train, config.neighbours_texts));
     let near = |kept: &Neighbourhood, rows| kept.nearest(&vectors(trainer, rows), Interpolation::MOST_NEIGHBOURS);
-    let predictions = texts.judged(&texts.validation, said)?;
     let found = {
         let near = near(&kept, &rows.validation);
         let votes: Vec<Vec<Vote<'_>>> = near.iter().map(|near| kept.votes_of(near)).collect();
-        fitted(config, &predictions, &votes)
+        fitted(config, on_validation, &votes)
     };
     kept.interpolation = found.interpolation;
     if found.interpolation.share() > 0.0 {
@@ -60,7 +57,7 @@ pub(crate) fn keep<B: Backend>(
     trainer.backend.synchronize().map_err(ClassifyError::from)?;
     listener.on(&TrainEvent::Notice { message: told(&found, kept.len()) });
     let about = section(&found, &kept);
-    Ok(Some((kept, about)))
+    Ok((kept, about))
 }
 
 /// The share that is best for the validation texts, and the temperature of both where one is wanted.

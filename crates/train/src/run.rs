@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use finetone_backend::Backend;
 use finetone_classify::hub::{HubConfig, HubProgress};
 use finetone_data::Checkup;
-use finetone_evaluate::{CrossValidation, Evaluation, Repeats, Report};
+use finetone_evaluate::{Evaluation, Predictions, Repeats, Report};
 
 use crate::epochs::Epochs;
 use crate::error::TrainError;
 use crate::events::Listener;
 use crate::fit::{Fit, Place, Settings, fit};
-use crate::folds::Folds;
+use crate::folds::{Folds, Found};
 use crate::ladder::climb;
 use crate::material::Texts;
 use crate::reasons;
@@ -167,12 +167,13 @@ fn execute<B: Backend>(
     let config = &RunConfig { epochs: Some(epochs), ..config.clone() };
     let settings = (folder.join("run.toml"), Settings::Run(Box::new(config.clone())));
     let place = Place { folder: folder.to_owned(), settings, keeps_model: true };
-    let cross_validation = match cross_validated(backend, config, &texts, &place, &mut surroundings)? {
+    let folds = match cross_validated(backend, config, &texts, &place, &mut surroundings)? {
         Outcome::Finished(found) => found,
         Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
     };
     let (Fit { fitted, measured_on, measured }, seeds) =
-        match fitted(backend, config, &texts, &place, &mut surroundings)? {
+        match fitted(backend, config, (&texts, folds.as_ref().map(|found| &found.as_said)), &place, &mut surroundings)?
+        {
             Outcome::Finished(fit) => fit,
             Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
         };
@@ -185,6 +186,7 @@ fn execute<B: Backend>(
         Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
     };
     let best_step = fitted.best_step();
+    let cross_validation = folds.map(|found| found.cross_validation);
     let mut report = Report { cross_validation, seeds, ladder, ..report::build(config, &texts, fitted, measured) };
     reasons::add(backend, &folder.join("model"), texts.set(&measured_on), config.explain_errors, &mut report);
     let summary = finish(folder, report, best_step, measured_on)?;
@@ -199,12 +201,12 @@ fn cross_validated<B: Backend>(
     texts: &Texts,
     place: &Place,
     surroundings: &mut Surroundings<'_>,
-) -> Result<Outcome<Option<CrossValidation>>, TrainError> {
+) -> Result<Outcome<Option<Found>>, TrainError> {
     let Some(folds) = config.folds else { return Ok(Outcome::Finished(None)) };
     let folds = Folds::new(config, texts, folds)?;
     let found = folds.cross_validate(backend, config, texts, &place.within("folds", false), surroundings)?;
     if let Outcome::Finished(found) = &found {
-        folds.save(found, &place.folder)?;
+        folds.save(&found.cross_validation, &place.folder)?;
     }
     Ok(found.map(Some))
 }
@@ -213,15 +215,15 @@ fn cross_validated<B: Backend>(
 fn fitted<B: Backend>(
     backend: &B,
     config: &RunConfig,
-    texts: &Texts,
+    (texts, out_of_fold): (&Texts, Option<&Predictions>),
     place: &Place,
     surroundings: &mut Surroundings<'_>,
 ) -> Result<Outcome<(Fit, Option<Repeats>)>, TrainError> {
     if config.seeds == 1 {
-        return Ok(fit(backend, config, texts, place, surroundings)?.map(|fit| (fit, None)));
+        return Ok(fit(backend, config, (texts, out_of_fold), place, surroundings)?.map(|fit| (fit, None)));
     }
     let within = (&place.within("seeds", true), Keep::Best);
-    Ok(match Seeds::train(backend, config, texts, within, surroundings)? {
+    Ok(match Seeds::train(backend, config, (texts, out_of_fold), within, surroundings)? {
         Outcome::Interrupted { step } => Outcome::Interrupted { step },
         Outcome::Finished(seeds) => {
             surroundings.listener.on(&seeds.notice());

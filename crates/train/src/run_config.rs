@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use finetone_data::Preparation;
 use finetone_data::augment::Change;
 use finetone_data::cleaning::Cleaning;
 use finetone_data::conversation::Speakers;
 use finetone_data::features::{check_template, default_template};
 use finetone_data::preparation::{ConversationPart, FeatureUse, StageDirections};
+use finetone_data::{OpenOptions, Preparation, TextEncoding};
 use finetone_evaluate::{Aim, Metric};
 use serde::{Deserialize, Serialize};
 use smart_default::SmartDefault;
@@ -42,6 +42,8 @@ pub struct RunConfig {
     /// Share of the training rows held out for validation when no file is given; 0 trains on all and keeps the last weights.
     #[default(0.1)]
     pub validation_fraction: f64,
+    /// The encoding of the files, by a name of the Encoding Standard; a byte-order mark goes before it.
+    pub encoding: TextEncoding,
     /// How rows are held out, for the test and for validation.
     pub split: SplitRule,
     /// With `split = "group"`: the column whose values keep rows together.
@@ -258,6 +260,11 @@ impl RunConfig {
     pub fn chosen_metric(&self) -> Result<Metric, TrainError> {
         let usual = if self.task == Task::Chat { "loss" } else { "f1_macro" };
         Ok(self.metric.as_deref().unwrap_or(usual).parse()?)
+    }
+
+    /// How its files are opened, before anything is known of their chats.
+    pub fn open_options(&self) -> OpenOptions {
+        OpenOptions { encoding: self.encoding, ..OpenOptions::default() }
     }
 
     /// What is done to a row, before anything is known of its features.

@@ -17,8 +17,9 @@ const FROM_SCRATCH_EPOCHS: f64 = 10.0;
 const ADAPTER_RATE: f64 = 4e-4;
 
 /// Settings that a run which goes on from another does not take over.
-const OWN_OF_A_RUN: [&str; 13] = [
+const OWN_OF_A_RUN: [&str; 14] = [
     "train",
+    "encoding",
     "test",
     "validation",
     "model",
@@ -359,6 +360,17 @@ mod tests {
         let again: RunConfig = toml::from_str(&config.to_toml()).unwrap();
         assert_eq!(config, again);
         assert_eq!(again.preparation().feature_template.as_deref(), Some("{tier}:"));
+    }
+
+    #[test]
+    fn an_encoding_has_any_of_its_names() {
+        assert_eq!(resolve(&[]).unwrap().encoding.to_string(), "UTF-8");
+        let config = resolve(&["encoding=latin2"]).unwrap();
+        let again: RunConfig = toml::from_str(&config.to_toml()).unwrap();
+        assert_eq!((config.encoding.to_string().as_str(), again.encoding), ("ISO-8859-2", config.encoding));
+        assert_eq!(config.open_options().encoding, config.encoding);
+        let error = resolve(&["encoding=windows1250"]).unwrap_err().to_string();
+        assert!(error.contains("did you mean `windows-1250`?"), "{error}");
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Seeds {
     pub fn train<B: Backend>(
         backend: &B,
         config: &RunConfig,
-        texts: &Texts,
+        (texts, out_of_fold): (&Texts, Option<&Predictions>),
         (place, keep): (&Place, Keep),
         surroundings: &mut Surroundings<'_>,
     ) -> Result<Outcome<Self>, TrainError> {
@@ -49,7 +49,7 @@ impl Seeds {
         for seed in (0..config.seeds as u64).map(|number| config.seed.wrapping_add(number)) {
             let place = place.within(&format!("seed-{seed}"), true);
             let trial = Trial { name: format!("seed {seed}"), config: RunConfig { seed, ..config.clone() }, place };
-            match trial.run(backend, texts, surroundings)? {
+            match trial.run(backend, (texts, out_of_fold), surroundings)? {
                 Outcome::Finished(one) => seeds.tried.push(one),
                 Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
             }

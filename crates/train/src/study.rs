@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use finetone_backend::Backend;
 use finetone_data::{Dataset, Preparation, ReadOptions, chat};
-use finetone_evaluate::{Candidate, Study};
+use finetone_evaluate::{Candidate, Predictions, Study};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
@@ -26,6 +26,7 @@ use crate::run_config::RunConfig;
 use crate::schedule::Plan;
 use crate::seeds::{Keep, Seeds};
 use crate::store::write_whole;
+use crate::tracking::Tracking;
 pub use candidates::{Written, parse as parse_candidates, read as read_candidates};
 use ladder::Baselines;
 
@@ -61,10 +62,18 @@ pub struct CandidateConfig {
 
 impl StudyConfig {
     /// Candidates and a variant from scratch on the same training file. Nothing is held out of it for a test, and the folds
-    /// are the study's.
+    /// are the study's, in which the candidates alone are judged.
     pub fn new(test: PathBuf, folds: usize, candidates: Vec<CandidateConfig>, scratch: RunConfig) -> Self {
-        let whole = |config: RunConfig| RunConfig { test: None, test_fraction: 0.0, folds: None, repeats: 1, ..config };
-        let candidates = candidates.into_iter().map(|one| CandidateConfig { settings: whole(one.settings), ..one });
+        let whole = |config: RunConfig| RunConfig {
+            test: None,
+            test_fraction: 0.0,
+            folds: None,
+            repeats: 1,
+            track: Tracking::default(),
+            ..config
+        };
+        let in_folds = |config| RunConfig { folds: Some(folds), ..whole(config) };
+        let candidates = candidates.into_iter().map(|one| CandidateConfig { settings: in_folds(one.settings), ..one });
         Self { test, folds, candidates: candidates.collect(), scratch: whole(scratch) }
     }
 
@@ -78,9 +87,9 @@ impl StudyConfig {
 
     /// How the test file is read: by the columns of the training file, and its chats by the same rule.
     fn test_options(&self) -> Result<ReadOptions, TrainError> {
-        let chat = chat::rule_of(&self.scratch.train)?;
+        let chat = chat::rule_of(&self.scratch.train, &self.scratch.open_options())?;
         Ok(ReadOptions {
-            open: Preparation { chat, ..Preparation::default() }.open_options(),
+            open: Preparation { chat, ..Preparation::default() }.open_options(self.scratch.encoding),
             text_column: self.scratch.text_column.clone(),
             label_column: self.scratch.label_column.clone(),
             multi_label: self.scratch.multi_label,
@@ -171,23 +180,24 @@ fn train_all<B: Backend>(
         Outcome::Finished(judged) => judged,
         Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
     };
+    let (judged, said): (Vec<Candidate>, Vec<Predictions>) = judged.into_iter().unzip();
     let chosen = finetone_evaluate::choose(&judged);
     let (settings, texts) = candidates[chosen].to_fit();
     if judged.len() > 1 {
         let message = format!("chosen in folds of the training file: {}", judged[chosen].name);
         surroundings.listener.on(&TrainEvent::Notice { message });
     }
-    let mut variant = |name: &str, config: &RunConfig, texts: &Texts| {
-        let config = RunConfig { epochs: Some(Plan::new(config, texts.train.len()).epochs), ..config.clone() };
+    let mut variant = |name: &str, config: &RunConfig, texts: (&Texts, Option<&Predictions>)| {
+        let config = RunConfig { epochs: Some(Plan::new(config, texts.0.train.len()).epochs), ..config.clone() };
         surroundings.listener.on(&TrainEvent::Notice { message: format!("{name}: {} seeds", config.seeds) });
         Seeds::train(backend, &config, texts, (&place.within(name, true), Keep::All), surroundings)
     };
-    let finetuned = match variant("finetuned", settings, texts)? {
+    let finetuned = match variant("finetuned", settings, (texts, Some(&said[chosen])))? {
         Outcome::Finished(seeds) => seeds,
         Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
     };
     let (texts, settings) = (texts.clone(), settings.clone());
-    Ok(variant("scratch", &config.scratch, &scratch_texts)?.map(|scratch| Trained {
+    Ok(variant("scratch", &config.scratch, (&scratch_texts, None))?.map(|scratch| Trained {
         texts,
         settings,
         candidates: judged,

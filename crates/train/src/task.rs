@@ -58,7 +58,7 @@ pub fn writes_answers(model: &str, hub: &HubConfig, download: &mut dyn HubProgre
 /// # Errors
 /// A task that the file or the model is not for, settings that the task has no use for, a model that is not found.
 pub fn with_task(config: &RunConfig, hub: &HubConfig, download: &mut dyn HubProgress) -> Result<RunConfig, TrainError> {
-    let holds_chats = config.task != Task::Classify && chat::rule_of(&config.train)?.is_some();
+    let holds_chats = config.task != Task::Classify && chat::rule_of(&config.train, &config.open_options())?.is_some();
     let task = match config.task {
         Task::Auto if holds_chats && writes_answers(&config.model, hub, download)? => Task::Chat,
         Task::Auto | Task::Classify => Task::Classify,

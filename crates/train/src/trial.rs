@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use finetone_backend::Backend;
+use finetone_evaluate::Predictions;
 
 use crate::error::TrainError;
 use crate::events::TrainEvent;
@@ -37,14 +38,15 @@ pub(crate) struct Tried {
 }
 
 impl Trial {
-    /// Fits, unless that was done before: then its numbers are read.
+    /// Fits, unless that was done before: then its numbers are read. `out_of_fold` is what models of folds said, if they were
+    /// asked.
     ///
     /// # Errors
     /// See [`TrainError`]; a result of other data.
     pub fn run<B: Backend>(
         self,
         backend: &B,
-        texts: &Texts,
+        (texts, out_of_fold): (&Texts, Option<&Predictions>),
         surroundings: &mut Surroundings<'_>,
     ) -> Result<Outcome<Tried>, TrainError> {
         surroundings.listener.on(&TrainEvent::TrialStarted { name: self.name.clone() });
@@ -57,7 +59,7 @@ impl Trial {
                 let measured = Measured::new(texts, &fitted.sets, fitted.abstention.as_ref())?;
                 (fitted, measured)
             }
-            None => match fit(backend, &self.config, texts, &self.place, surroundings)? {
+            None => match fit(backend, &self.config, (texts, out_of_fold), &self.place, surroundings)? {
                 Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
                 Outcome::Finished(fit) => {
                     let text = serde_json::to_string(&fit.fitted).expect("numbers and names have a JSON form");

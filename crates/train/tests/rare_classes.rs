@@ -229,7 +229,7 @@ fn a_fitted_rule_is_told_stored_and_measured_with() {
         _ => None,
     });
     let told = notices.next_back().unwrap();
-    assert!(told.starts_with("decisions are fitted on the "), "{told}");
+    assert!(told.starts_with("decisions are fitted on "), "{told}");
     let report: Value = serde_json::from_str(&fs::read_to_string(run_folder.join("report.json")).unwrap()).unwrap();
     let validation = report["evaluations"].as_array().unwrap().iter().find(|set| set["name"] == "validation");
     let after: f64 = told.split(" to ").nth(1).and_then(|rest| rest.split(',').next()).unwrap().parse().unwrap();

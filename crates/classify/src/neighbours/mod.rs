@@ -18,6 +18,7 @@ use std::collections::BinaryHeap;
 
 use finetone_evaluate::{Interpolation, Vote};
 use rayon::prelude::*;
+use serde_json::{Value, json};
 
 pub use file::NEIGHBOURS_FILE;
 
@@ -46,6 +47,15 @@ pub struct Neighbour {
     pub kept: Kept,
     /// How similar both are, from −1 to 1.
     pub similarity: f32,
+}
+
+impl Neighbour {
+    /// The same as JSON; `labels` are the names of the classes.
+    pub fn json(&self, labels: &[String]) -> Value {
+        let Self { kept: Kept { classes, line, text }, similarity } = self;
+        let classes: Vec<&String> = classes.iter().map(|&class| &labels[class]).collect();
+        json!({ "labels": classes, "similarity": similarity, "line": line, "text": text })
+    }
 }
 
 /// The labelled texts of a model, where they lie, and what they have to say in its answers.

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::device::PredictionArgs;
 use crate::failure::Failure;
-use crate::found::{ColumnArgs, Found, source};
+use crate::found::{Found, ReadingArgs};
 use crate::report_file::ReportArgs;
 use crate::tables;
 
@@ -44,7 +44,7 @@ pub struct Args {
     #[command(flatten)]
     report: ReportArgs,
     #[command(flatten)]
-    columns: ColumnArgs,
+    reading: ReadingArgs,
     #[command(flatten)]
     device: PredictionArgs,
 }
@@ -74,11 +74,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 
 /// How each model reads the file: by the same columns, those that the user names, else the first model's, else the second's.
 fn read_options(args: &Args, first: &Found, second: &Found) -> Result<[ReadOptions; 2], Failure> {
-    let source = source(&args.file)?;
-    let columns =
-        |options: ReadOptions| ColumnArgs { text_column: options.text_column, label_column: options.label_column };
-    let of_first = columns(first.read_options(&args.columns, source.as_deref())?);
-    let of_both = columns(second.read_options(&of_first, source.as_deref())?);
+    let source = args.reading.source(&args.file)?;
+    let reading = |options: ReadOptions| ReadingArgs {
+        text_column: options.text_column,
+        label_column: options.label_column,
+        encoding: args.reading.encoding,
+    };
+    let of_first = reading(first.read_options(&args.reading, source.as_deref())?);
+    let of_both = reading(second.read_options(&of_first, source.as_deref())?);
     let options = |found: &Found| found.read_options(&of_both, source.as_deref());
     Ok([options(first)?, options(second)?])
 }

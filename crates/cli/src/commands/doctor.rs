@@ -11,7 +11,7 @@ use finetone_data::doctor::{TokenLimit, examine};
 use finetone_data::{Checkup, DoctorOptions, ReadOptions, Severity};
 
 use crate::failure::Failure;
-use crate::found::{ColumnArgs, source, training_options};
+use crate::found::{ReadingArgs, training_options};
 use crate::tables;
 use crate::tokens::Counter;
 use chats::Chats;
@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "N", requires = "model")]
     max_tokens: Option<usize>,
     #[command(flatten)]
-    columns: ColumnArgs,
+    reading: ReadingArgs,
     /// Several labels in one cell, separated by this character [default separator: |]
     #[arg(long, value_name = "SEPARATOR", num_args = 0..=1, require_equals = true, default_missing_value = "|")]
     multi_label: Option<char>,
@@ -62,7 +62,7 @@ pub struct Args {
 
 impl Args {
     fn read_options(&self) -> Result<ReadOptions, Failure> {
-        training_options(&self.file, self.columns.clone(), self.multi_label)
+        training_options(&self.file, self.reading.clone(), self.multi_label)
     }
 }
 
@@ -73,7 +73,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let count = |text: &str| counter.as_ref().map_or(0, |counter| counter.count(text));
     let tokens = counter.as_ref().map(|counter| TokenLimit { count: &count, limit: counter.limit });
     let options = DoctorOptions { read, tokens, ..DoctorOptions::default() };
-    let (mut text, has_errors) = if source(&args.file)?.is_some_and(|source| source.chat.is_some()) {
+    let (mut text, has_errors) = if args.reading.source(&args.file)?.is_some_and(|source| source.chat.is_some()) {
         let chats = Chats::new(&args.file, args.test.as_deref(), &options, counter.as_ref())?;
         (if args.json { chats.json()? } else { chats.page() }, chats.have_errors())
     } else {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::device::PredictionArgs;
 use crate::failure::Failure;
-use crate::found::{ColumnArgs, Found, source};
+use crate::found::{Found, ReadingArgs};
 use crate::report_file::ReportArgs;
 use crate::tables;
 
@@ -42,7 +42,7 @@ pub struct Args {
     #[command(flatten)]
     report: ReportArgs,
     #[command(flatten)]
-    columns: ColumnArgs,
+    reading: ReadingArgs,
     #[command(flatten)]
     device: PredictionArgs,
 }
@@ -61,7 +61,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let findings = cpu.install(|| -> Result<_, Failure> {
         let mut classifier = found.open(&cpu)?;
         let measure = |file: &PathBuf| -> Result<_, Failure> {
-            let options = found.read_options(&args.columns, source(file)?.as_deref())?;
+            let options = found.read_options(&args.reading, args.reading.source(file)?.as_deref())?;
             Ok(evaluate_file(&mut *classifier, file, &options)?)
         };
         let measured = args.file.as_ref().map(measure).transpose()?;

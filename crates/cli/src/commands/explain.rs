@@ -31,8 +31,6 @@ Examples:
 
 /// Words that are listed.
 const LISTED: usize = 10;
-/// Neighbours that are, where the model keeps any.
-const NEIGHBOURS: usize = 3;
 /// A word with less than this share of the greatest contribution is not coloured.
 const COLOURED: f64 = 0.15;
 /// One with more is underlined.
@@ -60,15 +58,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     // With fewer bits the contributions would not add up within 1 %.
     let cpu = args.device.open(Precision::F32)?;
     let text = cpu.install(|| -> Result<String, Failure> {
-        let mut classifier = open(&cpu, &found)?;
+        let mut classifier = open(&cpu, &found)?.showing_neighbours()?;
         if let Some(column) = classifier.columns().first() {
             return Err(Failure::new(
                 format!("the model needs the column `{column}` with each text, which cannot be typed here"),
                 "explain a model that reads texts alone".to_owned(),
             ));
-        }
-        if classifier.neighbourhood().is_some() {
-            classifier.show_neighbours(NEIGHBOURS)?;
         }
         let explained = examples.iter().map(|example| classifier.explain(example)).collect::<Result<Vec<_>, _>>()?;
         let labels = classifier.labels();
@@ -183,10 +178,6 @@ fn signed(value: f64) -> String {
 fn object(found: &Explanation, labels: &[String]) -> Value {
     let word = |word: &finetone_classify::Word| json!({ "word": &found.text[word.place.clone()], "start": word.place.start, "adds": word.contribution });
     let turn = |turn: &finetone_classify::Decisive| json!({ "turn": turn.turn, "speaker": turn.speaker, "adds": turn.contribution });
-    let neighbour = |near: &finetone_classify::Neighbour| {
-        let classes: Vec<&String> = near.kept.classes.iter().map(|&class| &labels[class]).collect();
-        json!({ "labels": classes, "similarity": near.similarity, "line": near.kept.line, "text": near.kept.text })
-    };
     json!({
         "label": labels[found.class],
         "against": labels[found.against],
@@ -197,7 +188,7 @@ fn object(found: &Explanation, labels: &[String]) -> Value {
         "text": found.text,
         "words": found.words.iter().map(word).collect::<Vec<_>>(),
         "turns": found.turns.iter().map(turn).collect::<Vec<_>>(),
-        "neighbours": found.neighbours.iter().map(neighbour).collect::<Vec<_>>(),
+        "neighbours": found.neighbours.iter().map(|near| near.json(labels)).collect::<Vec<_>>(),
     })
 }
 

@@ -12,7 +12,7 @@ use finetone_data::explore::{ExploreOptions, explore};
 use finetone_data::{DoctorOptions, Severity};
 
 use crate::failure::Failure;
-use crate::found::{ColumnArgs, training_options};
+use crate::found::{ReadingArgs, training_options};
 use crate::output::write_whole;
 use crate::tokens::Counter;
 
@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(long, value_name = "N", requires = "model")]
     max_tokens: Option<usize>,
     #[command(flatten)]
-    columns: ColumnArgs,
+    reading: ReadingArgs,
     /// Several labels in one cell, separated by this character [default separator: |]
     #[arg(long, value_name = "SEPARATOR", num_args = 0..=1, require_equals = true, default_missing_value = "|")]
     multi_label: Option<char>,
@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             "write it to a file first",
         ));
     }
-    let read = training_options(&args.file, args.columns.clone(), args.multi_label)?;
+    let read = training_options(&args.file, args.reading.clone(), args.multi_label)?;
     let checkup = examine(&args.file, None, &DoctorOptions { read: read.clone(), ..DoctorOptions::default() })?;
     if let Some(fault) = checkup.faults.iter().find(|fault| fault.severity == Severity::Error) {
         let hint = format!("{}; `finetone doctor {}` lists every fault", fault.fix, args.file.display());

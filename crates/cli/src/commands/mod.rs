@@ -16,6 +16,7 @@ mod prepare;
 mod search;
 mod serve;
 mod study;
+mod tracked;
 mod train;
 mod worker;
 

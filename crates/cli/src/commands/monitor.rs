@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::device::PredictionArgs;
 use crate::failure::Failure;
-use crate::found::{ColumnArgs, Found, source};
+use crate::found::{Found, ReadingArgs};
 use crate::tables;
 use gates::GateArgs;
 
@@ -60,7 +60,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    columns: ColumnArgs,
+    reading: ReadingArgs,
     #[command(flatten)]
     device: PredictionArgs,
 }
@@ -110,12 +110,12 @@ fn found(args: &Args) -> Result<Found, Failure> {
 }
 
 fn options(args: &Args, found: &Found) -> Result<MonitorOptions, Failure> {
-    let mut read = found.read_options(&args.columns, source(&args.fresh)?.as_deref())?;
+    let mut read = found.read_options(&args.reading, args.reading.source(&args.fresh)?.as_deref())?;
     if args.ignore_labels {
         (read.ignore_labels, read.label_column) = (true, None);
     }
     let reference = match &args.reference {
-        Some(file) => Some((file.clone(), found.read_options(&args.columns, source(file)?.as_deref())?)),
+        Some(file) => Some((file.clone(), found.read_options(&args.reading, args.reading.source(file)?.as_deref())?)),
         None => None,
     };
     let to_label = if args.to_label.is_some() { args.rows } else { 0 };

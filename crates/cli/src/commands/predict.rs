@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use finetone_backend_cpu::Cpu;
 use finetone_classify::Classifier;
-use finetone_data::{DataError, Example, NewColumn, Reader, Role, Row, Value, Writer, columns};
+use finetone_data::{DataError, Example, NewColumn, Reader, Role, Row, TextEncoding, Value, Writer, columns};
 
 use crate::device::PredictionArgs;
 use crate::failure::Failure;
-use crate::found::{ColumnArgs, Found};
+use crate::found::{Found, ReadingArgs};
 use crate::interrupt;
 use crate::progress::Rows;
 use crate::tables;
@@ -71,6 +71,10 @@ pub struct Args {
     /// The column with the texts [default: the run's, or found by its name]
     #[arg(long, value_name = "NAME")]
     text_column: Option<String>,
+    /// The encoding of the file, such as `windows-1250`, `latin2` or `shift_jis`; OUT is UTF-8 [default: utf-8; a byte-order mark
+    /// goes first]
+    #[arg(long, value_name = "NAME", conflicts_with = "text")]
+    encoding: Option<TextEncoding>,
     /// Append the words that decided; a hundred times as slow
     #[arg(long)]
     explain: bool,
@@ -158,8 +162,8 @@ fn told(classifier: &mut dyn Classifier, texts: &[Example]) -> Result<Table, Fai
 }
 
 fn predict_file(args: &Args, found: &Found, file: &Path, out: &Path) -> Result<(), Failure> {
-    let reader = Reader::open(file, &found.open_options()?)?;
-    let given = ColumnArgs { text_column: args.text_column.clone(), label_column: None };
+    let reader = Reader::open(file, &found.open_options(args.encoding)?)?;
+    let given = ReadingArgs { text_column: args.text_column.clone(), label_column: None, encoding: args.encoding };
     let options = found.read_options(&given, Some(reader.source()))?;
     let column = columns::find(reader.source(), Role::Text, options.text_column.as_deref())?;
     let cpu = open(args)?;

@@ -13,7 +13,7 @@ use finetone_data::reader::Format;
 use finetone_data::sieve::{Outputs, Sieve, Sifted, Sinks, balanced, follow, sift};
 
 use crate::failure::Failure;
-use crate::found::ColumnArgs;
+use crate::found::ReadingArgs;
 use crate::interrupt;
 use crate::progress::Rows;
 use plan::Plan;
@@ -65,7 +65,7 @@ pub struct Args {
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     format: Option<Format>,
     #[command(flatten)]
-    columns: ColumnArgs,
+    reading: ReadingArgs,
     #[command(flatten)]
     copies: CopyArgs,
     /// Bring classes nearer to one size: `oversample` repeats rows of small ones, `undersample` leaves out rows of large ones

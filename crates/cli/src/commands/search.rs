@@ -2,6 +2,7 @@
 
 mod settings;
 mod told;
+mod tracked;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,16 +14,18 @@ use finetone_classify::hub::HubConfig;
 use finetone_search::{
     Confirmed, End, Found, Method, Plan, SearchEvent, Space, Store, Trainings, Worker, confirm, search,
 };
+use finetone_track::Place;
 use finetone_train::{Control, RunConfig, RunFile};
 
 use super::train::quoted;
 use crate::device::{DeviceArgs, decide, of_run};
 use crate::failure::Failure;
-use crate::found::ColumnArgs;
+use crate::found::ReadingArgs;
 use crate::interrupt;
 use crate::output::write_whole;
 use crate::progress::Download;
 use told::{Notices, Progress, table};
+use tracked::{TRIALS, Tracked};
 
 /// The end of the help.
 pub const EXAMPLES: &str = "\
@@ -40,6 +43,7 @@ Examples:
   finetone search reviews.csv --model distilbert-base-uncased --time 20m
   finetone search reviews.csv --model models/minilm --space space.toml --trials 50 --out searches/reviews
   finetone search reviews.csv --model models/minilm --set max_tokens=128 --method random
+  finetone search reviews.csv --track mlflow      each trial is a run there
   finetone train reviews.csv --recipe searches/reviews/best.toml";
 
 /// What is searched unless the user says otherwise.
@@ -88,8 +92,11 @@ pub struct Args {
     /// Any setting, which is not searched then; can be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Give the scores of trials to `tensorboard`, `mlflow` or `wandb` as well; can be given several times
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    track: Vec<String>,
     #[command(flatten)]
-    columns: ColumnArgs,
+    reading: ReadingArgs,
     #[command(flatten)]
     device: DeviceArgs,
     /// Print nothing but errors and, at the end, the recipe's path
@@ -123,6 +130,7 @@ struct Ended {
     end: End,
     confirmed: Confirmed,
     found: Found,
+    tracked: Vec<Place>,
 }
 
 /// Searches and tells.
@@ -172,12 +180,16 @@ fn work(
     let time = args.time.or(args.trials.is_none().then_some(USUAL_TIME));
     let plan = Plan { base, space, method: args.method.into(), seed: config.seed, trials: args.trials, time };
     let mut progress = Progress::new(args.quiet, &store.trials()?, args.folds as usize);
+    let mut tracked = Tracked::new(&config.track, &plan, &settings::out(args))?;
     let mut worker = Worker {
         name: settings::worker_name(),
         store: &mut store,
         judge: &mut trainings,
         user: control,
-        tell: &mut |event: &SearchEvent| progress.on(event),
+        tell: &mut |event: &SearchEvent| {
+            progress.on(event);
+            tracked.on(event);
+        },
     };
     let end = search(&mut worker, &plan)?;
     if end == End::Interrupted {
@@ -188,11 +200,15 @@ fn work(
         return Ok(None);
     }
     let found = Found::read(&store, (&plan, args.folds as usize), confirmed.confirmation())?;
-    Ok(Some(Ended { end, confirmed, found }))
+    Ok(Some(Ended { end, confirmed, found, tracked: tracked.finish() }))
 }
 
 /// Writes page and recipe, and tells.
-fn finished(args: &Args, Ended { end, confirmed, found }: &Ended, folder: &std::path::Path) -> Result<(), Failure> {
+fn finished(
+    args: &Args,
+    Ended { end, confirmed, found, tracked }: &Ended,
+    folder: &std::path::Path,
+) -> Result<(), Failure> {
     let mut out = anstream::stdout();
     if matches!(confirmed, Confirmed::Elsewhere) {
         if !args.quiet {
@@ -217,5 +233,7 @@ fn finished(args: &Args, Ended { end, confirmed, found }: &Ended, folder: &std::
         ("recipe:", quoted(&recipe)),
         ("train:", format!("finetone train {} --recipe {}", quoted(&args.file), quoted(&recipe))),
     ];
-    Ok(write!(out, "{}", crate::tables::facts(places))?)
+    let trials = folder.join(TRIALS);
+    let tracked = tracked.iter().map(|place| super::tracked::of_several(place, &trials));
+    Ok(write!(out, "{}", crate::tables::facts(places.into_iter().chain(tracked)))?)
 }

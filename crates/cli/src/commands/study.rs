@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use finetone_classify::hub::HubConfig;
 use finetone_evaluate::Study;
-use finetone_track::{JsonLines, Terminal};
+use finetone_track::{JsonLines, Place, Terminal, Trackers};
 use finetone_train::events::Listeners;
 use finetone_train::{
-    CandidateConfig, Control, Outcome, RunConfig, RunFile, StudyConfig, Surroundings, WrittenCandidate, is_finished,
-    parse_candidates, read_candidates, study,
+    CandidateConfig, Control, Outcome, RunConfig, RunFile, StudyConfig, Surroundings, Tracking, WrittenCandidate,
+    is_finished, parse_candidates, read_candidates, study,
 };
 
+use super::tracked;
 use super::train::quoted;
 use super::train::settings::usage;
 use crate::device::{DeviceArgs, decide, of_run};
 use crate::failure::Failure;
-use crate::found::ColumnArgs;
+use crate::found::ReadingArgs;
 use crate::progress::Download;
 use crate::{interrupt, tables};
 
@@ -102,9 +103,12 @@ pub struct Args {
     #[arg(long, value_name = "MODEL")]
     scratch_model: Option<String>,
     #[command(flatten)]
-    columns: ColumnArgs,
+    reading: ReadingArgs,
     #[command(flatten)]
     device: DeviceArgs,
+    /// Give the numbers of every training to `tensorboard`, `mlflow` or `wandb` as well; can be given several times
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    track: Vec<String>,
     /// Print nothing but errors and, at the end, the folder
     #[arg(long, short)]
     quiet: bool,
@@ -151,16 +155,21 @@ impl Args {
         file
     }
 
+    /// Who gets the numbers; whoever goes on with a study may choose others.
+    fn tracking(&self) -> Result<Tracking, Failure> {
+        let mut file = RunFile::default();
+        file.set("train", self.train.display().to_string());
+        if !self.track.is_empty() {
+            file.track(&self.track);
+        }
+        Ok(file.resolve().map_err(usage)?.track)
+    }
+
     /// A recipe with what both variants have in common.
     fn complete(&self, mut file: RunFile) -> Result<RunConfig, Failure> {
         file.set("train", self.train.display().to_string());
         file.set("seeds", i64::from(self.seeds.unwrap_or(if self.quick { 2 } else { 5 })));
-        for (key, column) in [("text_column", &self.columns.text_column), ("label_column", &self.columns.label_column)]
-        {
-            if let Some(column) = column {
-                file.set(key, column.clone());
-            }
-        }
+        self.reading.write_to(&mut file);
         if self.quick {
             file.set("max_steps", 4);
             file.set("eval_every", 2);
@@ -187,12 +196,14 @@ fn run(args: &Args) -> Result<(), Failure> {
         }
         return Ok(writeln!(anstream::stdout(), "{}", args.out.display())?);
     }
+    let mut trackers = Trackers::new(&args.tracking()?, &config, &args.out)?;
     let cpu = args.device.open(of_run(config.scratch.precision))?;
     let stop = interrupt::watch("stopping after this step and saving the study")?;
     let outcome = cpu.install(|| {
         let (mut log, mut terminal) = (JsonLines::new(), Terminal::stderr(args.quiet));
         let mut listeners = Listeners::default();
         listeners.add(&mut log);
+        listeners.add(&mut trackers);
         listeners.add(&mut terminal);
         let surroundings = Surroundings {
             hub: &HubConfig::from_env(),
@@ -202,9 +213,10 @@ fn run(args: &Args) -> Result<(), Failure> {
             checkup: None,
         };
         study(&cpu, &config, &args.out, surroundings)
-    })?;
-    match outcome {
-        Outcome::Finished(study) => finished(&study, args),
+    });
+    let places = trackers.finish();
+    match outcome? {
+        Outcome::Finished(study) => finished(&study, &places, args),
         Outcome::Interrupted { step } => Err(Failure::interrupted(
             format!("stopped after step {step}; the study is saved"),
             "go on with the same command".to_owned(),
@@ -212,7 +224,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-fn finished(study: &Study, args: &Args) -> Result<(), Failure> {
+fn finished(study: &Study, tracked: &[Place], args: &Args) -> Result<(), Failure> {
     let mut out = anstream::stdout();
     if args.quiet {
         return Ok(writeln!(out, "{}", args.out.display())?);
@@ -221,5 +233,7 @@ fn finished(study: &Study, args: &Args) -> Result<(), Failure> {
     writeln!(out, "\n{}\n", verdict.headline)?;
     verdict.remarks.iter().try_for_each(|remark| writeln!(out, "{remark}"))?;
     writeln!(out, "\n{}", tables::study(study))?;
-    Ok(writeln!(out, "report: {}", quoted(&args.out.join("report.html")))?)
+    let report = ("report:", quoted(&args.out.join("report.html")));
+    let tracked = tracked.iter().map(|place| tracked::of_several(place, &args.out));
+    Ok(write!(out, "{}", tables::facts(std::iter::once(report).chain(tracked)))?)
 }

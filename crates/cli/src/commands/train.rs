@@ -11,11 +11,11 @@ use finetone_data::doctor::examine;
 use finetone_data::{Checkup, DoctorOptions, ReadOptions, Severity};
 use finetone_track::{JsonLines, Place, Terminal, Trackers};
 use finetone_train::events::Listeners;
-use finetone_train::{Control, Outcome, RunConfig, Summary, Surroundings, Task, Tracker, is_finished, resume, train};
+use finetone_train::{Control, Outcome, RunConfig, Summary, Surroundings, Task, is_finished, resume, train};
 
 use crate::device::{DeviceArgs, of_run};
 use crate::failure::Failure;
-use crate::found::{ColumnArgs, Found, training_options};
+use crate::found::{Found, ReadingArgs, training_options};
 use crate::progress::Download;
 use crate::{interrupt, tables};
 use plan::Plan;
@@ -67,7 +67,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let plan = Plan::new(args)?;
     let config = plan.config()?;
-    let mut trackers = Trackers::new(&config, plan.folder())?;
+    let mut trackers = Trackers::new(&config.track, &config, plan.folder())?;
     let checkup = match &plan {
         Plan::New { config, .. } => Some(check(config, args.quiet)?),
         // Scripts resume until a run is finished; that it is already is what they want.
@@ -106,8 +106,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 
 /// The checks of the data: errors end the command with all of them, otherwise what was found is told and given.
 fn check(config: &RunConfig, quiet: bool) -> Result<Checkup, Failure> {
-    let columns = ColumnArgs { text_column: config.text_column.clone(), label_column: config.label_column.clone() };
-    let read = training_options(&config.train, columns, config.multi_label)?;
+    let reading = ReadingArgs {
+        text_column: config.text_column.clone(),
+        label_column: config.label_column.clone(),
+        encoding: Some(config.encoding),
+    };
+    let read = training_options(&config.train, reading, config.multi_label)?;
     let known = config.from.as_ref().map(|run| Found::new(&run.to_string_lossy())?.labels()).transpose()?;
     let read = ReadOptions { open_answers: config.task == Task::Chat, known: known.or(read.known), ..read };
     let options = DoctorOptions { read, ..DoctorOptions::default() };
@@ -155,18 +159,8 @@ fn finished(summary: &Summary, test: Option<&Path>, tracked: &[Place], quiet: bo
         ("predict:", format!("finetone predict {run} FILE -o predictions.csv")),
         ("measure:", format!("finetone eval {run} {}", test.map_or_else(|| "FILE".to_owned(), quoted))),
     ];
-    let tracked = tracked.iter().map(shown);
+    let tracked = tracked.iter().map(super::tracked::of_run);
     Ok(write!(out, "{}", tables::facts(places.into_iter().chain(tracked)))?)
-}
-
-/// How a person comes to see the numbers that a tracker has.
-fn shown(place: &Place) -> (&'static str, String) {
-    let found = quoted(Path::new(&place.found));
-    match place.tracker {
-        Tracker::Tensorboard => ("tensorboard:", format!("tensorboard --logdir {found}")),
-        Tracker::Wandb => ("wandb:", format!("wandb sync {found}")),
-        Tracker::Mlflow => ("mlflow:", place.found.clone()),
-    }
 }
 
 fn finished_before(run: &Path, quiet: bool) -> Result<(), Failure> {

@@ -39,7 +39,7 @@ def wandb(run):
                 "entity": record.run.entity,
                 "name": record.run.display_name,
                 "tags": list(record.run.tags),
-                "epochs": next(json.loads(i.value_json) for i in record.run.config.update if i.key == "epochs"),
+                "epochs": next((json.loads(i.value_json) for i in record.run.config.update if i.key == "epochs"), None),
             }
         elif kind == "history":
             line = {item.key: json.loads(item.value_json) for item in record.history.item}
@@ -65,7 +65,8 @@ def mlflow(address, run_id):
     points = {name: [(m.step, m.value) for m in client.get_metric_history(run_id, name)] for name in names}
     experiment = client.get_experiment(run.info.experiment_id).name
     about = {"status": run.info.status, "name": run.info.run_name, "experiment": experiment}
-    about |= {"epochs": float(run.data.params["epochs"]), "tags": [t for t in run.data.tags if "." not in t]}
+    epochs = run.data.params.get("epochs")
+    about |= {"epochs": epochs and float(epochs), "tags": [t for t in run.data.tags if "." not in t]}
     return points, about
 
 

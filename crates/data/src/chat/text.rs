@@ -80,11 +80,11 @@ fn line(message: &Message) -> String {
 ///
 /// # Errors
 /// As [`Reader::open`], and a fault that ends the reading.
-pub fn rule_of(path: &Path) -> Result<Option<ChatText>, DataError> {
+pub fn rule_of(path: &Path, options: &OpenOptions) -> Result<Option<ChatText>, DataError> {
     if path == Path::new("-") {
         return Ok(None);
     }
-    let reader = Reader::open(path, &OpenOptions::default())?;
+    let reader = Reader::open(path, options)?;
     if reader.source().chat.is_none() {
         return Ok(None);
     }

@@ -12,7 +12,7 @@ use super::message::{Chat, Message, Role};
 use super::{check, plan};
 use crate::doctor::{Severity, TokenCount};
 use crate::error::DataError;
-use crate::reader::{Reader, Row};
+use crate::reader::{OpenOptions, Reader, Row};
 
 /// Faults that are kept with their places. Further ones are counted only, so that a file of nothing but faults does not fill the
 /// memory.
@@ -148,11 +148,11 @@ impl Validation {
 /// # Errors
 /// Only where nothing can be checked: a file that cannot be opened or read, or that is no text. Everything else is a fault, and
 /// an empty file has no examples.
-pub fn validate(path: &Path, rule: &TokenRule<'_>) -> Result<Validation, DataError> {
-    examine(path, Reader::lines(path), rule)
+pub fn validate(path: &Path, options: &OpenOptions, rule: &TokenRule<'_>) -> Result<Validation, DataError> {
+    examine(path, Reader::lines(path, options), rule)
 }
 
-/// Checks a stream of chats; `name` stands for the path in messages.
+/// Checks a stream of chats in UTF-8; `name` stands for the path in messages.
 ///
 /// # Errors
 /// As [`validate`].
@@ -161,7 +161,7 @@ pub fn validate_stream(
     stream: Box<dyn Read + Send>,
     rule: &TokenRule<'_>,
 ) -> Result<Validation, DataError> {
-    examine(name, Reader::lines_of(name, stream), rule)
+    examine(name, Reader::lines_of(name, stream, &OpenOptions::default()), rule)
 }
 
 fn examine(path: &Path, reader: Result<Reader, DataError>, rule: &TokenRule<'_>) -> Result<Validation, DataError> {

@@ -74,15 +74,12 @@ pub(super) fn float_labels_hint(value: &str, others: &[String]) -> String {
     )
 }
 
-pub(super) fn undecodable_hint(path: &Path, likely: Option<&str>) -> String {
-    let file = path.display();
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+pub(super) fn undecodable_hint(likely: Option<&str>) -> String {
     match likely {
         None => "most of the file is UTF-8, so this row is damaged: write it anew, or remove it".to_owned(),
         Some(encoding) => format!(
-            "the file looks like {encoding}: save it as UTF-8 (a spreadsheet calls that `CSV UTF-8`), or convert it and look at \
-             some rows: `iconv -f {} -t UTF-8 {file} > utf8-{name}`",
-            encoding.to_uppercase()
+            "the file looks like {encoding}: give `--encoding {encoding}` and look at some rows, or save it as UTF-8 (a spreadsheet \
+             calls that `CSV UTF-8`)"
         ),
     }
 }

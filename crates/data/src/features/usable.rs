@@ -7,7 +7,7 @@ use super::MOST_CATEGORIES;
 use crate::decimal::decimal;
 use crate::error::{DataError, Role};
 use crate::labels::is_missing;
-use crate::reader::{OpenOptions, Reader};
+use crate::reader::Reader;
 use crate::{ReadOptions, columns};
 
 /// A feature of this name stands for every usable column.
@@ -34,7 +34,7 @@ struct Seen {
 /// # Errors
 /// A file that cannot be read, a text or label column that is not found.
 pub fn usable_columns(path: &Path, options: &ReadOptions) -> Result<Vec<String>, DataError> {
-    let mut reader = Reader::open(path, &OpenOptions::default())?;
+    let mut reader = Reader::open(path, &options.open)?;
     let header = reader.source().header.clone();
     let taken = [
         columns::find(reader.source(), Role::Text, options.text_column.as_deref())?,

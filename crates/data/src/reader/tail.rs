@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::input::{PREFIX_BYTES, open_file};
-use super::{Dialect, Format, OpenOptions, Reader, Row, Source};
+use super::{Dialect, Format, OpenOptions, Reader, Row, Source, TextEncoding};
 use crate::error::DataError;
 use crate::split::fingerprint;
 
@@ -282,14 +282,16 @@ impl Start {
     }
 }
 
-/// Rows are cut at line ends, which UTF-16 writes in two bytes and Parquet has none of.
+/// Rows are cut at line ends, which UTF-16 writes in two bytes and Parquet has none of, and places are counted in the bytes of the
+/// file, of which other encodings have other numbers than the text that is read.
 fn refuse_unfollowable(path: &Path, bytes: &[u8], options: &OpenOptions) -> Result<(), DataError> {
     let refused = |problem, advice| Err(DataError::CannotFollow { path: path.to_path_buf(), problem, advice });
     if bytes.starts_with(b"PAR1") || options.format == Some(Format::Parquet) {
         return refused("a Parquet file does not grow", "prepare it without `--follow`");
     }
-    if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
-        return refused("UTF-16 cannot be followed", "write the file as UTF-8");
+    let marked = bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]);
+    if marked || options.encoding != TextEncoding::default() {
+        return refused("only UTF-8 can be followed", "write the file as UTF-8, or leave out `--follow`");
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use finetone_data::chat::{self, ChatText, Fault, FaultKind, Role, TokenRule, Validation, validate, validate_stream};
 use finetone_data::split::random::Random;
-use finetone_data::{DataError, Dataset, Format, Notice, Preparation, ReadOptions, Target};
+use finetone_data::{DataError, Dataset, Format, Notice, OpenOptions, Preparation, ReadOptions, Target, TextEncoding};
 use proptest::prelude::*;
 
 use crate::Scratch;
@@ -33,8 +33,9 @@ fn told(found: &Validation) -> Vec<String> {
 
 /// How the file is read for training, with the rule that it asks for.
 fn options(path: &Path) -> ReadOptions {
-    let preparation = Preparation { chat: chat::rule_of(path).expect("a rule"), ..Preparation::default() };
-    ReadOptions { open: preparation.open_options(), ..ReadOptions::default() }
+    let preparation =
+        Preparation { chat: chat::rule_of(path, &OpenOptions::default()).expect("a rule"), ..Preparation::default() };
+    ReadOptions { open: preparation.open_options(TextEncoding::default()), ..ReadOptions::default() }
 }
 
 const SYSTEM: &str = "system: One word.";
@@ -44,7 +45,7 @@ fn counts_are_those_of_the_cookbook() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chats");
     let expected = std::fs::read_to_string(folder.join("faults.json")).expect("the golden file");
     let expected: BTreeMap<String, usize> = serde_json::from_str(&expected).expect("numbers by name");
-    let found = validate(&folder.join("faults.jsonl"), &TokenRule::default()).expect("a file");
+    let found = validate(&folder.join("faults.jsonl"), &OpenOptions::default(), &TokenRule::default()).expect("a file");
     // What the cookbook has no check for is not compared.
     let ours = |kind: &FaultKind| !matches!(kind, FaultKind::ExampleUnrecognizedKey | FaultKind::InvalidJson);
     let counts = found.counts.iter().filter(|(kind, _)| ours(kind));
@@ -177,7 +178,7 @@ fn the_rule_keeps_all_that_differs() {
     let rule = |chats: &[&[&str]]| {
         let scratch = Scratch::new();
         let path = scratch.file("a.jsonl", chats.iter().map(|messages| chat(messages)).collect::<String>());
-        chat::rule_of(&path).expect("a file")
+        chat::rule_of(&path, &OpenOptions::default()).expect("a file")
     };
     let one: &[&str] = &[SYSTEM, "user: Fine.", "assistant: Positive"];
     assert_eq!(rule(&[one, &[SYSTEM, "user: Bad.", "assistant: Negative"]]), Some(ChatText::LastUser));
@@ -187,7 +188,10 @@ fn the_rule_keeps_all_that_differs() {
     assert_eq!(rule(&[one, &["system: Judge.", "user: Bad.", "assistant: Negative"]]), Some(ChatText::SystemAndTurns));
     assert_eq!(rule(&[one, &one[1..]]), Some(ChatText::SystemAndTurns));
     let scratch = Scratch::new();
-    assert_eq!(chat::rule_of(&scratch.file("a.csv", "text,label\na,b\n")).expect("a file"), None);
+    assert_eq!(
+        chat::rule_of(&scratch.file("a.csv", "text,label\na,b\n"), &OpenOptions::default()).expect("a file"),
+        None
+    );
     let messages = |said: &[&str]| {
         let path = scratch.file("b.jsonl", chat(said));
         chat::read(&path).expect("a file").next().expect("a chat").expect("sound").messages

@@ -54,7 +54,7 @@ fn other_kinds_of_file() {
 fn undecodable_bytes() {
     let (message, hint) = refused_with("a.csv", b"text,label\nfine,1\ncaf\xE9,2\n", &ReadOptions::default());
     assert_eq!(message, "a.csv:3: byte 0xE9 is not UTF-8 text (column `text`)");
-    assert!(hint.contains("iconv -f WINDOWS-1252 -t UTF-8"), "{hint}");
+    assert!(hint.contains("give `--encoding windows-1252`"), "{hint}");
     assert_eq!(refused("a.jsonl", b"{\"text\":\"caf\xE9\"}\n"), "a.jsonl:1: byte 0xE9 is not UTF-8 text");
     let lone: Vec<u8> =
         [0xFEFFu16, 0x74, 0x0A, 0x78, 0x0A, 0xD800, 0x79].iter().flat_map(|unit| unit.to_le_bytes()).collect();

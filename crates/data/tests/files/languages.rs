@@ -1,10 +1,16 @@
 //! Files of other languages and of the spreadsheets that are used there.
 
-use encoding_rs::{Encoding, GBK, ISO_8859_2, SHIFT_JIS, WINDOWS_1250, WINDOWS_1251, WINDOWS_1254};
+use std::path::Path;
+
+use encoding_rs::{
+    BIG5, EUC_JP, EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, ISO_8859_2, KOI8_R, SHIFT_JIS, WINDOWS_1250,
+    WINDOWS_1251, WINDOWS_1252, WINDOWS_1254,
+};
 use finetone_data::conversation::Speakers;
 use finetone_data::doctor::{DoctorOptions, examine};
 use finetone_data::explore::{ColumnValues, ExploreOptions, explore};
-use finetone_data::{DataError, Dataset, NewColumn, ReadOptions, Value, Writer};
+use finetone_data::{DataError, Dataset, NewColumn, OpenOptions, ReadOptions, Reader, Row, Value, Writer};
+use proptest::prelude::*;
 
 use crate::{Scratch, cells, open, rows};
 
@@ -42,10 +48,10 @@ fn the_examples_are_sound() {
 }
 
 #[test]
-fn another_encoding_is_named_with_the_command_that_converts_it() {
+fn another_encoding_is_named_with_the_flag_that_reads_it() {
     for language in LANGUAGES {
         let advice = advice(&example(language), WINDOWS_1250);
-        assert!(advice.contains("iconv -f WINDOWS-1250 -t UTF-8 a.csv > utf8-a.csv"), "{language}: {advice}");
+        assert!(advice.contains("give `--encoding windows-1250`"), "{language}: {advice}");
         let scratch = Scratch::new();
         let path = scratch.file("a.csv", WINDOWS_1250.encode(&example(language)).0);
         let checkup = examine(&path, None, &DoctorOptions::default()).expect("readable");
@@ -56,7 +62,114 @@ fn another_encoding_is_named_with_the_command_that_converts_it() {
         let advice = advice(text, encoding);
         assert!(advice.starts_with(&format!("the file looks like {}", encoding.name())), "{advice}");
     }
-    assert!(advice(&example("czech"), ISO_8859_2).contains("iconv -f ISO-8859-2"));
+    assert!(advice(&example("czech"), ISO_8859_2).contains("give `--encoding ISO-8859-2`"));
+}
+
+/// The rows of a file that is said to be in this encoding.
+fn read_as(path: &Path, encoding: &str) -> Result<Vec<Row>, DataError> {
+    let encoding = encoding.parse().expect("a known name");
+    Reader::open(path, &OpenOptions { encoding, ..OpenOptions::default() })?.collect()
+}
+
+#[test]
+fn a_file_is_read_in_the_encoding_that_is_named_and_written_as_utf_8() {
+    let scratch = Scratch::new();
+    for language in LANGUAGES {
+        let text = example(language);
+        let plain = rows(&scratch.file("plain.csv", &text)).expect("sound");
+        let path = scratch.file("a.csv", WINDOWS_1250.encode(&text).0);
+        let found = read_as(&path, "cp1250").expect("sound");
+        assert!(found.iter().map(cells).eq(plain.iter().map(cells)), "{language}");
+        assert!(found.iter().map(|row| row.line).eq(plain.iter().map(|row| row.line)), "{language}");
+        let open = OpenOptions { encoding: "cp1250".parse().expect("a known name"), ..OpenOptions::default() };
+        let reader = Reader::open(&path, &open).expect("a header");
+        assert_eq!(reader.source().encoding, "windows-1250");
+        let mut writer = Writer::create(&scratch.path("out.csv"), &reader, &[]).expect("a writer");
+        reader.for_each(|row| writer.write(&row.expect("a row"), &[]).expect("written"));
+        writer.finish().expect("written");
+        assert_eq!(std::fs::read_to_string(scratch.path("out.csv")).expect("the output"), text);
+    }
+}
+
+#[test]
+fn a_byte_order_mark_goes_before_the_name() {
+    let scratch = Scratch::new();
+    let marked = scratch.file("a.csv", "\u{FEFF}text,label\nšest koní,1\n");
+    assert_eq!(cells(&read_as(&marked, "windows-1250").expect("sound")[0]), ["šest koní", "1"]);
+    let unmarked: Vec<u8> = "text,label\nšest koní,1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let unmarked = scratch.file("b.csv", unmarked);
+    assert_eq!(cells(&read_as(&unmarked, "utf-16le").expect("sound")[0]), ["šest koní", "1"]);
+}
+
+#[test]
+fn letters_of_another_encoding_than_the_named_one_are_refused() {
+    let scratch = Scratch::new();
+    let told = |bytes: &[u8], encoding: &str| {
+        let fault = read_as(&scratch.file("a.csv", bytes), encoding).expect_err("other bytes");
+        assert!(fault.hint().is_some(), "{fault}");
+        scratch.plain(&fault)
+    };
+    // `š` is a control character in ISO-8859-2.
+    let bytes = WINDOWS_1250.encode("text,label\nfine,1\nšest koní,0\n").0;
+    assert_eq!(told(&bytes, "iso-8859-2"), "a.csv:3: bytes that are not ISO-8859-2 text (column `text`)");
+    let fault = read_as(&scratch.path("a.csv"), "iso-8859-2").expect_err("other bytes");
+    assert!(fault.hint().expect("a hint").contains("--encoding windows-125"), "{fault}");
+    assert_eq!(told(b"text,label\nfine,1\n\x81,0\n", "gbk"), "a.csv:3: bytes that are not GBK text (column `text`)");
+    let lines = scratch.file("a.jsonl", b"{\"text\": \"\x9A\"}\n");
+    let fault = read_as(&lines, "iso-8859-2").expect_err("a control character");
+    assert_eq!(scratch.plain(&fault), "a.jsonl:1: bytes that are not ISO-8859-2 text");
+    let utf_8 = example("czech");
+    assert_eq!(told(utf_8.as_bytes(), "windows-1250"), "a.csv: the file is UTF-8, not windows-1250");
+    let long = format!("text,label\n{}\n", "žluť ".repeat(60_000));
+    assert!(
+        (0..4).any(|shift| !long.is_char_boundary((256 << 10) - shift)),
+        "a letter lies across the end of the sample"
+    );
+    for shift in 0..4 {
+        let shifted = format!("{}{long}", "x".repeat(shift));
+        assert_eq!(told(shifted.as_bytes(), "latin2"), "a.csv: the file is UTF-8, not ISO-8859-2");
+    }
+    assert!(told(b"t\0\0\0e\0\0\0", "windows-1250").contains("a binary file"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_an_encoding_can_write_is_read_back_the_same(
+        (encoding, texts) in prop_oneof![
+            (Just(WINDOWS_1250), texts("[a-z ,\"éěšřžťďňůąęłőű„“–]{1,40}")),
+            (Just(WINDOWS_1252), texts("[a-z ,\"äöüßéèçñ€…–’]{1,40}")),
+            (Just(ISO_8859_2), texts("[a-z ,\"éěšřžťďňůąęłőű]{1,40}")),
+            (Just(KOI8_R), texts("[a-z ,\"а-яА-Я]{1,40}")),
+            (Just(SHIFT_JIS), texts("[a-z ,\"ぁ-んァ-ヶ日本語表ソ能。]{1,40}")),
+            (Just(EUC_JP), texts("[a-z ,\"ぁ-んァ-ヶ日本語表。]{1,40}")),
+            (Just(ISO_2022_JP), texts("[a-z ,\"ぁ-んァ-ヶ日本語表。]{1,40}")),
+            (Just(GBK), texts("[a-z ,\"质量非常好，下次还会再来]{1,40}")),
+            (Just(GB18030), texts("[a-z ,\"质量非常好，下次还会再来😀]{1,40}")),
+            (Just(BIG5), texts("[a-z ,\"品質非常好，下次還會再來]{1,40}")),
+            (Just(EUC_KR), texts("[a-z ,\"가-힣]{1,40}")),
+        ]
+    ) {
+        let scratch = Scratch::new();
+        let (mut csv, mut jsonl) = (String::from("text,n\n"), String::new());
+        for (row, text) in texts.iter().enumerate() {
+            csv += &format!("\"{}\",{row}\n", text.replace('"', "\"\""));
+            jsonl += &format!("{}\n", serde_json::json!({ "text": text, "n": row }));
+        }
+        for (name, content) in [("a.csv", csv), ("a.jsonl", jsonl)] {
+            let (bytes, _, unmappable) = encoding.encode(&content);
+            prop_assert!(!unmappable, "{} cannot write {content}", encoding.name());
+            let found = read_as(&scratch.file(name, bytes), encoding.name());
+            let found: Vec<String> = found.expect("sound").iter().map(|row| cells(row).swap_remove(0)).collect();
+            prop_assert_eq!(&found, &texts);
+        }
+    }
+}
+
+/// Rows of texts with these letters; the first word is a letter, so that no text is blank.
+fn texts(letters: &'static str) -> impl Strategy<Value = Vec<String>> {
+    proptest::collection::vec(letters.prop_map(|text| format!("x{text}")), 1..12)
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn what_cannot_be_followed_is_told() {
     };
     let out = scratch.path("out.csv");
     assert!(told(&scratch.file("a.parquet", "PAR1...."), &out).contains("does not grow"));
-    assert!(told(&scratch.file("b.csv", b"\xFF\xFEt\0\n\0"), &out).contains("UTF-16"));
+    assert!(told(&scratch.file("b.csv", b"\xFF\xFEt\0\n\0"), &out).contains("only UTF-8"));
     assert!(told(&log, &scratch.path("out.parquet")).contains("cannot grow"));
     assert!(told(&log, &scratch.file("mine.csv", "text\nmine\n")).contains("no following has left it"));
     assert!(!out.exists() && !scratch.path("out.parquet").exists());

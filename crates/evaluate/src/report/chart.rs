@@ -33,6 +33,8 @@ pub(super) struct Axes<'a> {
 pub(super) enum Scale {
     /// As far as there are points.
     Free,
+    /// The vertical axis from 0 as far as there are points, or to 1 where all of them are 0.
+    FromZero,
     /// The vertical axis from 0 to 1.
     Shares,
     /// Both axes from 0 to 1.
@@ -74,7 +76,8 @@ pub(super) fn line_chart(axes: &Axes, lines: Vec<Line>) -> Option<String> {
     if lines.iter().all(|line| matches!(line.look, Look::Dashed | Look::Dotted)) {
         return None;
     }
-    let steps = lines.iter().flat_map(|line| &line.points).map(|point| point.0).fold(0.0, f64::max);
+    let most = |of: fn(&(f64, f64)) -> f64| lines.iter().flat_map(|line| &line.points).map(of).fold(0.0, f64::max);
+    let (steps, highest) = (most(|point| point.0), most(|point| point.1));
     let plots: Vec<Plot> = lines.into_iter().flat_map(plots).collect();
     let mut layout = Layout::auto_from_plots(&plots)
         .with_width(WIDTH)
@@ -87,9 +90,13 @@ pub(super) fn line_chart(axes: &Axes, lines: Vec<Line>) -> Option<String> {
         .with_axis_line_width(1.0)
         .with_grid_line_width(1.0)
         .with_x_label_overlap(AxisLabelOverlap::Thin);
-    if axes.scale != Scale::Free {
-        layout = layout.with_y_axis_min(0.0).with_y_axis_max(1.0).with_y_tick_step(0.2);
-    }
+    layout = match axes.scale {
+        Scale::Free => layout,
+        Scale::FromZero if highest > 0.0 => layout.with_y_axis_min(0.0),
+        Scale::FromZero | Scale::Shares | Scale::UnitSquare => {
+            layout.with_y_axis_min(0.0).with_y_axis_max(1.0).with_y_tick_step(0.2)
+        }
+    };
     layout = if axes.scale == Scale::UnitSquare {
         let layout = layout.with_x_axis_min(0.0).with_x_axis_max(1.0).with_x_tick_step(0.2);
         layout.with_tick_format(TickFormat::Fixed(1))
@@ -203,6 +210,17 @@ mod tests {
         let svg = line_chart(&axes, line(&[(1.0, 0.5), (2.0, f64::INFINITY)])).expect("one point");
         assert!(svg.contains("<circle") && svg.contains("aria-label=\"&quot;&lt;x>\""));
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
+    }
+
+    #[test]
+    fn an_axis_from_zero_has_a_range_whatever_the_points() {
+        let axes = Axes { description: "", x: "share", y: "share", scale: Scale::FromZero };
+        for (points, greatest) in [([(0.5, 0.0), (1.0, 0.0)], ">1</text>"), ([(0.5, 0.0), (1.0, 0.02)], ">0.02</text>")]
+        {
+            let svg = line_chart(&axes, vec![Line::new(points.to_vec(), Look::Solid)]).expect("two points");
+            assert!(svg.contains(">0</text>") && svg.contains(greatest), "{svg}");
+            assert!(!svg.contains(">-") && !svg.contains(">\u{2212}"), "an axis below zero: {svg}");
+        }
     }
 
     #[test]

@@ -270,7 +270,7 @@ fn risk_coverage(points: &[(f64, f64)]) -> Option<Figure> {
         description: "Risk-coverage curve: share of wrong answers over the share of texts that is answered",
         x: "share of the texts that is answered",
         y: "share of these answers that is wrong",
-        scale: Scale::Free,
+        scale: Scale::FromZero,
     };
     Some(Figure {
         title: "Risk and coverage".into(),

@@ -1,17 +1,21 @@
 //! The engine with a model that counts tokens and can be held up.
 
-use std::path::{Path, PathBuf};
+#[macro_use]
+#[path = "../../tests/stand_in/mod.rs"]
+mod stand_in;
+
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use finetone_classify::{ClassifyError, Compute, Explanation, Reading, Rows, Served, TextLimit, TextReader, Use};
+use finetone_classify::{Compute, Reading, Rows, Served, TextLimit, TextReader, Use};
 use finetone_data::tokenizer::{Tokenizer, TokenizerError, TrainKind, TrainOptions};
-use finetone_train::events::Listener;
-use finetone_train::{Control, LiveReference, Outcome, RunConfig, TrainError};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+
+use stand_in::*;
 
 use super::{Answer, Engine, EngineError, EngineLimits, Open, OpenModel};
 use crate::metrics::Metrics;
@@ -52,29 +56,15 @@ impl Compute for Counter {
 }
 
 impl Workshop for Bench {
-    fn train(
-        &self,
-        _: &RunConfig,
-        _: &Path,
-        _: &Control,
-        _: &mut (dyn Listener + Send),
-    ) -> Result<Outcome<()>, TrainError> {
-        unreachable!("nothing is trained here")
-    }
+    never!(train);
+    never!(explain);
+    never!(reference);
 
     fn writes_answers(&self, _: &Path) -> Result<bool, TrainError> {
         Ok(false)
     }
 
     /// The name of a source is the bytes that the model has.
-    fn explain(&self, _: &Path, _: &str) -> Result<Explanation, ClassifyError> {
-        unreachable!("nothing is explained here")
-    }
-
-    fn reference(&self, _: &Path) -> Result<Option<LiveReference>, TrainError> {
-        Ok(None)
-    }
-
     fn open(&self, source: &Path, _: Use) -> Result<Opened, OpenError> {
         self.opened.fetch_add(1, Ordering::SeqCst);
         let missing = || ClassifyError::from(TokenizerError::Missing { folder: source.to_owned() });

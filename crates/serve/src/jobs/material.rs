@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use finetone_data::chat::{FEWEST_EXAMPLES, TokenRule, Validation, validate};
-use finetone_data::{DataError, Dataset, LabelSet, ReadOptions};
+use finetone_data::{DataError, Dataset, LabelSet, OpenOptions, ReadOptions};
 
 use super::fault::JobFault;
 use crate::store::JobRow;
@@ -61,7 +61,8 @@ impl Material {
     /// # Errors
     /// The faults, with the numbers of example and message.
     pub fn check(&self) -> Result<usize, JobFault> {
-        let found = validate(&self.path, &TokenRule::default()).map_err(|error| self.fault(&error))?;
+        let found =
+            validate(&self.path, &OpenOptions::default(), &TokenRule::default()).map_err(|error| self.fault(&error))?;
         if found.has_errors() {
             return Err(JobFault::of_file("invalid_file_format", self.param, self.format_error(&found)));
         }

@@ -19,16 +19,9 @@ use crate::workplace::Workplace;
 /// Models of epochs that are kept beside the final one.
 const KEPT_EPOCHS: i64 = 3;
 
-/// Trains the jobs that wait, one after the other, until the process is stopped.
-pub async fn train_jobs(place: Arc<Workplace>) {
-    let mut bell = place.work.listen();
-    while bell.goes_on() {
-        bell.settle(train_next(&place).await).await;
-    }
-}
-
-/// Says whether there was a job to train.
-async fn train_next(place: &Arc<Workplace>) -> Result<bool, sqlx::Error> {
+/// Trains the next job that waits; says whether there was one.
+pub async fn train_next(place: Arc<Workplace>) -> Result<bool, sqlx::Error> {
+    let place = &place;
     let Some((job, claim)) = place.store.claim_to_train(place.lease).await? else { return Ok(false) };
     let control = place.work.begin(&job.id);
     let done = while_claimed(place, &claim, &control, train(place, &job, &claim, &control)).await;

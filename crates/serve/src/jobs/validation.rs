@@ -13,16 +13,9 @@ use super::training::{base, remove_folder};
 use crate::store::{Claim, Hyperparameters, JobRow, NewEvent, Status};
 use crate::workplace::Workplace;
 
-/// Looks at the files of new jobs, one job after the other, until the process is stopped.
-pub async fn validate_jobs(place: Arc<Workplace>) {
-    let mut bell = place.work.listen();
-    while bell.goes_on() {
-        bell.settle(validate_next(&place).await).await;
-    }
-}
-
-/// Says whether there was a job to look at.
-async fn validate_next(place: &Arc<Workplace>) -> Result<bool, sqlx::Error> {
+/// Looks at the files of the next new job; says whether there was one.
+pub async fn validate_next(place: Arc<Workplace>) -> Result<bool, sqlx::Error> {
+    let place = &place;
     let Some((job, claim)) = place.store.claim_to_validate(place.lease).await? else { return Ok(false) };
     while_claimed(place, &claim, &Control::default(), validate(place, &job, &claim)).await?;
     place.store.give_back(&claim).await?;

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use finetone_train::Control;
 use tokio::sync::watch;
+
+use crate::workplace::Workplace;
 
 /// How often to look without being rung: another process may have left something to do.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -68,6 +70,17 @@ impl Work {
 
     fn current(&self) -> std::sync::MutexGuard<'_, HashMap<String, Control>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Does `next` again and again until the process is stopped; it says whether there was anything to do.
+pub async fn work_off<F>(place: Arc<Workplace>, next: fn(Arc<Workplace>) -> F)
+where
+    F: Future<Output = Result<bool, sqlx::Error>>,
+{
+    let mut bell = place.work.listen();
+    while bell.goes_on() {
+        bell.settle(next(Arc::clone(&place)).await).await;
     }
 }
 

@@ -1,4 +1,5 @@
-//! `/explanations`: which words decided about a text, and which turn of a conversation. This route is ours alone.
+//! `/explanations`: which words decided about a text, which turn of a conversation, and which texts are nearest to it of those that
+//! the model keeps. This route is ours alone.
 
 use std::sync::Arc;
 
@@ -41,6 +42,7 @@ async fn create(State(app): State<Arc<App>>, JsonBody(mut fields): JsonBody) -> 
     shown["probabilities"] = Value::Object(named.collect::<Map<String, Value>>());
     shown["log_odds"] = found.log_odds.0.into();
     shown["log_odds_without_words"] = found.log_odds.1.into();
+    shown["neighbours"] = found.neighbours.iter().map(|near| near.json(classes.labels())).collect();
     Ok(Json(shown))
 }
 

@@ -1,8 +1,9 @@
 //! Why a classifier answered as it did.
 
+use finetone_classify::{Kept, Neighbourhood};
 use serde_json::{Value, json};
 
-use crate::server::{Server, number};
+use crate::server::{LABELS, Server, number};
 
 #[test]
 fn the_words_of_an_answer_add_up_and_make_the_text() {
@@ -25,6 +26,30 @@ fn the_words_of_an_answer_add_up_and_make_the_text() {
     let turns = server.post("/explanations", &call).fine()["turns"].clone();
     let speakers: Vec<&Value> = turns.as_array().unwrap().iter().map(|turn| &turn["speaker"]).collect();
     assert_eq!(speakers, ["Agent", "Customer"]);
+}
+
+#[test]
+fn the_kept_texts_that_are_nearest_are_shown() {
+    let server = Server::start();
+    let call = json!({"model": "mood", "input": "the net"});
+    assert_eq!(server.post("/v1/explanations", &call).fine()["neighbours"], json!([]), "it keeps none");
+    let server = Server::start();
+    let kept = |line: u64| Kept { classes: vec![line as usize % 3], line, text: Some(format!("text {line}")) };
+    // Twenty numbers for each text, as many as the model has for one.
+    let vectors = (0..100).map(|number| (number * number % 17) as f32).collect();
+    let hood = Neighbourhood::new(vectors, (1..6).map(kept).collect());
+    hood.save(&server.folder.path().join("mood"), &LABELS.map(str::to_owned)).unwrap();
+    let found = server.post("/v1/explanations", &call).fine();
+    let near = found["neighbours"].as_array().unwrap();
+    assert_eq!(near.len(), 3, "{found}");
+    assert!(near.windows(2).all(|pair| number(&pair[0]["similarity"]) >= number(&pair[1]["similarity"])), "{found}");
+    for one in near {
+        let line = one["line"].as_u64().unwrap();
+        assert_eq!(
+            (&one["labels"], &one["text"]),
+            (&json!([LABELS[line as usize % 3]]), &json!(format!("text {line}")))
+        );
+    }
 }
 
 #[test]

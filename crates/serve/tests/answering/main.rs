@@ -3,6 +3,10 @@
 #[path = "../../../../tests/letters.rs"]
 mod letters;
 
+#[macro_use]
+#[path = "../stand_in/mod.rs"]
+mod stand_in;
+
 mod chats;
 mod explanations;
 mod openapi;

@@ -2,25 +2,24 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
 use finetone_backend_cpu::{Cpu, CpuOptions};
-use finetone_classify::{ClassifyError, Explanation, Served, TOKEN_BUDGET, TransformerClassifier, Use};
+use finetone_classify::{Served, TOKEN_BUDGET, TransformerClassifier, Use};
 use finetone_data::Example;
 use finetone_generate::is_language_model;
 use finetone_serve::{
     BaseModel, Limits, OpenError, Opened, RecordConfig, ServeConfig, WorkplaceConfig, Workshop, serve,
 };
-use finetone_train::events::Listener;
-use finetone_train::{Control, LiveReference, Outcome, RunConfig, TrainError};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::letters;
+use crate::stand_in::*;
 
 /// The classes of `mood`.
 pub const LABELS: [&str; 3] = ["negative", "neutral", "positive"];
@@ -37,26 +36,16 @@ pub fn cpu() -> Cpu {
 struct Shop(Cpu);
 
 impl Workshop for Shop {
-    fn train(
-        &self,
-        _: &RunConfig,
-        _: &Path,
-        _: &Control,
-        _: &mut (dyn Listener + Send),
-    ) -> Result<Outcome<()>, TrainError> {
-        unreachable!("nothing is trained here")
-    }
+    never!(train);
+    never!(reference);
 
     fn writes_answers(&self, _: &Path) -> Result<bool, TrainError> {
         Ok(false)
     }
 
     fn explain(&self, source: &Path, text: &str) -> Result<Explanation, ClassifyError> {
-        TransformerClassifier::open(self.0.clone(), source, TOKEN_BUDGET)?.explain(&Example::from_text(text))
-    }
-
-    fn reference(&self, _: &Path) -> Result<Option<LiveReference>, TrainError> {
-        Ok(None)
+        let classifier = TransformerClassifier::open(self.0.clone(), source, TOKEN_BUDGET)?;
+        classifier.showing_neighbours()?.explain(&Example::from_text(text))
     }
 
     fn open(&self, source: &Path, wanted: Use) -> Result<Opened, OpenError> {

@@ -1,16 +1,16 @@
 //! A workshop that computes nothing: its steps take no time worth mentioning, its models are empty folders.
 
 use std::fs;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use finetone_classify::Use;
 use finetone_classify::source::SourceError;
-use finetone_classify::{ClassifyError, Explanation, Use};
 use finetone_serve::{OpenError, Opened, Workshop};
-use finetone_train::events::Listener;
-use finetone_train::{Control, LiveReference, Outcome, RunConfig, TrainError, TrainEvent};
+use finetone_train::TrainEvent;
+
+use crate::stand_in::*;
 
 /// The workshop, with what tests look at and turn.
 #[derive(Default)]
@@ -104,13 +104,8 @@ impl Workshop for Bench {
         Ok(source.ends_with("writer"))
     }
 
-    fn explain(&self, _: &Path, _: &str) -> Result<Explanation, ClassifyError> {
-        unreachable!("nothing is explained here")
-    }
-
-    fn reference(&self, _: &Path) -> Result<Option<LiveReference>, TrainError> {
-        Ok(None)
-    }
+    never!(explain);
+    never!(reference);
 
     fn open(&self, source: &Path, _: Use) -> Result<Opened, OpenError> {
         Err(ClassifyError::from(SourceError::NoFolder { path: source.to_owned() }).into())

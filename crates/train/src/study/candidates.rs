@@ -4,14 +4,14 @@
 use std::path::Path;
 
 use finetone_backend::Backend;
-use finetone_evaluate::Candidate;
+use finetone_evaluate::{Candidate, Predictions};
 use toml::{Table, Value};
 
 use super::{CandidateConfig, StudyConfig};
 use crate::error::TrainError;
 use crate::events::{TrainEvent, Unheard};
 use crate::fit::Place;
-use crate::folds::Folds;
+use crate::folds::{Folds, Found};
 use crate::material::Texts;
 use crate::run::{Outcome, Surroundings};
 use crate::run_config::RunConfig;
@@ -106,7 +106,7 @@ impl<'a> Read<'a> {
     }
 }
 
-/// Judges all candidates in the same folds.
+/// Judges all candidates in the same folds. Gives each with what the models of its folds said.
 ///
 /// # Errors
 /// See [`TrainError`].
@@ -115,7 +115,7 @@ pub(super) fn judge<B: Backend>(
     candidates: &[Read<'_>],
     place: &Place,
     surroundings: &mut Surroundings<'_>,
-) -> Result<Outcome<Vec<Candidate>>, TrainError> {
+) -> Result<Outcome<Vec<(Candidate, Predictions)>>, TrainError> {
     let mut judged = Vec::with_capacity(candidates.len());
     for (number, Read { config, texts, folds }) in candidates.iter().enumerate() {
         let place = place.within(&format!("candidate-{}", number + 1), false);
@@ -124,10 +124,10 @@ pub(super) fn judge<B: Backend>(
         surroundings.listener.on(&TrainEvent::Notice { message });
         match folds.cross_validate(backend, &config.settings, texts, &place, surroundings)? {
             Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
-            Outcome::Finished(cross_validation) => {
+            Outcome::Finished(Found { cross_validation, as_said }) => {
                 folds.save(&cross_validation, &place.folder)?;
                 let (name, detail) = (config.name.clone(), config.detail.clone());
-                judged.push(Candidate { name, detail, cross_validation });
+                judged.push((Candidate { name, detail, cross_validation }, as_said));
             }
         }
     }

@@ -44,7 +44,8 @@ impl Chats {
     ) -> Result<Self, Failure> {
         let count = |text: &str| counter.map_or(0, |counter| counter.own(text));
         let rule = counter.map_or_else(TokenRule::default, |counter| TokenRule { count: &count, limit: counter.limit });
-        let validations = [Some(file), test].into_iter().flatten().map(|path| validate(path, &rule));
+        let validations =
+            [Some(file), test].into_iter().flatten().map(|path| validate(path, &options.read.open, &rule));
         let validations = validations.collect::<Result<Vec<Validation>, _>>()?;
         let mut checkup = examine(file, test, options)?;
         checkup.faults.retain(|fault| {
@@ -60,7 +61,7 @@ impl Chats {
         let mut chats = Self { validations, checkup, rule: options.read.open.chat, counted, memory, seconds: None };
         if let Some(counter) = counter.filter(|_| !chats.have_errors() && file != Path::new("-")) {
             let plan = &chats.validations[0];
-            let step = seconds_of_a_step(file, &counter.model, plan.default_batch_size)?;
+            let step = seconds_of_a_step((file, &options.read.open), &counter.model, plan.default_batch_size)?;
             chats.seconds = step.map(|seconds| seconds * plan.default_steps() as f64);
         }
         Ok(chats)

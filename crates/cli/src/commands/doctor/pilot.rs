@@ -1,10 +1,9 @@
 //! How long a training on chats would take here: a few of its steps are tried.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
 use finetone_classify::hub::HubConfig;
+use finetone_data::{DataError, OpenOptions, Reader, Writer};
 use finetone_train::events::{Listener, TrainEvent};
 use finetone_train::{Control, RunConfig, Surroundings, TrainingPrecision, train};
 
@@ -22,10 +21,14 @@ pub const STEPS: usize = 8;
 ///
 /// # Errors
 /// A file that cannot be read, no place for a temporary folder.
-pub fn seconds_of_a_step(file: &Path, model: &str, batch_size: usize) -> Result<Option<f64>, Failure> {
+pub fn seconds_of_a_step(
+    (file, open): (&Path, &OpenOptions),
+    model: &str,
+    batch_size: usize,
+) -> Result<Option<f64>, Failure> {
     let folder = tempfile::tempdir().map_err(|error| Failure::io(&std::env::temp_dir(), &error))?;
     let chats = folder.path().join("chats.jsonl");
-    copy_chats(file, &chats, CHATS.max(batch_size)).map_err(|error| Failure::io(file, &error))?;
+    copy_chats(Reader::open(file, open)?, &chats, CHATS.max(batch_size))?;
     let config = RunConfig {
         train: chats,
         model: model.to_owned(),
@@ -52,10 +55,12 @@ pub fn seconds_of_a_step(file: &Path, model: &str, batch_size: usize) -> Result<
     Ok(tried.ok().map(|_| clock.mean()))
 }
 
-fn copy_chats(file: &Path, to: &Path, most: usize) -> std::io::Result<()> {
-    let lines = BufReader::new(fs::File::open(file)?).lines().filter(|line| !line.as_ref().is_ok_and(String::is_empty));
-    let mut to = fs::File::create(to)?;
-    lines.take(most).try_for_each(|line| writeln!(to, "{}", line?))
+fn copy_chats(chats: Reader, to: &Path, most: usize) -> Result<(), DataError> {
+    let mut writer = Writer::create(to, &chats, &[])?;
+    for chat in chats.take(most) {
+        writer.write(&chat?, &[])?;
+    }
+    writer.finish()
 }
 
 /// Hears how long each step took.

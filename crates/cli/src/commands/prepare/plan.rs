@@ -14,7 +14,7 @@ use finetone_train::RunFile;
 use super::Args;
 use crate::commands::train::settings::usage;
 use crate::failure::Failure;
-use crate::found::{Found, source};
+use crate::found::Found;
 
 /// What is cleaned where nobody says: what no reader of a text would miss.
 const USUAL: [&str; 4] = ["html", "unicode", "control", "space"];
@@ -58,9 +58,7 @@ impl Plan {
             file.overlay(RunFile::read(recipe)?);
         }
         file.set("train", args.file.display().to_string());
-        for (key, name) in [("text_column", &args.columns.text_column), ("label_column", &args.columns.label_column)] {
-            name.iter().for_each(|name| file.set(key, name.clone()));
-        }
+        args.reading.write_to(&mut file);
         for assignment in &args.set {
             file.assign(assignment).map_err(usage)?;
         }
@@ -72,12 +70,13 @@ impl Plan {
             true => None,
             // What is wrong with a chat is said of its row.
             false => {
-                chat::rule_of(&args.file).or_else(|fault| if fault.is_row_fault() { Ok(None) } else { Err(fault) })?
+                let rule = chat::rule_of(&args.file, &config.open_options());
+                rule.or_else(|fault| if fault.is_row_fault() { Ok(None) } else { Err(fault) })?
             }
         };
         Ok(Self {
             read: ReadOptions {
-                open: OpenOptions { chat: chat.unwrap_or_default(), ..OpenOptions::default() },
+                open: OpenOptions { chat: chat.unwrap_or_default(), ..config.open_options() },
                 text_column: config.text_column.clone(),
                 label_column: config.label_column.clone(),
                 multi_label: config.multi_label,
@@ -95,13 +94,13 @@ impl Plan {
         let found = Found::new(model)?;
         let preparation = finetone_classify::preparation(ModelFolder::open(&found.folder)?.config())?;
         let features: Vec<String> = preparation.features.names().cloned().collect();
-        let known = match source(&args.file) {
+        let known = match args.reading.source(&args.file) {
             // A file that grows may have no row yet.
             Err(_) if args.follow => None,
             known => known?,
         };
         Ok(Self {
-            read: found.read_options(&args.columns, known.as_deref())?,
+            read: found.read_options(&args.reading, known.as_deref())?,
             balance: balance(args, 1.0),
             seed: 0,
             beforehand: Beforehand::new(&preparation, &features),

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use finetone_backend_cpu::Cpu;
 use finetone_search::{Space, Trainings};
-use finetone_train::{RunConfig, RunFile};
+use finetone_train::{RunConfig, RunFile, Tracking};
 
 use super::{Args, SPACE};
 use crate::commands::train::quoted;
@@ -26,14 +26,15 @@ pub fn base(args: &Args) -> Result<(RunFile, Vec<String>), Failure> {
     if let Some(seed) = args.seed {
         given.set("seed", i64::from(seed));
     }
-    let columns = [("text_column", &args.columns.text_column), ("label_column", &args.columns.label_column)];
-    for (key, value) in columns.into_iter().chain([("model", &args.model)]) {
-        if let Some(value) = value {
-            given.set(key, value.clone());
-        }
+    args.reading.write_to(&mut given);
+    if let Some(model) = &args.model {
+        given.set("model", model.clone());
     }
     for assignment in &args.set {
         given.assign(assignment).map_err(usage)?;
+    }
+    if !args.track.is_empty() {
+        given.track(&args.track);
     }
     let keys = given.table().keys().cloned().collect();
     let mut base = match &args.recipe {
@@ -88,7 +89,7 @@ pub fn study(args: &Args) -> Result<PathBuf, Failure> {
 /// What must not change while a study goes on, a line for each thing.
 pub fn about(config: &RunConfig, trainings: &Trainings<'_, Cpu>, space: &Space) -> String {
     let file = config.train.file_name().unwrap_or_default();
-    let settings = RunConfig { train: file.into(), ..config.clone() };
+    let settings = RunConfig { train: file.into(), track: Tracking::default(), ..config.clone() };
     format!(
         "data and folds = {:016x}\n{}\n# space\n{}",
         trainings.fingerprint(),

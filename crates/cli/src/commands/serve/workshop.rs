@@ -110,7 +110,7 @@ impl Workshop for CpuWorkshop {
             self.check(saved_config(folder)?.precision)?;
         }
         let config = RunConfig { precision: self.precision, ..config.clone() };
-        let trackers = Trackers::new(&config, folder);
+        let trackers = Trackers::new(&config.track, &config, folder);
         let mut trackers = trackers.map_err(|error| TrainError::Setting {
             problem: error.to_string(),
             hint: error.hint().unwrap_or_default(),
@@ -159,6 +159,7 @@ impl Workshop for CpuWorkshop {
         let folder = folder_of(source)?;
         self.exact.install(|| {
             TransformerClassifier::open(self.exact.clone(), &folder, self.batch_tokens)?
+                .showing_neighbours()?
                 .explain(&Example::from_text(text))
         })
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use finetone_train::{RunFile, TrainError};
 
 use crate::failure::Failure;
-use crate::found::ColumnArgs;
+use crate::found::ReadingArgs;
 
 /// Settings as flags; each has the name of its key in a recipe.
 #[derive(clap::Args, Clone)]
@@ -44,7 +44,7 @@ pub struct SettingArgs {
     #[arg(long, value_name = "normal|low")]
     memory: Option<String>,
     #[command(flatten)]
-    columns: ColumnArgs,
+    reading: ReadingArgs,
     /// Several labels in one cell, separated by this character [default separator: |]
     #[arg(long, value_name = "SEPARATOR", num_args = 0..=1, require_equals = true, default_missing_value = "|")]
     multi_label: Option<char>,
@@ -115,8 +115,6 @@ impl SettingArgs {
             ("model", &self.model),
             ("memory", &self.memory),
             ("precision", &self.precision),
-            ("text_column", &self.columns.text_column),
-            ("label_column", &self.columns.label_column),
             ("multi_label", &self.multi_label.map(String::from)),
         ];
         for (key, text) in texts {
@@ -124,6 +122,7 @@ impl SettingArgs {
                 file.set(key, text.clone());
             }
         }
+        self.reading.write_to(file);
         if self.ladder {
             file.set("ladder", true);
         }
