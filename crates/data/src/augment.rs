@@ -5,12 +5,18 @@
 //! of speakers and stage directions are left alone, and there are two changes more: the label is about the customer, so what
 //! the agent says may change more freely, and how a conversation ends tells more than how it began.
 //!
+//! Replacing words by what a masked language model would say is a change of
+//! [Kumar et al. 2020](https://aclanthology.org/2020.lifelongnlp-1.3/), here by a model that does not see the label. No model is
+//! known here: a draft says which words are to go.
+//!
 //! A copy is a function of text, changes and random numbers. Nothing here knows how often or for which texts copies are
 //! made.
 
-use crate::conversation::{Conversation, Speaker, Speakers};
+use std::ops::Range;
+
+use crate::conversation::{Conversation, Speaker, Speakers, brackets};
 use crate::split::random::Random;
-use crate::words::{places, words};
+use crate::words::{is_in_word, places, words};
 
 /// A way to change a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -24,6 +30,19 @@ pub enum Change {
     Agent,
     /// Some of the customer's turns are left out, never one of the later half.
     Crop,
+    /// Some words are replaced by a masked language model.
+    Mask,
+}
+
+/// A copy of which some words may still have to be replaced.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Draft {
+    /// The copy, with the words that are to go.
+    pub text: String,
+    /// The words that can be replaced, as bytes without the punctuation around them, in the order in which this is to be tried.
+    pub words: Vec<Range<usize>>,
+    /// How many of them are to be replaced; fewer than all words that are said.
+    pub count: usize,
 }
 
 /// A text that copies are made of.
@@ -42,8 +61,9 @@ impl Original {
         (!changes.is_empty()).then_some(Original { conversation, changes })
     }
 
-    /// A copy with one of the changes, chosen at random. Deletion and swapping change this share of the words, at least one.
-    pub fn copy(&self, share: f64, random: &mut Random) -> String {
+    /// A copy with one of the changes, chosen at random. Deletion, swapping and replacement change this share of the words, at
+    /// least one.
+    pub fn copy(&self, share: f64, random: &mut Random) -> Draft {
         let mut copy = self.conversation.clone();
         match self.changes[random.below(self.changes.len())] {
             Change::Delete => delete(passages(&mut copy), share, random),
@@ -51,8 +71,9 @@ impl Original {
             Change::Agent if random.below(2) == 0 => delete(turns_of(&mut copy, Speaker::Agent), share, random),
             Change::Agent => swap(turns_of(&mut copy, Speaker::Agent), share, random),
             Change::Crop => crop(&mut copy, random),
+            Change::Mask => return draft(&copy, share, random),
         }
-        copy.to_string()
+        Draft { text: copy.to_string(), ..Draft::default() }
     }
 }
 
@@ -64,6 +85,7 @@ impl Change {
             Change::Delete | Change::Swap => conversation.turns.iter().any(|turn| neighbours(&turn.text)),
             Change::Agent => conversation.turns_of(Speaker::Agent).any(|turn| neighbours(&turn.text)),
             Change::Crop => conversation.turns_of(Speaker::Customer).nth(1).is_some(),
+            Change::Mask => replaceable(conversation, &conversation.to_string()).len() > 1,
         }
     }
 }
@@ -129,6 +151,47 @@ fn crop(conversation: &mut Conversation, random: &mut Random) {
     conversation.turns.retain(|_| number.next().is_none_or(|turn| !earlier.contains(&turn)));
 }
 
+/// Some of what is said is to be replaced; one word always stays.
+fn draft(conversation: &Conversation, share: f64, random: &mut Random) -> Draft {
+    let text = conversation.to_string();
+    let mut words = replaceable(conversation, &text);
+    random.shuffle(&mut words);
+    let count = part(words.len(), share).min(words.len() - 1);
+    Draft { text, words, count }
+}
+
+/// The words that are said, as bytes of the text that the conversation is written as. In a conversation what stands in brackets
+/// or before a colon stays, so that nothing becomes a stage direction or a speaker's name.
+fn replaceable(conversation: &Conversation, text: &str) -> Vec<Range<usize>> {
+    if conversation.turns.is_empty() {
+        return bare_words(text, 0..text.len()).collect();
+    }
+    let of_turn = |said: Range<usize>| {
+        let pairs = brackets(&text[said.clone()]);
+        let start = said.start;
+        let inside = move |word: &Range<usize>| {
+            pairs.iter().any(|&(open, close)| (start + open..start + close).contains(&word.start))
+        };
+        bare_words(text, said).filter(move |word| !inside(word) && !text[word.end..].starts_with(':'))
+    };
+    conversation.said().flat_map(of_turn).collect()
+}
+
+/// The words of a part of a text, without the punctuation around them.
+fn bare_words(text: &str, part: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let start = part.start;
+    places(&text[part]).filter_map(move |word| bare(text, start + word.start..start + word.end))
+}
+
+/// A word without the punctuation around it, if it is nothing but letters and digits then.
+fn bare(text: &str, word: Range<usize>) -> Option<Range<usize>> {
+    let outside = |letter: char| !is_in_word(letter);
+    let end = word.start + text[word.clone()].trim_end_matches(outside).len();
+    let start = word.end - text[word].trim_start_matches(outside).len();
+    let is_whole = start < end && text[start..end].chars().all(is_in_word);
+    is_whole.then_some(start..end)
+}
+
 /// The words of a text, each with the white space behind it.
 fn spaced_words(text: &str) -> Vec<&str> {
     let starts: Vec<usize> = places(text).map(|place| place.start).collect();
@@ -153,7 +216,19 @@ mod tests {
 
     fn copies(text: &str, changes: &[Change], share: f64) -> Vec<String> {
         let original = Original::new(text, &Speakers::default(), changes).expect("a text that can be changed");
-        (0..40).map(|seed| original.copy(share, &mut Random::new(seed))).collect()
+        (0..40).map(|seed| original.copy(share, &mut Random::new(seed)).text).collect()
+    }
+
+    /// Drafts, and their texts with all that can be replaced in small letters and what is to be replaced in capitals.
+    fn drafts(text: &str, share: f64) -> Vec<(Draft, String)> {
+        let original = Original::new(text, &Speakers::default(), &[Change::Mask]).expect("words that can be replaced");
+        let draft = |seed| original.copy(share, &mut Random::new(seed));
+        let shown = |draft: Draft| {
+            let mut shown = draft.text.to_lowercase();
+            draft.words[..draft.count].iter().for_each(|word| shown[word.clone()].make_ascii_uppercase());
+            (draft, shown)
+        };
+        (0..40).map(draft).map(shown).collect()
     }
 
     fn sorted(text: &str) -> Vec<&str> {
@@ -226,11 +301,37 @@ mod tests {
     }
 
     #[test]
+    fn a_share_of_the_words_is_to_be_replaced_without_the_punctuation_around_them() {
+        let text = "one, \"two\"  three!\nfour -- five (six) seven's eight nine ten.";
+        for (draft, shown) in drafts(text, 0.3) {
+            assert_eq!((draft.text.as_str(), draft.words.len(), draft.count), (text, 9, 3), "{shown}");
+            assert!(draft.words.iter().all(|word| text[word.clone()].chars().all(char::is_alphabetic)));
+        }
+        let different: std::collections::BTreeSet<String> =
+            drafts(text, 0.3).into_iter().map(|draft| draft.1).collect();
+        assert!(different.len() > 30, "{} drafts of 40 differ", different.len());
+        assert!(drafts(text, 0.999).iter().all(|(draft, _)| draft.count == 8), "one word stays");
+        assert!(drafts("yes - no", 0.01).iter().all(|(draft, _)| draft.count == 1));
+    }
+
+    #[test]
+    fn speakers_and_stage_directions_are_not_replaced() {
+        for (draft, shown) in drafts(TALK, 0.9) {
+            assert_eq!(draft.text, TALK);
+            assert_eq!((shown.matches("agent:").count(), shown.matches("customer:").count()), (3, 4), "{shown}");
+            assert!(shown.contains("(after a minute)"), "{shown}");
+        }
+        let directions = "Agent: Hello\n\n(waits a while)\n\nCustomer:\n\n(hangs up)";
+        assert_eq!(Original::new(directions, &Speakers::default(), &[Change::Mask]), None, "a single word is said");
+    }
+
+    #[test]
     fn what_cannot_be_changed_is_no_original() {
         let original = |text: &str, changes: &[Change]| Original::new(text, &Speakers::default(), changes);
         let all = [Change::Delete, Change::Swap, Change::Agent, Change::Crop];
         assert_eq!(original("", &all), None);
         assert_eq!(original("Great!", &all), None);
+        assert_eq!(original("Great - !!", &[Change::Mask]), None);
         assert_eq!(original("Agent: Hello\n\nCustomer: Bye", &all), None);
         assert_eq!(original("not a conversation", &[Change::Agent, Change::Crop]), None);
         let both = original("Agent: Good morning\n\nCustomer: Bye", &all).expect("two words of the agent");
@@ -250,10 +351,28 @@ mod tests {
         fn any_text_can_be_copied(text in "(Agent:|Customer:|[a-z\\n (]|é|\u{a0}){0,60}", share in 0.0..1.0, seed: u64) {
             let all = [Change::Delete, Change::Swap, Change::Agent, Change::Crop];
             if let Some(original) = Original::new(&text, &Speakers::default(), &all) {
-                let copy = original.copy(share, &mut Random::new(seed));
+                let copy = original.copy(share, &mut Random::new(seed)).text;
                 prop_assert!(copy.len() <= original.conversation.to_string().len());
                 prop_assert!(!copy.trim().is_empty());
             }
+        }
+
+        /// Whatever stands in the place of words, the same sides say something in the same order.
+        #[test]
+        fn any_text_can_have_words_replaced(
+            text in "(Agent:|Customer:|\\(waits\\)|[a-z\\n (.,]|é|好|\u{a0}){0,60}", share in 0.0..1.0, seed: u64,
+        ) {
+            let Some(original) = Original::new(&text, &Speakers::default(), &[Change::Mask]) else { return Ok(()) };
+            let Draft { mut text, words, count } = original.copy(share, &mut Random::new(seed));
+            prop_assert!((1..words.len()).contains(&count) && count <= ((words.len() as f64 * share).round() as usize).max(1));
+            let mut gone = words[..count].to_vec();
+            gone.sort_unstable_by_key(|word| std::cmp::Reverse(word.start));
+            gone.iter().for_each(|word| text.replace_range(word.clone(), "Word"));
+            let changed = Conversation::parse(&text, &Speakers::default());
+            let shape = |conversation: &Conversation| -> Vec<(Speaker, Vec<String>)> {
+                conversation.turns.iter().map(|turn| (turn.speaker, turn.directions.clone())).collect()
+            };
+            prop_assert_eq!(shape(&changed), shape(&original.conversation));
         }
     }
 }

@@ -14,12 +14,17 @@ mod lines;
 mod speakers;
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use crate::words::words;
 
+pub(crate) use lines::brackets;
 pub use speakers::{Speaker, Speakers, speaker_like};
+
+/// What stands between two turns.
+const GAP: &str = "\n\n";
 
 /// What one side says before the other goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +64,18 @@ impl Conversation {
         self.turns.iter().filter(move |turn| turn.speaker == speaker)
     }
 
+    /// What is said in each turn, as bytes of the text that the conversation is written as.
+    pub fn said(&self) -> impl Iterator<Item = Range<usize>> {
+        let mut written = self.preamble.len();
+        self.turns.iter().map(move |turn| {
+            written += if written > 0 { GAP.len() } else { 0 };
+            let start = written + turn.speaker.name().len() + ": ".len();
+            written += turn.to_string().len();
+            // Behind the name of one who says nothing there is no white space.
+            start.min(written)..(start + turn.text.len()).min(written)
+        })
+    }
+
     /// The [`words`] of one side, turn by turn.
     pub fn words_of(&self, speaker: Speaker) -> impl Iterator<Item = &str> {
         self.turns_of(speaker).flat_map(|turn| words(&turn.text))
@@ -72,7 +89,7 @@ impl fmt::Display for Conversation {
         formatter.write_str(&self.preamble)?;
         for (number, turn) in self.turns.iter().enumerate() {
             if number > 0 || !self.preamble.is_empty() {
-                formatter.write_str("\n\n")?;
+                formatter.write_str(GAP)?;
             }
             write!(formatter, "{turn}")?;
         }
@@ -165,7 +182,10 @@ mod tests {
             ], 0..24)
         ) {
             let once = parse(&pieces.concat());
-            prop_assert_eq!(parse(&once.to_string()), once);
+            let written = once.to_string();
+            let said: Vec<&str> = once.said().map(|place| &written[place]).collect();
+            prop_assert_eq!(said, once.turns.iter().map(|turn| turn.text.as_str()).collect::<Vec<_>>());
+            prop_assert_eq!(parse(&written), once);
         }
 
         #[test]

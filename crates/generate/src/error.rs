@@ -82,6 +82,12 @@ pub enum FolderError {
     /// The tokenizer's files.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// The tokenizer of a masked language model knows no masks.
+    #[error("{}: the tokenizer has no token for masked places", folder.display())]
+    NoMask {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The template, or messages that it refuses.
     #[error(transparent)]
     Template(#[from] TemplateError),
@@ -107,6 +113,7 @@ impl FolderError {
         match self {
             Self::Model(error) => error.hint(),
             Self::Tokenizer(error) => error.hint(),
+            Self::NoMask { .. } => Some("give the tokenizer that was published with the model".into()),
             Self::Template(error) => error.hint(),
             Self::Generate(error) => error.hint(),
             Self::Settings { .. } => Some("download the folder again, or remove the file".into()),

@@ -9,12 +9,15 @@
 //! A folder that is opened as [`Served`] is such a model behind a `dyn`, with the [`PromptReader`] that makes tokens of chats and
 //! texts; its requests are written step by step, so that several can take turns.
 //!
+//! A [`MaskedModel`] puts other words in the places of some of a text.
+//!
 //! The logits of a sequence have the same bits whether it was read at once or token by token.
 
 mod chat_note;
 mod choices;
 mod error;
 mod generator;
+mod masked;
 mod reader;
 mod sampling;
 mod served;
@@ -25,6 +28,7 @@ pub use chat_note::{ChatNote, ChatNoteError};
 pub use choices::{Choices, Next};
 pub use error::{FolderError, GenerateError};
 pub use generator::Generator;
+pub use masked::MaskedModel;
 pub use reader::PromptReader;
 pub use sampling::{Penalties, Sampling};
 pub use served::{Language, Served, Writing, is_language_model};

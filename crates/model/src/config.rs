@@ -153,12 +153,15 @@ impl HeadConfig {
     }
 }
 
-/// The head of a language model: a linear layer without bias from a token's hidden state to a logit for each token that may
-/// follow.
+/// The head of a language model: a linear layer from a token's hidden state to a logit for each token that may follow it, or
+/// stand in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LanguageHead {
     /// Whether its weight is the table of token embeddings.
     pub tied: bool,
+    /// In a masked language model, the function between the dense layer and the norm that stand before that layer, which has a
+    /// bias there.
+    pub masked: Option<Activation>,
 }
 
 /// A transformer's sizes and choices. Sizes carry Hugging Face's names.
@@ -285,8 +288,25 @@ impl ModelConfig {
             return Err(ModelError::NoLanguageModel { model_type: spec.model_types[0] });
         }
         let tied = self.raw.get("tie_word_embeddings").and_then(Value::as_bool);
-        self.language = Some(LanguageHead { tied: tied.unwrap_or(self.family == Family::Gpt2) });
+        self.language = Some(LanguageHead { tied: tied.unwrap_or(self.family == Family::Gpt2), masked: None });
         Ok(())
+    }
+
+    /// Makes it a masked language model: each token asked for has a logit for each token that may stand in its place.
+    ///
+    /// # Errors
+    /// A family that reads a text in one direction.
+    pub fn set_masked_head(&mut self) -> Result<(), ModelError> {
+        let spec = self.family.spec();
+        let head = spec.masked.as_ref().ok_or(ModelError::NoMaskedModel { model_type: spec.model_types[0] })?;
+        let tied = self.raw.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(true);
+        self.language = Some(LanguageHead { tied, masked: Some(head.activation.unwrap_or(self.activation)) });
+        Ok(())
+    }
+
+    /// The function behind the dense layer of the head, where it has one.
+    pub(crate) fn head_activation(&self) -> Option<Activation> {
+        self.language.map_or(self.head.dense, |language| language.masked)
     }
 
     /// What `config.json` notes under an entry of ours: what Hugging Face has no word for.

@@ -81,6 +81,20 @@ pub enum ModelError {
         /// Its `model_type`.
         model_type: &'static str,
     },
+    /// A family that cannot say what stands at a masked place.
+    #[error("a model of type `{model_type}` reads texts in one direction and has no masked-language head")]
+    NoMaskedModel {
+        /// Its `model_type`.
+        model_type: &'static str,
+    },
+    /// A folder without the head that says what stands at masked places.
+    #[error("{}: the weights have no masked-language head (that of `{architecture}`)", folder.display())]
+    NoMaskedHead {
+        /// The model folder.
+        folder: PathBuf,
+        /// The class with which Transformers opens a model that has one.
+        architecture: &'static str,
+    },
     /// A layer that is asked to carry an adapter and is not there.
     #[error("no layer of the model is called `{name}`")]
     NoSuchLayer {
@@ -126,6 +140,14 @@ impl ModelError {
             Self::NoLanguageModel { .. } => {
                 Some("choose a causal model, such as GPT-2, Llama, Mistral or Qwen, or train a classifier".into())
             }
+            Self::NoMaskedModel { .. } => {
+                Some("choose a model that reads in both directions, such as BERT, RoBERTa or DistilBERT".into())
+            }
+            Self::NoMaskedHead { .. } => Some(
+                "give a folder that was saved with its masked-language head, such as `google-bert/bert-base-uncased` as it is \
+                 published; classifiers and sentence-transformers leave it out"
+                    .into(),
+            ),
             Self::NoSuchLayer { known, .. } => Some(format!("known layers: `{}`, or `all-linear`", known.join("`, `"))),
             Self::TensorType { .. } => {
                 Some("save the model in float32, float16 or bfloat16; quantised checkpoints are not read".into())

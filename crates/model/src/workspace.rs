@@ -292,8 +292,9 @@ pub fn workspace_values(config: &ModelConfig, capacity: impl Into<Capacity>, tra
         _ => capacity.entering_rows(config) * d,
     };
     let last = sequences * d + if pre { asked * (d + 2) } else { 0 };
-    let dense = config.head.dense.is_some() && config.language.is_none();
-    let head = sequences * (d * if dense { 4 } else { 2 } + config.logits())
+    let dense = if config.head_activation().is_some() { 2 * d } else { 0 };
+    let normed = if config.language.is_some_and(|language| language.masked.is_some()) { d + 2 } else { 0 };
+    let head = sequences * (2 * d + dense + normed + config.logits())
         + if matches!(config.head.pooling, HeadPooling::Attention { .. }) { tokens } else { 0 };
     let features = if config.head.features > 0 { sequences * (config.head.features + config.head.logits()) } else { 0 };
     let backward = tokens * (5 * d + inner) + sequences * (config.logits() + 1 + 4 * d);
@@ -358,6 +359,10 @@ mod tests {
                             "{family:?}, {layers} blocks from {from_block}, {pooling:?}, {training:?}"
                         );
                     }
+                }
+                if config.set_masked_head().is_ok() {
+                    let planned = Workspace::for_inference(&backend, &config, capacity);
+                    assert_eq!(planned.values(), workspace_values(&config, capacity, None), "{family:?}, masked");
                 }
             }
         }

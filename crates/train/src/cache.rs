@@ -70,22 +70,20 @@ impl Cache {
         Ok(Some(Self { bytes: sets.into_iter().map(|rows| cache.bytes(model, rows)).sum(), ..cache }))
     }
 
-    /// Decides what is kept, tells how much memory the run needs, and checks that it is there.
+    /// Decides what is kept, tells how much memory the run needs with so many bytes `beside` the model, and checks that it is
+    /// there.
     ///
     /// # Errors
     /// Too little memory, or the setting `on` with nothing frozen at the bottom.
     pub fn decide<B: Backend>(
         config: &RunConfig,
-        (model, plan): (&Model<B>, &Plan),
+        (model, plan, beside): (&Model<B>, &Plan, usize),
         (train, validation, epochs): (&Rows, &Rows, &Epochs),
         listener: &mut dyn Listener,
     ) -> Result<Option<Self>, TrainError> {
         let needed = |cache: Option<Self>| {
-            memory::estimate(
-                &model.config,
-                &model.table,
-                &batches(config, (train, model.config.logits()), epochs, cache),
-            )
+            let batches = batches(config, (train, model.config.logits()), epochs, cache);
+            beside + memory::estimate(&model.config, &model.table, &batches)
         };
         let free = memory::available();
         let mut notice = |message: String| listener.on(&TrainEvent::Notice { message });

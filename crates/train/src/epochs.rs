@@ -5,7 +5,9 @@
 
 use std::borrow::Cow;
 
-use finetone_data::augment::Original;
+use finetone_backend::Backend;
+use finetone_classify::ClassifyError;
+use finetone_data::augment::{Draft, Original};
 use finetone_data::batching::epoch_order;
 use finetone_data::conversation::{Conversation, Speaker};
 use finetone_data::sampling::{Balance, Sampling};
@@ -13,12 +15,14 @@ use finetone_data::split::random::Random;
 use finetone_data::tokenizer::Tokenizer;
 use finetone_data::words::words;
 use finetone_data::{Example, LabelSet, Preparation, Target};
+use finetone_generate::MaskedModel;
 
 use crate::choices::SamplingRule;
 use crate::error::TrainError;
 use crate::material::{Rows, Texts};
 use crate::objective::by_label;
 use crate::run_config::RunConfig;
+use crate::trainer::measured_tokens;
 
 /// What the epochs of a run have in common.
 pub struct Epochs {
@@ -39,29 +43,39 @@ struct Rare {
 }
 
 /// The epochs of a run with what they are made from.
-pub struct Course<'a> {
+pub struct Course<'a, B: Backend> {
     pub epochs: &'a Epochs,
     pub train: &'a Rows,
     pub tokenizer: &'a Tokenizer,
     pub preparation: &'a Preparation,
+    /// What replaces words of copies, where any are replaced.
+    pub masked: Option<&'a MaskedModel<B>>,
 }
 
-impl Course<'_> {
+impl<B: Backend> Course<'_, B> {
     /// The rows of an epoch, which are the training texts and behind them their copies, and its batches of indices.
-    pub fn epoch(&self, config: &RunConfig, number: u64) -> (Cow<'_, Rows>, Vec<Vec<usize>>) {
-        let rows = self.rows(config, number);
+    ///
+    /// # Errors
+    /// A device that failed.
+    pub fn epoch(
+        &self,
+        backend: &B,
+        config: &RunConfig,
+        number: u64,
+    ) -> Result<(Cow<'_, Rows>, Vec<Vec<usize>>), TrainError> {
+        let rows = self.rows(backend, config, number)?;
         let drawn = self.epochs.sampling.draw(config.seed, number);
         let lengths: Vec<usize> = drawn.iter().map(|&row| rows.lengths[row]).collect();
         let mut batches = epoch_order(&lengths, config.step_size(), config.group_by_length, config.seed, number);
         batches.iter_mut().flatten().for_each(|place| *place = drawn[*place]);
-        (rows, batches)
+        Ok((rows, batches))
     }
 
-    fn rows(&self, config: &RunConfig, epoch: u64) -> Cow<'_, Rows> {
+    fn rows(&self, backend: &B, config: &RunConfig, epoch: u64) -> Result<Cow<'_, Rows>, TrainError> {
         if self.epochs.copies.is_empty() {
-            return Cow::Borrowed(self.train);
+            return Ok(Cow::Borrowed(self.train));
         }
-        let examples = self.epochs.copies(config, epoch);
+        let examples = self.copies(backend, config, epoch)?;
         let mut copies = Rows::encode(&examples, self.preparation, self.tokenizer, &self.train.limit);
         // The memory of a step is planned for the longest text. Other neighbours can cut words into more tokens; a copy that
         // is too long for that gives way to its original.
@@ -72,7 +86,20 @@ impl Course<'_> {
                 copies.lengths[copy] = copies.ids[copy].len();
             }
         }
-        Cow::Owned(self.train.followed_by(copies))
+        Ok(Cow::Owned(self.train.followed_by(copies)))
+    }
+
+    /// The copies of an epoch.
+    fn copies(&self, backend: &B, config: &RunConfig, epoch: u64) -> Result<Vec<Example>, TrainError> {
+        let drafts = self.epochs.drafts(config, epoch);
+        let texts = match self.masked {
+            Some(masked) => {
+                masked.fill(backend, drafts.collect(), measured_tokens(config)).map_err(ClassifyError::from)?
+            }
+            None => drafts.map(|(draft, _)| draft.text).collect(),
+        };
+        let examples = self.epochs.copies.iter().map(|&(of, _)| self.epochs.rare[of].example.clone());
+        Ok(texts.into_iter().zip(examples).map(|(text, example)| Example { text, ..example }).collect())
     }
 }
 
@@ -128,14 +155,14 @@ impl Epochs {
         Some(format!("an epoch has {} rows, {about}{classes}{copies}", self.rows()))
     }
 
-    /// The copies of an epoch, each a function of seed, epoch, text and the number of the copy.
-    fn copies(&self, config: &RunConfig, epoch: u64) -> Vec<Example> {
-        let copy = |&(of, number): &(usize, u64)| {
-            let Rare { row, example, original } = &self.rare[of];
+    /// The copies of an epoch, each a function of seed, epoch, text and the number of the copy, and the random numbers for what
+    /// is still to be replaced in them.
+    pub fn drafts(&self, config: &RunConfig, epoch: u64) -> impl Iterator<Item = (Draft, Random)> {
+        self.copies.iter().map(move |&(of, number)| {
+            let Rare { row, original, .. } = &self.rare[of];
             let mut random = Random::of(&[config.seed, epoch, *row as u64, number]);
-            Example { text: original.copy(config.augment_words, &mut random), ..example.clone() }
-        };
-        self.copies.iter().map(copy).collect()
+            (original.copy(config.augment_words, &mut random), random)
+        })
     }
 
     fn sampling(&self, config: &RunConfig, train: &[Example], labels: &LabelSet) -> Result<Sampling, TrainError> {
@@ -222,6 +249,9 @@ fn copies(config: &RunConfig, rare: &[Rare], classes: &[usize]) -> Vec<(usize, u
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use finetone_backend::Reference;
     use finetone_data::augment::Change;
     use finetone_data::tokenizer::{Limit, TrainKind, TrainOptions};
 
@@ -253,14 +283,21 @@ mod tests {
         }
     }
 
-    fn with_course<T>(config: &RunConfig, look: impl Fn(&Course<'_>) -> T) -> T {
+    type Simple = Reference<f32>;
+
+    fn with_course<T>(config: &RunConfig, look: impl Fn(&Course<'_, Simple>) -> T) -> T {
         let texts = texts();
         let options = TrainOptions::new(TrainKind::WordPiece, 200);
         let tokenizer = Tokenizer::train(texts.train.iter().map(|e| e.text.as_str()), &options).unwrap();
         let limit = Limit::head(64);
         let train = Rows::encode(&texts.train, &texts.preparation, &tokenizer, &limit);
         let epochs = Epochs::new(config, &texts).unwrap();
-        look(&Course { epochs: &epochs, train: &train, tokenizer: &tokenizer, preparation: &texts.preparation })
+        let preparation = &texts.preparation;
+        look(&Course { epochs: &epochs, train: &train, tokenizer: &tokenizer, preparation, masked: None })
+    }
+
+    fn epoch<'a>(course: &'a Course<'_, Simple>, config: &RunConfig, number: u64) -> (Cow<'a, Rows>, Vec<Vec<usize>>) {
+        course.epoch(&Simple::new(), config, number).unwrap()
     }
 
     fn sorted(batches: &[Vec<usize>]) -> Vec<usize> {
@@ -274,7 +311,7 @@ mod tests {
         let config = RunConfig { batch_size: 4, seed: 3, ..Default::default() };
         with_course(&config, |course| {
             assert!(course.epochs.are_plain() && course.epochs.rows() == 18);
-            let (rows, batches) = course.epoch(&config, 2);
+            let (rows, batches) = epoch(course, &config, 2);
             assert!(matches!(rows, Cow::Borrowed(_)));
             assert_eq!(batches, epoch_order(&course.train.lengths, 4, true, 3, 2));
         });
@@ -316,7 +353,7 @@ mod tests {
         };
         with_course(&config, |course| {
             assert_eq!(course.epochs.class_rows(3), [12.0, 4.0, 8.0]);
-            let (first, batches) = course.epoch(&config, 0);
+            let (first, batches) = epoch(course, &config, 0);
             assert_eq!(sorted(&batches), (0..24).collect::<Vec<_>>());
             assert_eq!(first.ids[..18], course.train.ids);
             assert_eq!(first.targets[18..], vec![Target::Class(2); 6]);
@@ -324,9 +361,43 @@ mod tests {
             let longest = course.train.lengths.iter().max();
             assert!(first.lengths.iter().max() == longest);
             assert!(first.ids[18..].iter().all(|copy| !course.train.ids.contains(copy)));
-            assert_eq!(course.epoch(&config, 0).0.ids, first.ids);
-            assert_ne!(course.epoch(&config, 1).0.ids, first.ids);
+            assert_eq!(epoch(course, &config, 0).0.ids, first.ids);
+            assert_ne!(epoch(course, &config, 1).0.ids, first.ids);
         });
+    }
+
+    #[test]
+    fn words_of_copies_are_replaced_and_nothing_else() {
+        // A model that knows sentences like these, taught by `generate.py` there.
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../generate/tests/masked/grammar");
+        let (backend, tokenizer) = (Simple::new(), Tokenizer::from_folder(&folder).unwrap());
+        let masked = MaskedModel::open(&backend, &folder).unwrap();
+        let text = |row: usize| format!("the lamp number {row} is lovely after a week");
+        let example = |(row, example)| Example { text: text(row), ..example };
+        let train = texts().train.into_iter().enumerate().map(example).collect();
+        let (texts, limit) = (Texts { train, ..texts() }, Limit::head(32));
+        let config = RunConfig {
+            augment: vec![Change::Mask],
+            augment_below: 0.3,
+            augment_copies: 3,
+            augment_words: 0.25,
+            ..Default::default()
+        };
+        let train = Rows::encode(&texts.train, &texts.preparation, &tokenizer, &limit);
+        let epochs = Epochs::new(&config, &texts).unwrap();
+        let (preparation, masked) = (&texts.preparation, Some(&masked));
+        let course = Course { epochs: &epochs, train: &train, tokenizer: &tokenizer, preparation, masked };
+        let (rows, _) = epoch(&course, &config, 0);
+        assert_eq!((rows.len(), &rows.targets[18..]), (24, &vec![Target::Class(2); 6][..]));
+        for (copy, ids) in rows.ids[18..].iter().enumerate() {
+            let original = &train.ids[16 + copy / 3];
+            assert_eq!(ids.len(), original.len());
+            let changed = ids.iter().zip(original).filter(|(a, b)| a != b).count();
+            // Two of nine words; a number has two pieces, of which the first is another.
+            assert!((2..=3).contains(&changed), "{changed} tokens differ");
+        }
+        assert_eq!(epoch(&course, &config, 0).0.ids, rows.ids);
+        assert_ne!(epoch(&course, &config, 1).0.ids, rows.ids);
     }
 
     #[test]
@@ -337,7 +408,7 @@ mod tests {
             let ids: Vec<Vec<u32>> = course.train.ids.iter().map(|ids| ids[..3].to_vec()).collect();
             let short = Rows { lengths: vec![3; ids.len()], ids, ..course.train.clone() };
             let course = Course { train: &short, ..*course };
-            let (rows, _) = course.epoch(&config, 0);
+            let (rows, _) = epoch(&course, &config, 0);
             assert_eq!((&rows.ids[18..], &rows.lengths[18..]), (&short.ids[16..], &[3, 3][..]));
         });
     }
@@ -354,7 +425,7 @@ mod tests {
             // Six rows of the third class with its copies; four of the second, whose texts have no agent.
             assert_eq!(course.epochs.copies.iter().map(|&(of, _)| of).collect::<Vec<_>>(), [0, 1, 0, 1]);
             assert_eq!(course.epochs.class_rows(3), [4.0, 4.0, 4.0]);
-            let (rows, batches) = course.epoch(&config, 5);
+            let (rows, batches) = epoch(course, &config, 5);
             assert_eq!((rows.len(), batches.concat().len()), (22, 12));
             let notice = course.epochs.notice(&texts().labels).unwrap();
             assert!(notice.starts_with("an epoch has 12 rows, 4 calm, 4 cross, 4 glad; 4 of the texts"), "{notice}");

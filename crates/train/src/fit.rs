@@ -8,6 +8,7 @@ use std::time::Instant;
 use finetone_backend::Backend;
 use finetone_data::tokenizer::{MOST_WINDOWS, Tokenizer};
 use finetone_evaluate::{Abstention, Curve, Metric, NamedEvaluation, Predictions, Section};
+use finetone_generate::MaskedModel;
 use finetone_model::Model;
 use finetone_model::checkpoint::BaseModel;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use crate::decide;
 use crate::epochs::{Course, Epochs};
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
+use crate::masked;
 use crate::material::{Rows, Texts};
 use crate::measure;
 use crate::neighbours;
@@ -147,6 +149,8 @@ pub(crate) struct Prepared<B: Backend> {
     pub cache: Option<Cache>,
     /// What the model's adapters are for.
     pub base: Option<BaseModel>,
+    /// What replaces words of copies.
+    pub masked: Option<MaskedModel<B>>,
 }
 
 /// Trains a model on `texts`, or goes on with it from its newest checkpoint in `place`, and measures it. Where models of folds
@@ -162,7 +166,7 @@ pub(crate) fn fit<B: Backend>(
     surroundings: &mut Surroundings<'_>,
 ) -> Result<Outcome<Fit>, TrainError> {
     let start = Instant::now();
-    let Prepared { model, tokenizer, mut rows, epochs, plan, metric, objective, cache, base } =
+    let Prepared { model, tokenizer, mut rows, epochs, plan, metric, objective, cache, base, masked } =
         prepare(backend, config, texts, None, surroundings)?;
     let of_classes = objective.of_classes();
     let seen = of_classes.map(|of_classes| decide::shares_seen(&epochs, of_classes, texts.labels.len()));
@@ -176,7 +180,8 @@ pub(crate) fn fit<B: Backend>(
     trainer.restore(&store)?;
     recorder.on(&started_event(&trainer, texts, &rows, place));
     let from = (trainer.progress.step, trainer.progress.num_tokens);
-    let course = Course { epochs: &epochs, train: &rows.train, tokenizer: &tokenizer, preparation: &texts.preparation };
+    let (preparation, masked) = (&texts.preparation, masked.as_ref());
+    let course = Course { epochs: &epochs, train: &rows.train, tokenizer: &tokenizer, preparation, masked };
     if trainer.train((&course, &rows.validation), &store, surroundings.control, &mut recorder)? == End::Interrupted {
         return Ok(Outcome::Interrupted { step: trainer.progress.step });
     }
@@ -277,6 +282,7 @@ pub(crate) fn prepare<B: Backend>(
     let Surroundings { hub, download, listener, .. } = surroundings;
     let metric = config.chosen_metric()?;
     check_metric(&metric, texts)?;
+    let masked = masked::open(backend, config, (hub, *download))?;
     let Setup { model, tokenizer, limit, template, base, .. } =
         setup(backend, config, texts, (hub, *download), *listener)?;
     let rows = match (&template, shared) {
@@ -290,10 +296,15 @@ pub(crate) fn prepare<B: Backend>(
     if let Some(message) = epochs.notice(&texts.labels) {
         listener.on(&TrainEvent::Notice { message });
     }
+    let masked = masked.filter(|_| epochs.have_copies());
+    if let Some(masked) = &masked {
+        masked::tell(backend, config, (masked, &epochs), *listener)?;
+    }
     decide::check(config, texts)?;
     neighbours::check(config, texts)?;
     let plan = Plan::new(config, epochs.rows());
-    let cache = Cache::decide(config, (&model, &plan), (&rows.train, &rows.validation, &epochs), *listener)?;
+    let beside = masked.as_ref().map_or(0, |masked| masked::bytes(config, masked));
+    let cache = Cache::decide(config, (&model, &plan, beside), (&rows.train, &rows.validation, &epochs), *listener)?;
     let objective = match model.config.language {
         Some(_) => Objective::Tokens(TokenObjective::new(model.config.logits())),
         None => {
@@ -301,7 +312,7 @@ pub(crate) fn prepare<B: Backend>(
             Objective::Classes(ClassObjective::new(config, output, &texts.labels, &counts)?)
         }
     };
-    Ok(Prepared { model, tokenizer, rows, epochs, plan, metric, objective, cache, base })
+    Ok(Prepared { model, tokenizer, rows, epochs, plan, metric, objective, cache, base, masked })
 }
 
 impl Place {

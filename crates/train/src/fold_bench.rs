@@ -241,7 +241,7 @@ fn train_and_ask<B: Backend>(
     shared: &mut Shared<'_>,
     surroundings: &mut Surroundings<'_>,
 ) -> Result<Outcome<Vec<f32>>, TrainError> {
-    let Prepared { model, tokenizer, mut rows, epochs, plan, metric, objective, cache, .. } =
+    let Prepared { model, tokenizer, mut rows, epochs, plan, metric, objective, cache, masked, .. } =
         prepare(backend, config, texts, Some(shared), surroundings)?;
     let of_classes = objective.of_classes();
     let seen = of_classes.map(|of_classes| decide::shares_seen(&epochs, of_classes, texts.labels.len()));
@@ -250,7 +250,8 @@ fn train_and_ask<B: Backend>(
     }
     let store = Store::in_memory();
     let mut trainer = Trainer::new(backend, config, model, (plan, metric, objective), (&rows.train, &epochs));
-    let course = Course { epochs: &epochs, train: &rows.train, tokenizer: &tokenizer, preparation: &texts.preparation };
+    let (preparation, masked) = (&texts.preparation, masked.as_ref());
+    let course = Course { epochs: &epochs, train: &rows.train, tokenizer: &tokenizer, preparation, masked };
     let listener = &mut *surroundings.listener;
     if trainer.train((&course, &rows.validation), &store, surroundings.control, listener)? == End::Interrupted {
         return Ok(Outcome::Interrupted { step: trainer.progress.step });

@@ -22,6 +22,7 @@ mod folds;
 mod groups;
 mod label_errors;
 mod ladder;
+mod masked;
 mod material;
 mod measure;
 mod memory;

@@ -15,13 +15,22 @@ const PROGRAM: usize = 96 * MIB;
 /// gradients, two moments and the activations of the largest batches in training and in measuring, or, after the last
 /// step, the model as it is exported. Values have four bytes.
 pub fn estimate(config: &ModelConfig, table: &ParamTable, batches: &Batches) -> usize {
-    let packed = table.iter().filter(|(_, spec)| spec.decay && !spec.looked_up);
-    let packed: usize = packed.map(|(_, spec)| spec.shape.len()).sum();
     let largest = table.iter().map(|(_, spec)| spec.shape.len()).max().unwrap_or(0);
     let measuring = workspace_values(config, batches.measuring, None);
     let training = 3 * table.gradient_len() + workspace_values(config, batches.training, Some(batches.memory));
     let export = table.numbers() + 2 * largest;
-    PROGRAM + batches.kept + 4 * (table.numbers() + packed + (training + measuring).max(export))
+    PROGRAM + batches.kept + 4 * (table.numbers() + packed(table) + (training + measuring).max(export))
+}
+
+/// An estimate in bytes for a model beside that, which reads batches of this size and learns nothing.
+pub fn of_reading(config: &ModelConfig, table: &ParamTable, batch: Capacity) -> usize {
+    4 * (table.numbers() + packed(table) + workspace_values(config, batch, None))
+}
+
+/// Values of the weights that matrix products read, of which there are packed copies.
+fn packed(table: &ParamTable) -> usize {
+    let multiplied = table.iter().filter(|(_, spec)| spec.decay && !spec.looked_up);
+    multiplied.map(|(_, spec)| spec.shape.len()).sum()
 }
 
 /// An estimate in bytes for a training of all layers that has not been set up: of a model, on texts of which the longest has

@@ -179,7 +179,7 @@ pub struct RunConfig {
     pub augment_copies: usize,
     /// Instead: as many copies as bring a rare class to this share of the largest.
     pub augment_share: Option<f64>,
-    /// Share of the words that a copy deletes or swaps.
+    /// Share of the words that a copy deletes, swaps or has replaced.
     #[default(0.1)]
     pub augment_words: f64,
     /// How sure the finished model is made.

@@ -293,7 +293,7 @@ mod tests {
             "sampling=weighted",
             "class_factors={ good = 2 }",
             "epoch_rows=500",
-            "augment=[\"delete\", \"agent\"]",
+            "augment=[\"delete\", \"mask\"]",
             "augment_share=0.3",
             "decision=uniform-prior",
         ])
@@ -302,7 +302,7 @@ mod tests {
         assert_eq!((config.epoch_rows, config.augment_share), (Some(500), Some(0.3)));
         assert_eq!(
             (config.augment.as_slice(), config.decision),
-            (&[Change::Delete, Change::Agent][..], Decision::UniformPrior)
+            (&[Change::Delete, Change::Mask][..], Decision::UniformPrior)
         );
         let again: RunConfig = toml::from_str(&config.to_toml()).unwrap();
         assert_eq!(config, again);

@@ -130,7 +130,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
     /// A loss or gradient that is no number, a checkpoint that cannot be written, a device that failed.
     pub fn train(
         &mut self,
-        (course, validation): (&Course<'_>, &Rows),
+        (course, validation): (&Course<'_, B>, &Rows),
         store: &Store,
         control: &Control,
         listener: &mut dyn Listener,
@@ -139,7 +139,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         while self.progress.step < self.plan.steps && !self.out_of_patience() {
             let epoch = self.progress.step / self.plan.steps_per_epoch;
             let done = self.progress.step % self.plan.steps_per_epoch;
-            let (train, batches) = course.epoch(self.config, epoch);
+            let (train, batches) = course.epoch(self.backend, self.config, epoch)?;
             for batch in batches.iter().skip(done as usize) {
                 self.step_and_tell(&train, batch, listener)?;
                 let step = self.progress.step;

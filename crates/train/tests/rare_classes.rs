@@ -3,10 +3,11 @@
 mod workbench;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use finetone_classify::{Classifier, TransformerClassifier};
 use finetone_data::Example;
+use finetone_data::augment::Change;
 use finetone_train::{CacheUse, Control, Outcome, RunConfig, TrainEvent};
 use serde_json::Value;
 use workbench::{Recorder, config, cpu, run, weights};
@@ -55,6 +56,88 @@ fn a_sampled_and_augmented_run_goes_on_with_the_same_bits() {
     }
     run(&cpu(2), &config, &parts, &mut Recorder::default()).unwrap();
     assert!(weights(&whole) == weights(&parts), "the weights differ");
+}
+
+/// The settings with which copies have words replaced by the model in this folder.
+fn masked(folder: &Path, model: &Path, settings: &[&str]) -> RunConfig {
+    let model = format!("model={}", model.display());
+    let usual = ["epochs=3", "batch_size=8", "learning_rate=1e-3", "augment=[\"mask\"]", "augment_copies=2"];
+    uneven(folder, &[&usual, &["augment_words=0.3", model.as_str()], settings].concat())
+}
+
+/// A copy of the folder of a model that knows sentences like those of the data, with its masked-language head.
+fn copy_of_grammar(to: &Path) -> PathBuf {
+    let folder = to.join("grammar");
+    fs::create_dir(&folder).unwrap();
+    for name in ["config.json", "model.safetensors", "vocab.txt"] {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../generate/tests/masked/grammar").join(name);
+        fs::copy(from, folder.join(name)).unwrap();
+    }
+    folder
+}
+
+fn notices(recorder: &Recorder) -> String {
+    let told = recorder.events.iter().filter_map(|event| match event {
+        TrainEvent::Notice { message } => Some(message.as_str()),
+        _ => None,
+    });
+    told.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_run_with_replaced_words_goes_on_with_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = masked(folder.path(), &copy_of_grammar(folder.path()), &["eval_every=5"]);
+    let [whole, parts, plain] = ["whole", "parts", "plain"].map(|name| folder.path().join(name));
+    let mut recorder = Recorder::default();
+    run(&cpu(1), &config, &whole, &mut recorder).unwrap();
+    let told = notices(&recorder);
+    assert!(told.contains("words of copies are replaced by the model as it was before training: it takes"), "{told}");
+    assert!(told.contains("; in the first copy `") && told.contains("` becomes `"), "{told}");
+    for (stop, threads) in [(3, 2), (14, 1), (22, 2)] {
+        let mut recorder = Recorder { stop_at: Some((stop, Control::default())), ..Recorder::default() };
+        let outcome = run(&cpu(threads), &config, &parts, &mut recorder).unwrap();
+        assert!(matches!(outcome, Outcome::Interrupted { step } if step == stop), "not stopped at {stop}");
+    }
+    run(&cpu(2), &config, &parts, &mut Recorder::default()).unwrap();
+    assert!(weights(&whole) == weights(&parts), "the weights differ");
+    let config = RunConfig { augment: vec![Change::Swap], ..config };
+    run(&cpu(2), &config, &plain, &mut Recorder::default()).unwrap();
+    assert!(weights(&whole) != weights(&plain), "other copies, the same weights");
+}
+
+#[test]
+fn words_come_from_what_a_chain_of_runs_began_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = copy_of_grammar(folder.path());
+    let [first, second, third] = ["first", "second", "third"].map(|name| folder.path().join(name));
+    let short = ["epochs=1", "max_steps=2"];
+    run(&cpu(2), &masked(folder.path(), &base, &short), &first, &mut Recorder::default()).unwrap();
+    let mut recorder = Recorder::default();
+    run(&cpu(2), &masked(folder.path(), &first, &short), &second, &mut recorder).unwrap();
+    assert!(notices(&recorder).contains("words of copies are replaced"));
+    // The model of a run is no masked language model any more.
+    let refused = |model: &Path| {
+        let error = run(&cpu(1), &masked(folder.path(), model, &short), &third, &mut Recorder::default()).unwrap_err();
+        assert!(!third.exists());
+        (error.to_string(), error.hint().unwrap())
+    };
+    let (error, hint) = refused(&first.join("model"));
+    assert!(error.contains("`augment` holds `mask`, but") && error.contains("`BertForMaskedLM`"), "{error}");
+    assert!(hint.contains("sentence-transformers") && hint.contains("`delete`"), "{hint}");
+    fs::remove_dir_all(&base).unwrap();
+    let (error, _) = refused(&second);
+    assert!(error.contains("began from a model that is not found") && error.contains("grammar"), "{error}");
+}
+
+#[test]
+fn a_model_from_scratch_cannot_replace_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = uneven(folder.path(), &["augment=[\"mask\"]"]);
+    let error = run(&cpu(1), &config, &folder.path().join("run"), &mut Recorder::default()).unwrap_err();
+    assert!(error.to_string().contains("starts from scratch and knows no words yet"), "{error}");
+    assert!(error.hint().unwrap().contains("`delete`, `swap`, `agent` and `crop` need no model"));
+    assert!(!folder.path().join("run").exists());
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Conversation {
 }
 
 /// Pairs of brackets that are in no other pair, from the opening one to behind the closing one, in order.
-fn brackets(line: &str) -> Vec<(usize, usize)> {
+pub(crate) fn brackets(line: &str) -> Vec<(usize, usize)> {
     let (mut round, mut square, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
     for (place, character) in line.char_indices() {
         match character {

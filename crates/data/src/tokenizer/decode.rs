@@ -87,7 +87,11 @@ impl Tokenizer {
 
     /// The bytes of a token, where the vocabulary writes bytes and the token is none of the added ones.
     fn bytes(&self, id: u32) -> Option<Vec<u8>> {
-        let id = self.library_id(id)?;
+        self.bytes_of(self.library_id(id)?)
+    }
+
+    /// The same by the library's id.
+    pub(super) fn bytes_of(&self, id: u32) -> Option<Vec<u8>> {
         if self.inner.get_added_vocabulary().simple_id_to_token(id).is_some() {
             return None;
         }

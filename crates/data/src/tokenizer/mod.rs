@@ -15,6 +15,7 @@ mod error;
 mod files;
 mod legacy;
 mod limit;
+mod pieces;
 mod settings;
 mod train;
 
@@ -27,6 +28,7 @@ use tokenizers::{Encoding as LibraryEncoding, Token};
 pub use decode::{Speller, Spelt};
 pub use error::TokenizerError;
 pub use limit::{Keep, Limit, MOST_WINDOWS};
+pub use pieces::{Joints, Piece};
 pub use train::{TrainKind, TrainOptions};
 
 pub(crate) use files::read_optional;

@@ -90,7 +90,12 @@ pub fn exported_config(config: &ModelConfig) -> Map<String, Value> {
     let mut raw = config.raw.clone();
     let spec = config.family.spec();
     let architecture = match config.language {
-        Some(_) => spec.language_architecture.expect("only families that have such a class are given a language head"),
+        Some(head) => {
+            let masked = spec.masked.as_ref().filter(|_| head.masked.is_some()).map(|masked| masked.architecture);
+            masked
+                .or(spec.language_architecture)
+                .expect("only families that have such a class are given a language head")
+        }
         None => {
             insert_classes(&mut raw, &config.head);
             spec.architecture

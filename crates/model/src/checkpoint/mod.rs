@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use finetone_backend::{Backend, Real, WeightShape};
 use serde_json::{Map, Value};
 
-use crate::config::{Family, ModelConfig};
+use crate::config::{Family, LanguageHead, ModelConfig};
 use crate::error::ModelError;
 use crate::families::{self, Layout, Rule};
 use crate::params::{ParamId, ParamSpec, ParamTable, Parameters, Part};
@@ -112,6 +112,21 @@ impl ModelFolder {
         Ok((Model { config, transformer, table, parameters }, report))
     }
 
+    /// Reads the masked language model of the folder, which says what stands at masked places.
+    ///
+    /// # Errors
+    /// [`ModelError::NoMaskedModel`] for a family that reads in one direction, [`ModelError::NoMaskedHead`] for weights without
+    /// that head, and what [`ModelFolder::load`] refuses.
+    pub fn load_masked<B: Backend>(&self, backend: &B) -> Result<Model<B>, ModelError> {
+        let mut config = self.config.clone();
+        config.set_masked_head()?;
+        let head = config.family.spec().masked.as_ref().expect("the configuration was given its head");
+        if !Tensors::open(&self.folder)?.contains(&format!("{}.weight", head.dense)) {
+            return Err(ModelError::NoMaskedHead { folder: self.folder.clone(), architecture: head.architecture });
+        }
+        Ok(self.load(backend, config, HeadImport::Required)?.0)
+    }
+
     /// Whether this is a table with a row for each token, of which there are more than the folder knows.
     fn has_grown(&self, spec: &ParamSpec) -> bool {
         growth::TOKEN_TABLES.contains(&spec.name.as_str()) && spec.shape.rows > self.config.vocab_size
@@ -144,9 +159,11 @@ pub(crate) fn rules_of(config: &ModelConfig, table: &ParamTable, prefixed: bool)
     if prefixed {
         rename(&mut rules, |name| format!("{}{name}", spec.prefix));
     }
-    if let Some(head) = config.language {
-        if !head.tied {
-            rules.push(Rule::same("head.tokens.weight", "lm_head.weight"));
+    if let Some(LanguageHead { tied, masked }) = config.language {
+        match spec.masked.as_ref().filter(|_| masked.is_some()) {
+            Some(head) => rules.extend(head.rules(tied)),
+            None if tied => {}
+            None => rules.push(Rule::same("head.tokens.weight", "lm_head.weight")),
         }
     } else if config.head.standard {
         let mut head = standard_head;
@@ -210,19 +227,18 @@ impl<'a> Importer<'a> {
         their_shapes(rule, shape, self.vectors.contains(&rule.ours))
     }
 
-    /// The tensor's name in the file: as the rule says, or as checkpoints of the first years call norms.
+    /// The tensor's name in the file: as the rule says, or as checkpoints of the first years call norms, or where the bias of a
+    /// masked-language head is also kept.
     fn name<'n>(&self, name: &'n str) -> std::borrow::Cow<'n, str> {
-        if !self.tensors.contains(name) {
-            let old = match name.rsplit_once('.') {
-                Some((stem, "weight")) => format!("{stem}.gamma"),
-                Some((stem, "bias")) => format!("{stem}.beta"),
-                _ => return name.into(),
-            };
-            if self.tensors.contains(&old) {
-                return old.into();
-            }
-        }
-        name.into()
+        let others: &[&str] = match name.rsplit_once('.') {
+            _ if self.tensors.contains(name) => &[],
+            Some((_, "weight")) => &["gamma"],
+            Some((_, "bias")) => &["beta", "decoder.bias"],
+            _ => &[],
+        };
+        let stem = name.rsplit_once('.').map_or("", |(stem, _)| stem);
+        let other = others.iter().map(|other| format!("{stem}.{other}")).find(|other| self.tensors.contains(other));
+        other.map_or(name.into(), Into::into)
     }
 
     fn fits(&self, rule: &Rule, shape: WeightShape) -> bool {

@@ -3,7 +3,7 @@
 use finetone_backend::{Activation, Mask, NormKind};
 use serde_json::{Map, Value, json};
 
-use super::{FamilySpec, Fields, Rule, Sizes};
+use super::{FamilySpec, Fields, MaskedHead, Rule, Sizes};
 use crate::config::{Biases, DropoutRates, Family, HeadConfig, HeadPooling, ModelConfig, Placement, Positions};
 use crate::error::ModelError;
 
@@ -13,6 +13,14 @@ pub const SPEC: FamilySpec = FamilySpec {
     layers: "num_hidden_layers",
     architecture: "BertForSequenceClassification",
     language_architecture: None,
+    masked: Some(MaskedHead {
+        architecture: "BertForMaskedLM",
+        activation: None,
+        dense: "cls.predictions.transform.dense",
+        norm: "cls.predictions.transform.LayerNorm",
+        linear: "cls.predictions.decoder",
+        bias: "cls.predictions.bias",
+    }),
     lora_targets: &["query", "value"],
     config,
     rules: |config| (encoder_rules(config), head_rules()),

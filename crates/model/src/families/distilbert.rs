@@ -3,7 +3,7 @@
 use finetone_backend::{Activation, Mask, NormKind};
 use serde_json::{Map, Value, json};
 
-use super::{FamilySpec, Fields, Rule, Sizes};
+use super::{FamilySpec, Fields, MaskedHead, Rule, Sizes};
 use crate::config::{Biases, DropoutRates, Family, HeadConfig, HeadPooling, ModelConfig, Placement, Positions};
 use crate::error::ModelError;
 
@@ -13,6 +13,14 @@ pub const SPEC: FamilySpec = FamilySpec {
     layers: "n_layers",
     architecture: "DistilBertForSequenceClassification",
     language_architecture: None,
+    masked: Some(MaskedHead {
+        architecture: "DistilBertForMaskedLM",
+        activation: None,
+        dense: "vocab_transform",
+        norm: "vocab_layer_norm",
+        linear: "vocab_projector",
+        bias: "vocab_projector.bias",
+    }),
     lora_targets: &["q_lin", "v_lin"],
     config,
     rules: |config| (backbone_rules(config), head_rules()),

@@ -14,6 +14,7 @@ pub const SPEC: FamilySpec = FamilySpec {
     layers: "n_layer",
     architecture: "GPT2ForSequenceClassification",
     language_architecture: Some("GPT2LMHeadModel"),
+    masked: None,
     lora_targets: &["c_attn"],
     config,
     rules: |config| (backbone_rules(config), vec![Rule::same("head.classifier.weight", "score.weight")]),

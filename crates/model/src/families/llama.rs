@@ -14,6 +14,7 @@ pub const SPEC: FamilySpec = FamilySpec {
     layers: "num_hidden_layers",
     architecture: "LlamaForSequenceClassification",
     language_architecture: Some("LlamaForCausalLM"),
+    masked: None,
     lora_targets: &["q_proj", "v_proj"],
     config,
     rules,

@@ -12,6 +12,7 @@ pub const SPEC: FamilySpec = FamilySpec {
     layers: "num_hidden_layers",
     architecture: "MistralForSequenceClassification",
     language_architecture: Some("MistralForCausalLM"),
+    masked: None,
     lora_targets: &["q_proj", "v_proj"],
     config,
     rules: llama::rules,

@@ -14,6 +14,7 @@ pub use fields::Fields;
 
 use std::path::Path;
 
+use finetone_backend::Activation;
 use serde_json::{Map, Value};
 
 use crate::config::{Family, ModelConfig};
@@ -94,6 +95,8 @@ pub struct FamilySpec {
     pub architecture: &'static str,
     /// The class that it opens a language model with; `None` for families that read in both directions.
     pub language_architecture: Option<&'static str>,
+    /// The head with which it says what stands at masked places; `None` for families that read in one direction.
+    pub masked: Option<MaskedHead>,
     /// Their names of the layers that carry adapters where none are asked for: those of PEFT.
     pub lora_targets: &'static [&'static str],
     /// `config.json` to our configuration.
@@ -102,6 +105,34 @@ pub struct FamilySpec {
     pub rules: fn(&ModelConfig) -> (Vec<Rule>, Vec<Rule>),
     /// Sizes to a `config.json` for a model from scratch.
     pub scratch: fn(&Sizes) -> Map<String, Value>,
+}
+
+/// How a family names its head for masked places: a dense layer, a function, a norm, and a linear layer to the vocabulary.
+pub struct MaskedHead {
+    /// The class that Transformers opens it with.
+    pub architecture: &'static str,
+    /// The function, where it is not that of the blocks.
+    pub activation: Option<Activation>,
+    /// The dense layer.
+    pub dense: &'static str,
+    /// The norm.
+    pub norm: &'static str,
+    /// The linear layer.
+    pub linear: &'static str,
+    /// Its bias, where its weight is the table of tokens.
+    pub bias: &'static str,
+}
+
+impl MaskedHead {
+    /// Its rules; the linear layer may share the table of tokens.
+    pub(crate) fn rules(&self, tied: bool) -> Vec<Rule> {
+        let mut rules = [Rule::linear("head.dense", self.dense), Rule::norm("head.norm", self.norm)].concat();
+        match tied {
+            true => rules.push(Rule::same("head.tokens.bias", self.bias)),
+            false => rules.extend(Rule::linear("head.tokens", self.linear)),
+        }
+        rules
+    }
 }
 
 /// Sizes of a model from scratch.

@@ -13,6 +13,7 @@ pub const SPEC: FamilySpec = FamilySpec {
     layers: "num_hidden_layers",
     architecture: "Qwen2ForSequenceClassification",
     language_architecture: Some("Qwen2ForCausalLM"),
+    masked: None,
     lora_targets: &["q_proj", "v_proj"],
     config,
     rules: llama::rules,

@@ -12,6 +12,7 @@ pub const SPEC: FamilySpec = FamilySpec {
     layers: "num_hidden_layers",
     architecture: "Qwen3ForSequenceClassification",
     language_architecture: Some("Qwen3ForCausalLM"),
+    masked: None,
     lora_targets: &["q_proj", "v_proj"],
     config,
     rules: llama::rules,

@@ -4,7 +4,7 @@
 use finetone_backend::Activation;
 use serde_json::{Map, Value, json};
 
-use super::{FamilySpec, Fields, Rule, Sizes, bert};
+use super::{FamilySpec, Fields, MaskedHead, Rule, Sizes, bert};
 use crate::config::{Family, HeadConfig, HeadPooling, ModelConfig};
 use crate::error::ModelError;
 
@@ -14,6 +14,14 @@ pub const SPEC: FamilySpec = FamilySpec {
     layers: "num_hidden_layers",
     architecture: "RobertaForSequenceClassification",
     language_architecture: None,
+    masked: Some(MaskedHead {
+        architecture: "RobertaForMaskedLM",
+        activation: Some(Activation::GeluErf),
+        dense: "lm_head.dense",
+        norm: "lm_head.layer_norm",
+        linear: "lm_head.decoder",
+        bias: "lm_head.bias",
+    }),
     lora_targets: &["query", "value"],
     config,
     rules: |config| (bert::encoder_rules(config), head_rules()),

@@ -3,15 +3,16 @@
 //! Where a text has numbers `m` beside it, `logits = W drop(v) + U m + b`: one linear layer over the joined vector
 //! `[drop(v); m]`, written as two products. `dU += dlogitsᵀ m`.
 //!
-//! In a language model `pool` takes the tokens that are asked about, and `W[V, D]` may be the table of embeddings.
+//! In a language model `pool` takes the tokens that are asked about, and `W[V, D]` may be the table of embeddings. A masked
+//! one has `v = norm(f(dense(pool(x))))`; it is read and not trained, so that has no backward.
 //!
 //! Pooling by attention: `p = softmax(x · q / √D)` over the last tokens, `v = Σ p x`, with a learned query `q`. Where a
 //! text is several sequences, `pool(x)` is the mean of what pooling gives for each of them.
 
 use finetone_backend::{Activation, AttentionPoolShape, Backend, PoolShape, Pooling, Real};
 
-use super::{Declare, Dropout, Linear};
-use crate::config::{HeadPooling, ModelConfig};
+use super::{Declare, Dropout, Linear, Norm};
+use crate::config::{HeadPooling, LanguageHead, ModelConfig};
 use crate::gradients::Gradients;
 use crate::params::{Init, ParamId};
 use crate::transformer::Pass;
@@ -23,6 +24,7 @@ pub struct Head {
     pool: Pool,
     pooled_dropout: Dropout,
     dense: Option<(Linear, Activation)>,
+    norm: Option<Norm>,
     dropout: Dropout,
     classifier: Linear,
     features: Option<Linear>,
@@ -51,6 +53,8 @@ pub struct HeadSaved<B: Backend> {
     pub pooled: B::Buffer,
     /// `[T, D]` before and after the activation, where there is a dense layer.
     dense: Option<(B::Buffer, B::Buffer)>,
+    /// `[T, D]` and its statistics `[2 T]`, where there is a norm.
+    normed: Option<(B::Buffer, B::Buffer)>,
     features: Option<FeaturesSaved<B>>,
     /// `[T, C]`.
     pub logits: B::Buffer,
@@ -97,11 +101,13 @@ impl<B: Backend> HeadSaved<B> {
         let head = &plan.config.head;
         let rows = || plan.zeros(plan.sequences * plan.config.hidden_size);
         let attended = matches!(head.pooling, HeadPooling::Attention { .. });
+        let masked = plan.config.language.and_then(|language| language.masked);
         Self {
             probabilities: plan.zeros(if attended { plan.tokens } else { 0 }),
             windows: rows(),
             pooled: rows(),
-            dense: head.dense.filter(|_| plan.config.language.is_none()).map(|_| (rows(), rows())),
+            dense: plan.config.head_activation().map(|_| (rows(), rows())),
+            normed: masked.map(|_| (rows(), plan.zeros(2 * plan.sequences))),
             features: (head.features > 0).then(|| FeaturesSaved::new(plan)),
             logits: plan.zeros(plan.sequences * plan.config.logits()),
         }
@@ -127,23 +133,25 @@ impl Head {
     /// The head; a language model's may share the table of embeddings, `tokens`.
     pub(crate) fn declare(at: &mut Declare<'_>, config: &ModelConfig, tokens: ParamId) -> Self {
         match config.language {
-            Some(language) => Self::of_language(at, config, language.tied.then_some(tokens)),
+            Some(language) => Self::of_language(at, config, language, tokens),
             None => Self::of_classes(at, config),
         }
     }
 
-    fn of_language(at: &mut Declare<'_>, config: &ModelConfig, shared: Option<ParamId>) -> Self {
-        let sizes = (config.hidden_size, config.vocab_size);
-        let fresh = |at: &mut Declare<'_>| Linear::declare(at, sizes, false, Init::Normal(config.initializer_range));
+    fn of_language(at: &mut Declare<'_>, config: &ModelConfig, language: LanguageHead, tokens: ParamId) -> Self {
+        let (d, init) = (config.hidden_size, Init::Normal(config.initializer_range));
+        let (sizes, bias) = ((d, config.vocab_size), language.masked.is_some());
+        let dense = |f| (at.within("dense", |at| Linear::declare(at, (d, d), true, init)), f);
         Self {
             pool: Pool::Asked,
+            dense: language.masked.map(dense),
+            norm: language.masked.map(|_| at.within("norm", |at| Norm::declare(at, config))),
             pooled_dropout: Dropout::declare(at, 0.0),
-            dense: None,
             dropout: Dropout::declare(at, 0.0),
-            classifier: match shared {
-                Some(tokens) => Linear::sharing(tokens, sizes),
-                None => at.within("tokens", fresh),
-            },
+            classifier: at.within("tokens", |at| match language.tied {
+                true => Linear::sharing(at, tokens, sizes, bias),
+                false => Linear::declare(at, sizes, bias, init),
+            }),
             features: None,
             width: config.hidden_size,
             logits: config.vocab_size,
@@ -163,6 +171,7 @@ impl Head {
             pool,
             pooled_dropout: Dropout::declare(at, head.pooled_dropout),
             dense: head.dense.map(|f| (at.within("dense", |at| Linear::declare(at, (d, d), true, init)), f)),
+            norm: None,
             dropout: Dropout::declare(at, head.dropout),
             classifier: at.within("classifier", |at| Linear::declare(at, (d, head.logits()), head.bias, init)),
             features: (head.features > 0)
@@ -261,6 +270,13 @@ impl Head {
             }
             _ => &mut saved.pooled,
         };
+        let v = match (&self.norm, &mut saved.normed) {
+            (Some(norm), Some((normed, stats))) => {
+                norm.forward(pass, normed, stats, v, rows);
+                normed
+            }
+            _ => v,
+        };
         self.dropout.apply(pass, v, len);
         self.classifier.forward(pass, &mut saved.logits, v, rows);
         if let (Some(linear), Some(features)) = (&self.features, &mut saved.features) {
@@ -271,6 +287,9 @@ impl Head {
     }
 
     /// Writes `dx[rows, D]`; `saved` is what forward kept, and `x`.
+    ///
+    /// # Panics
+    /// For a masked language model.
     pub fn backward<B: Backend>(
         &self,
         pass: &Pass<'_, B>,
@@ -280,6 +299,7 @@ impl Head {
         dlogits: &B::Buffer,
         (saved, x): (&HeadSaved<B>, &B::Buffer),
     ) {
+        assert!(self.norm.is_none(), "a masked language model is read, not trained");
         let rows = pass.batch.answers();
         let len = rows * self.width;
         if let (Some(linear), Some(features)) = (&self.features, &saved.features) {

@@ -26,9 +26,14 @@ impl Linear {
         Self { weight, bias, inputs, outputs }
     }
 
-    /// A layer without bias whose weight, `[outputs, inputs]`, is another's.
-    pub(crate) fn sharing(weight: ParamId, (inputs, outputs): (usize, usize)) -> Self {
-        Self { weight, bias: None, inputs, outputs }
+    /// A layer whose weight, `[outputs, inputs]`, is another's.
+    pub(crate) fn sharing(
+        at: &mut Declare<'_>,
+        weight: ParamId,
+        (inputs, outputs): (usize, usize),
+        bias: bool,
+    ) -> Self {
+        Self { weight, bias: bias.then(|| at.vector("bias", outputs, Init::Zeros)), inputs, outputs }
     }
 
     /// Its parameters.
