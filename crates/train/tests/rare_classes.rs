@@ -62,7 +62,7 @@ fn a_sampled_and_augmented_run_goes_on_with_the_same_bits() {
 fn masked(folder: &Path, model: &Path, settings: &[&str]) -> RunConfig {
     let model = format!("model={}", model.display());
     let usual = ["epochs=3", "batch_size=8", "learning_rate=1e-3", "augment=[\"mask\"]", "augment_copies=2"];
-    uneven(folder, &[&usual, &["augment_words=0.3", model.as_str()], settings].concat())
+    uneven(folder, &[&usual[..], &["augment_words=0.3", model.as_str()], settings].concat())
 }
 
 /// A copy of the folder of a model that knows sentences like those of the data, with its masked-language head.
