@@ -103,7 +103,7 @@ fn a_spreadsheet_of_another_encoding_is_refused_with_the_way_out() {
     assert!(prepared.contains("a.csv:2: bytes that are not ISO-8859-2 text (column `text`)"), "{prepared}");
     let said = failed(place, "explore plain.csv --encoding windows-1250");
     assert!(said.contains("plain.csv: the file is UTF-8, not windows-1250"), "{said}");
-    assert!(failed(place, "prepare --follow a.csv --out b.csv --encoding cp1250").contains("only UTF-8"));
+    assert!(failed(place, "prepare --follow a.csv --out followed.csv --encoding cp1250").contains("only UTF-8"));
     for (line, told) in [
         ("doctor a.csv --encoding windows1250", "did you mean `windows-1250`?"),
         ("train a.csv --set encoding=windows1250", "did you mean `windows-1250`?"),

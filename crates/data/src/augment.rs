@@ -45,6 +45,18 @@ pub struct Draft {
     pub count: usize,
 }
 
+impl Draft {
+    /// The copy with its words replaced, unless that makes another conversation of it: in front of a speaker's name a word with
+    /// a capital would be a part of the name.
+    pub fn settle(self, replaced: String, speakers: &Speakers) -> String {
+        let sides = |text: &str| -> Vec<(Speaker, Vec<String>)> {
+            let turns = Conversation::parse(text, speakers).turns;
+            turns.into_iter().map(|turn| (turn.speaker, turn.directions)).collect()
+        };
+        if sides(&replaced) == sides(&self.text) { replaced } else { self.text }
+    }
+}
+
 /// A text that copies are made of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Original {
@@ -160,11 +172,12 @@ fn draft(conversation: &Conversation, share: f64, random: &mut Random) -> Draft 
     Draft { text, words, count }
 }
 
-/// The words that are said, as bytes of the text that the conversation is written as. In a conversation what stands in brackets
-/// or before a colon stays, so that nothing becomes a stage direction or a speaker's name.
+/// The words that are said, as bytes of the text that the conversation is written as. What stands before a colon stays, and in a
+/// conversation what stands in brackets, so that nothing becomes a speaker's name or a stage direction.
 fn replaceable(conversation: &Conversation, text: &str) -> Vec<Range<usize>> {
+    let names_nobody = |word: &Range<usize>| !text[word.end..].starts_with(':');
     if conversation.turns.is_empty() {
-        return bare_words(text, 0..text.len()).collect();
+        return bare_words(text, 0..text.len()).filter(names_nobody).collect();
     }
     let of_turn = |said: Range<usize>| {
         let pairs = brackets(&text[said.clone()]);
@@ -172,7 +185,7 @@ fn replaceable(conversation: &Conversation, text: &str) -> Vec<Range<usize>> {
         let inside = move |word: &Range<usize>| {
             pairs.iter().any(|&(open, close)| (start + open..start + close).contains(&word.start))
         };
-        bare_words(text, said).filter(move |word| !inside(word) && !text[word.end..].starts_with(':'))
+        bare_words(text, said).filter(move |word| !inside(word) && names_nobody(word))
     };
     conversation.said().flat_map(of_turn).collect()
 }
@@ -326,6 +339,17 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_that_would_be_another_conversation_stays_as_it_was() {
+        let settled = |text: &str, replaced: &str| {
+            let draft = Draft { text: text.into(), ..Draft::default() };
+            draft.settle(replaced.into(), &Speakers::default())
+        };
+        assert_eq!(settled("Agent: hello you", "Agent: hello there"), "Agent: hello there");
+        let text = "Agent: Hello.\n\nCustomer: ask my wise agent: nobody";
+        assert_eq!(settled(text, "Agent: Hello.\n\nAgent: ask my wise agent: nobody"), text);
+    }
+
+    #[test]
     fn what_cannot_be_changed_is_no_original() {
         let original = |text: &str, changes: &[Change]| Original::new(text, &Speakers::default(), changes);
         let all = [Change::Delete, Change::Swap, Change::Agent, Change::Crop];
@@ -363,12 +387,13 @@ mod tests {
             text in "(Agent:|Customer:|\\(waits\\)|[a-z\\n (.,]|é|好|\u{a0}){0,60}", share in 0.0..1.0, seed: u64,
         ) {
             let Some(original) = Original::new(&text, &Speakers::default(), &[Change::Mask]) else { return Ok(()) };
-            let Draft { mut text, words, count } = original.copy(share, &mut Random::new(seed));
+            let draft = original.copy(share, &mut Random::new(seed));
+            let Draft { text: mut replaced, words, count } = draft.clone();
             prop_assert!((1..words.len()).contains(&count) && count <= ((words.len() as f64 * share).round() as usize).max(1));
             let mut gone = words[..count].to_vec();
             gone.sort_unstable_by_key(|word| std::cmp::Reverse(word.start));
-            gone.iter().for_each(|word| text.replace_range(word.clone(), "Word"));
-            let changed = Conversation::parse(&text, &Speakers::default());
+            gone.iter().for_each(|word| replaced.replace_range(word.clone(), "Word"));
+            let changed = Conversation::parse(&draft.settle(replaced, &Speakers::default()), &Speakers::default());
             let shape = |conversation: &Conversation| -> Vec<(Speaker, Vec<String>)> {
                 conversation.turns.iter().map(|turn| (turn.speaker, turn.directions.clone())).collect()
             };

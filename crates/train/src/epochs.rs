@@ -91,12 +91,14 @@ impl<B: Backend> Course<'_, B> {
 
     /// The copies of an epoch.
     fn copies(&self, backend: &B, config: &RunConfig, epoch: u64) -> Result<Vec<Example>, TrainError> {
-        let drafts = self.epochs.drafts(config, epoch);
-        let texts = match self.masked {
+        let drafts: Vec<(Draft, Random)> = self.epochs.drafts(config, epoch).collect();
+        let texts: Vec<String> = match self.masked {
             Some(masked) => {
-                masked.fill(backend, drafts.collect(), measured_tokens(config)).map_err(ClassifyError::from)?
+                let replaced = masked.fill(backend, drafts.clone(), measured_tokens(config));
+                let replaced = drafts.into_iter().zip(replaced.map_err(ClassifyError::from)?);
+                replaced.map(|((draft, _), replaced)| draft.settle(replaced, &config.speakers)).collect()
             }
-            None => drafts.map(|(draft, _)| draft.text).collect(),
+            None => drafts.into_iter().map(|(draft, _)| draft.text).collect(),
         };
         let examples = self.epochs.copies.iter().map(|&(of, _)| self.epochs.rare[of].example.clone());
         Ok(texts.into_iter().zip(examples).map(|(text, example)| Example { text, ..example }).collect())
