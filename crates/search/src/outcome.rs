@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use finetone_evaluate::Comparison;
 use finetone_train::RunFile;
 use toml::{Table, Value};
 
@@ -14,6 +15,9 @@ use crate::store::{Store, Trial};
 
 /// Settings that belong to the search or its file, and not into a recipe.
 const NOT_OF_A_RECIPE: [&str; 8] = ["train", "test", "validation", "folds", "repeats", "seeds", "precision", "track"];
+
+/// A difference in right rows that chance would bring about less often than this is told.
+const CHANCE: f64 = 0.05;
 
 /// What was found.
 #[derive(Debug, Clone)]
@@ -91,10 +95,12 @@ impl Found {
         let judged = self.trials.iter().filter(|trial| !trial.scores.is_empty()).count();
         let (score, rung) = (best.scores[best.scores.len() - 1], self.rung_of(best));
         let all = self.rungs.last().expect("there is a rung").folds;
-        let mut words = vec![format!(
-            "Of {judged} trials the best is number {}: macro F1 {score:.4} in {rung}, where there are {all}.",
-            best.number
-        )];
+        let judged_in = match rung {
+            Rung { folds, .. } if folds == all && !rung.is_short() => format!("all {all} folds"),
+            _ => format!("{rung}, where there are {all}"),
+        };
+        let mut words =
+            vec![format!("Of {judged} trials the best is number {}: macro F1 {score:.4} in {judged_in}.", best.number)];
         if best.number == 0 {
             words.push("That is the recipe as it stands: the search found nothing better.".into());
             return words;
@@ -141,10 +147,24 @@ impl Confirmation {
         };
         let interval = difference
             .map_or_else(String::new, |found| format!(" (95 % interval {:+.4} to {:+.4})", found.low, found.high));
-        vec![format!(
+        let mut words = vec![format!(
             "On fresh folds it has macro F1 {winner:.4}, the recipe as it stands {default:.4}: {:+.4}{interval}, {verdict}.",
             winner - default
-        )]
+        )];
+        words.extend(self.costs());
+        words
+    }
+
+    /// A sentence where a better macro F1 is paid for with rows that are right.
+    fn costs(&self) -> Option<String> {
+        let Comparison { n, only_first, only_second, p_value, .. } = &self.comparison;
+        let (lost, won) = (only_first.len(), only_second.len());
+        (lost > won && *p_value < CHANCE && self.winner_folds.score > self.default_folds.score).then(|| {
+            format!(
+                "But fewer rows are right: of {n} it loses {lost} and wins {won} (McNemar's exact p = {p_value:.3}). Rare classes \
+                 count as much as the others in macro F1, and not in accuracy."
+            )
+        })
     }
 }
 

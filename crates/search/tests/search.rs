@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use finetone_evaluate::{Predictions, Truth};
+use finetone_evaluate::{Comparison, Predictions, Truth};
 use finetone_search::{
-    Confirmed, End, Found, Judge, Method, Plan, SearchError, SearchEvent, Space, Store, Trial, Worker, confirm, search,
+    Confirmation, Confirmed, End, Found, Judge, Method, Plan, SearchError, SearchEvent, Space, Store, Trial, Worker,
+    confirm, search,
 };
 use finetone_train::{Control, JudgedFold, RunFile, TrainError};
 
@@ -216,6 +217,13 @@ fn the_winner_is_judged_on_fresh_folds_and_chooses_nothing() {
     assert_eq!(fresh, 10, "five folds of each, once");
     assert_eq!((found.default_folds.folds.len(), found.winner_folds.folds.len()), (5, 5));
     assert!(found.winner_folds.score > found.default_folds.score && found.words()[0].contains("more than chance"));
+    let with = |lost: usize, p_value: f64| {
+        let (only_first, only_second) = ((0..lost).collect(), vec![200]);
+        let comparison = Comparison { only_first, only_second, p_value, ..found.comparison.clone() };
+        Confirmation { comparison, ..(*found).clone() }.words()
+    };
+    assert!(with(20, 0.001)[1].contains("it loses 20 and wins 1"), "{:?}", with(20, 0.001));
+    assert_eq!((with(20, 0.3).len(), with(0, 0.001).len()), (1, 1), "nothing is lost by more than chance");
     assert_eq!(store.trials().unwrap(), before, "no trial knows of it");
     assert_eq!(told.iter().filter(|event| matches!(event, SearchEvent::Confirming { .. })).count(), 11);
 }
