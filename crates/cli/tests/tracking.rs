@@ -107,6 +107,12 @@ impl Drop for Server {
     }
 }
 
+/// What all readers say of a run, which MLflow knows by the id that is kept in the folder.
+fn read_all(python: &Path, run: &Path, server: &Server) -> Value {
+    let kept: Value = serde_json::from_str(&fs::read_to_string(run.join("mlflow.json")).unwrap()).unwrap();
+    read(python, &[run.to_str().unwrap(), &server.address, kept["run_id"].as_str().unwrap()])
+}
+
 /// A folder with data and a recipe that names all trackers.
 fn place(address: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -128,9 +134,7 @@ fn one_run_reads_the_same_in_every_tool() {
     let (folder, run) = place(&server.address);
     let settings = "--model tiny --epochs 3 --learning-rate 1e-3 --threads 1 --out run --recipe recipe.toml";
     let told = done(folder.path(), &format!("train reviews.csv {settings}"));
-    let kept: Value = serde_json::from_str(&fs::read_to_string(run.join("mlflow.json")).unwrap()).unwrap();
-    let id = kept["run_id"].as_str().unwrap();
-    let found = read(&python, &[run.to_str().unwrap(), &server.address, id]);
+    let found = read_all(&python, &run, &server);
     let expected = expected(&run);
     let curves = "train/loss train/grad_norm train/learning_rate train/epoch train/mean_token_accuracy train/num_tokens \
                   train/entropy eval/loss eval/runtime eval/samples_per_second eval/steps_per_second \
@@ -262,8 +266,7 @@ fn every_trial_of_a_search_is_a_run_in_every_tool() {
     assert!(scores.len() == 4 && scores.values().any(|scores| scores.len() > 1), "{scores:?}");
     for (trial, scores) in scores {
         let run = folder.path().join(format!("moods/trials/{trial}"));
-        let kept: Value = serde_json::from_str(&fs::read_to_string(run.join("mlflow.json")).unwrap()).unwrap();
-        let found = read(&python, &[run.to_str().unwrap(), &server.address, kept["run_id"].as_str().unwrap()]);
+        let found = read_all(&python, &run, &server);
         for tool in ["tensorboard", "wandb", "mlflow"] {
             let score = points(&found["points"][tool]).remove("eval/f1_macro").unwrap();
             let exact = |&(step, score): &(u64, f64)| {

@@ -40,6 +40,8 @@ pub struct MaskedModel<B: Backend> {
     /// Of each token.
     pieces: Vec<Option<Piece>>,
     mask: u32,
+    /// How many special tokens stand around a text.
+    frame: usize,
 }
 
 /// A draft as the model reads it.
@@ -83,7 +85,8 @@ impl<B: Backend> MaskedModel<B> {
         source.config().check_vocabulary(folder, tokenizer.vocab_size())?;
         let model = source.load_masked(backend)?;
         let mask = tokenizer.mask_id().ok_or_else(|| FolderError::NoMask { folder: folder.to_owned() })?;
-        Ok(Self { pieces: tokenizer.pieces(), model, tokenizer, mask })
+        let (pieces, frame) = (tokenizer.pieces(), tokenizer.framed(&[]).0.len());
+        Ok(Self { model, tokenizer, pieces, mask, frame })
     }
 
     /// The model.
@@ -122,7 +125,7 @@ impl<B: Backend> MaskedModel<B> {
 
     /// The most tokens of a text that the model can read at once.
     fn room(&self) -> usize {
-        self.model.config.max_tokens().saturating_sub(self.tokenizer.framed(&[]).0.len())
+        self.model.config.max_tokens().saturating_sub(self.frame)
     }
 
     /// Masks as many words of a draft as it asks for, of those that can be replaced.
@@ -174,8 +177,7 @@ impl<B: Backend> MaskedModel<B> {
         (sheets, begins): (&mut [Sheet], bool),
         token_budget: usize,
     ) -> Result<(), DeviceError> {
-        let frame = self.tokenizer.framed(&[]).0.len();
-        let lengths: Vec<usize> = readings.iter().map(|reading| reading.window.len() + frame).collect();
+        let lengths: Vec<usize> = readings.iter().map(|reading| reading.window.len() + self.frame).collect();
         let costs = readings.iter().zip(&lengths);
         let costs = costs.map(|(reading, length)| *length.max(&(reading.places.len() * TOKENS_FOR_EACH_PLACE)));
         let groups = inference_batches(&costs.collect::<Vec<_>>(), token_budget);

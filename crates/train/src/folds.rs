@@ -134,7 +134,10 @@ impl Folds {
                     own = found.temperature.applied(&own);
                 }
                 let rule = decide::rule(config, texts, &one.fitted.seen, Some(&evidence))?;
-                settled.push(rule.map_or(own.clone(), |(rule, _)| rule.applied(&own)));
+                settled.push(match rule {
+                    Some((rule, _)) => rule.applied(&own),
+                    None => own,
+                });
             }
         }
         Ok(settled)
