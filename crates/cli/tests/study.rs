@@ -76,6 +76,21 @@ fn a_study_has_every_part_and_its_numbers_are_those_of_its_models() {
             serde_json::from_str(&done(folder.path(), &format!("eval study/{seed}/model test.csv --json"))).unwrap();
         assert_eq!(found["accuracy"], report["finetuned"]["accuracy"]["values"][number], "{seed}");
     }
+    assert_eq!(report["out_of_fold"]["fine_tuned"]["accuracy"], report["cross_validation"]["pooled"]["accuracy"]);
+    for baseline in ["majority", "tf_idf", "embeddings"] {
+        assert!(report["out_of_fold"][baseline]["f1_macro"].is_number(), "{baseline}");
+    }
+    let rows = fs::read_to_string(folder.path().join("test.csv")).unwrap().lines().count() - 1;
+    for (hard, n) in report["hard_texts"].as_array().unwrap().iter().zip([rows, 60]) {
+        assert_eq!(hard["n"], n);
+        let answers = hard["models"].as_u64().unwrap() * hard["n"].as_u64().unwrap();
+        let wrong: u64 = hard["mistakes"].as_array().unwrap().iter().filter_map(|one| one["count"].as_u64()).sum();
+        let accuracy = match hard["measured_on"].as_str().unwrap() {
+            "test" => &report["finetuned"]["accuracy"]["mean"],
+            _ => &report["out_of_fold"]["fine_tuned"]["accuracy"],
+        };
+        assert!((accuracy.as_f64().unwrap() - (1.0 - wrong as f64 / answers as f64)).abs() < 1e-9, "{hard}");
+    }
     let page = fs::read_to_string(folder.path().join("study/report.html")).unwrap();
     for part in
         ["published: GPT-2, fine-tuned", "<svg", "validation accuracy", "Cross-validation, 2 folds", "Confusion"]

@@ -67,8 +67,9 @@ pub use metrics::curves::BinaryCurves;
 pub use predictions::{MULTI_LABEL_THRESHOLD, Predictions, Truth, confidence, most_probable};
 pub use repeats::{CrossValidation, RepeatedMetric, Repeats};
 pub use report::{
-    Axis, Baseline, Cell, Chart, Disagreement, NamedComparison, NamedEvaluation, Page, PageSection, PageTable,
-    ParallelAxes, Report, Section, Thread, Verdict, Why, WhyPiece, WhyTurn, WorstError, p_in_words, verdict,
+    Axis, Baseline, Cell, Chart, Disagreement, HardText, HardTexts, Mistake, NamedComparison, NamedEvaluation, Other,
+    Page, PageSection, PageTable, Panel, ParallelAxes, Report, Said, Section, Thread, Verdict, Why, WhyPiece, WhyTurn,
+    WorstError, p_in_words, verdict,
 };
 pub use spread::{Spread, standard_deviation};
 pub use study::{Candidate, Published, Study, Training, Variant, choose};

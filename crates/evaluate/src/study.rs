@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::report::of_100;
 use crate::{
-    CrossValidation, Curve, EvaluateError, Evaluation, Metric, NamedComparison, NamedEvaluation, RepeatedMetric,
-    Repeats, Rung, Section, Verdict,
+    CrossValidation, Curve, EvaluateError, Evaluation, HardTexts, Ladder, Metric, NamedComparison, NamedEvaluation,
+    RepeatedMetric, Repeats, Rung, Section, Verdict,
 };
 
 /// Below this many texts it must be said what one text weighs.
@@ -27,6 +27,10 @@ pub struct Study {
     pub candidates: Vec<Candidate>,
     /// The number of the one that the fine-tuned variant is, see [`choose`].
     pub chosen: usize,
+    /// That candidate beside the baselines in the same folds: many more texts than a small test file has.
+    pub out_of_fold: Ladder,
+    /// Where the fine-tuned variant goes wrong, and what the others say there: on the test texts, and in the folds.
+    pub hard_texts: Vec<HardTexts>,
     /// The fine-tuned model against the one from scratch, and against the best baseline.
     pub comparisons: Vec<NamedComparison>,
     /// What others report.
@@ -154,6 +158,8 @@ impl Serialize for Study {
             "ladder": self.ladder.iter().map(|rung| (rung.key.to_owned(), rung.to_json())).collect::<Map<String, Value>>(),
             "candidates": self.candidates.iter().enumerate().map(candidate).collect::<Vec<_>>(),
             "cross_validation": self.cross_validation(),
+            "out_of_fold": self.out_of_fold,
+            "hard_texts": self.hard_texts,
             "comparisons": self.comparisons,
             "published": self.published.iter().map(published).collect::<Map<String, Value>>(),
             "notices": self.notices,
@@ -230,6 +236,12 @@ impl Study {
             ));
         }
         remarks.extend(self.comparisons.iter().map(|named| capital(&named.verdict().headline)));
+        if let Some(compared) = &self.out_of_fold.comparison {
+            let found = compared.verdict().headline;
+            remarks.push(format!(
+                "On the training file, each row judged by what had learnt from the other folds: {found}"
+            ));
+        }
         remarks
     }
 }

@@ -1,9 +1,9 @@
 //! The report of a small fixed study.
 
 use finetone_evaluate::{
-    Average, Candidate, ClassMetric, Comparison, CrossValidation, Curve, Evaluation, EvaluationOptions, Metric,
-    NamedComparison, NamedEvaluation, Predictions, Published, Repeats, Rung, Section, Standing, Study, Training, Truth,
-    Variant, choose,
+    Answers, Attempt, Average, Candidate, ClassMetric, Comparison, CrossValidation, Curve, Evaluation,
+    EvaluationOptions, HardTexts, Ladder, Metric, NamedComparison, NamedEvaluation, Panel, Predictions, Published,
+    Repeats, Rung, Section, Standing, Study, Training, Truth, Variant, choose,
 };
 use serde_json::Value;
 
@@ -66,6 +66,24 @@ fn candidate(name: &str, folds: [Predictions; 2]) -> Candidate {
     Candidate { name: name.into(), detail: format!("name = {name}"), cross_validation }
 }
 
+/// The chosen candidate beside a baseline that is right on four of the twelve rows.
+fn out_of_fold() -> Ladder {
+    let attempt = |key, right| Attempt {
+        key,
+        title: key.replace('_', "-"),
+        answers: Ok(Answers { predictions: predictions(right), detail: "<i>".into(), seconds: 0.5 }),
+    };
+    Ladder::new("out-of-fold", vec![attempt("tf_idf", 4), attempt("fine_tuned", 9)], "fine_tuned").expect("comparable")
+}
+
+/// Two seeds, of which one is wrong on the last two texts, beside a baseline that is wrong on the last seven.
+fn hard_texts() -> HardTexts {
+    let (seeds, baseline) = ([predictions(12), predictions(10)], predictions(5));
+    let panel = Panel { name: "fine-tuned".into(), said: seeds.iter().collect() };
+    let others = [Panel { name: "<b>words".into(), said: vec![&baseline] }];
+    HardTexts::find("test", (&panel, &others), 1, |row| (row as u64 + 2, format!("<b>text {row}")))
+}
+
 fn study() -> Study {
     let candidates = vec![
         candidate("two epochs", [predictions(8), predictions(9)]),
@@ -90,6 +108,8 @@ fn study() -> Study {
         ladder: vec![rung("majority", Some(whole)), rung("lexicon", None)],
         chosen: choose(&candidates),
         candidates,
+        out_of_fold: out_of_fold(),
+        hard_texts: vec![hard_texts()],
         comparisons: vec![NamedComparison { first, second, comparison, disagreements: Vec::new() }],
         published: vec![Published {
             name: "GPT-2".into(),
@@ -112,8 +132,11 @@ fn the_verdict_says_how_sure_each_number_is() {
     assert_eq!(verdict.headline, expected);
     assert!(verdict.remarks[0].starts_with("Means of 3 seeds"), "{:?}", verdict.remarks);
     assert!(verdict.remarks[1].starts_with("One text is 8.3 points"), "{:?}", verdict.remarks);
-    let compared = verdict.remarks.last().unwrap();
+    let [.., compared, in_folds] = verdict.remarks.as_slice() else { panic!("{:?}", verdict.remarks) };
     assert!(compared.starts_with("Fine-tuned is 58.3 points better") && compared.ends_with("p = 0.016."), "{compared}");
+    // Five rows of twelve, all of them for the one: 2 · ½⁵.
+    let expected = "fine-tuned is 41.7 points better than tf-idf on 12 rows: could be chance, p = 0.062.";
+    assert!(in_folds.starts_with("On the training file") && in_folds.ends_with(expected), "{in_folds}");
 }
 
 #[test]
@@ -134,6 +157,11 @@ fn scripts_find_every_part_by_its_name() {
     assert_eq!(json["candidates"][1]["f1_macro"], json["cross_validation"]["pooled"]["f1_macro"]);
     assert_eq!(json["published"]["GPT-2"]["f1_weighted"], 0.898);
     assert!(json["comparisons"][0]["p_value"].as_f64().unwrap() < 0.05);
+    assert_eq!(json["out_of_fold"]["tf_idf"]["accuracy"], 4.0 / 12.0);
+    assert_eq!(json["out_of_fold"]["comparison"]["second"], "fine-tuned");
+    let hard = &json["hard_texts"][0];
+    assert_eq!((&hard["hard"], &hard["all_wrong"], &hard["texts"][0]["line"]), (&2.into(), &0.into(), &12.into()));
+    assert_eq!((&hard["others"][0]["right_on_hard"], &hard["others"][0]["wrong_elsewhere"]), (&0.into(), &5.into()));
 }
 
 #[test]
@@ -147,6 +175,10 @@ fn the_page_loads_nothing_and_escapes_everything() {
         "Cross-validation, 2 folds",
         "two epochs",
         "(chosen)",
+        "out-of-fold texts",
+        "Of 24 answers (2 models, 12 texts) 2 are wrong, on 2 texts",
+        "1 of the 2 texts",
+        "Line 12: labelled",
     ] {
         assert!(page.contains(part), "`{part}` is missing");
     }

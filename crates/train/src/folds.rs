@@ -20,6 +20,7 @@ use crate::store::write_whole;
 use crate::trial::{Trial, Tried};
 
 /// The division of the rows, once for each repeat.
+#[derive(Clone)]
 pub(crate) struct Folds {
     /// The rows in the order of the file.
     examples: Vec<Example>,
@@ -33,6 +34,8 @@ pub(crate) struct Found {
     pub cross_validation: CrossValidation,
     /// What was said about each row of the first division, before anything was fitted on it.
     pub as_said: Predictions,
+    /// Seconds that all trainings took.
+    pub seconds: f64,
 }
 
 impl Folds {
@@ -88,6 +91,7 @@ impl Folds {
         let as_said = self.judged(texts, 0, said.iter().copied().enumerate().take(self.splits().len()))?;
         let settled = self.settled(config, texts, &tried)?;
         let cross_validation = self.together(texts, &tried, &settled)?;
+        let seconds = tried.iter().map(|one| one.fitted.seconds).sum();
         if config.decision == Decision::Fitted {
             let metric = config.chosen_metric()?;
             let (before, after) = (metric.compute(&as_said)?, metric.compute(&cross_validation.pooled)?);
@@ -96,7 +100,7 @@ impl Folds {
             );
             surroundings.listener.on(&TrainEvent::Notice { message });
         }
-        Ok(Outcome::Finished(Found { cross_validation, as_said }))
+        Ok(Outcome::Finished(Found { cross_validation, as_said, seconds }))
     }
 
     /// What was said about some folds of a division, with the truth beside it.
@@ -204,23 +208,28 @@ impl Folds {
         let runs: Vec<(String, &Predictions)> = tried.iter().map(|one| one.name.clone()).zip(settled).collect();
         let folds = self.repeats[0].1.len();
         let repeats = Repeats::of_folds(&runs, 1.0 / (folds - 1) as f64)?;
-        let pooled = texts.judged(&self.examples, self.pooled(texts.labels.len(), settled))?;
+        let pooled = self.pooled(texts, settled)?;
         let evaluation = Evaluation::new(&pooled, &EvaluationOptions::default())?;
         Ok(CrossValidation { folds, divisions: self.repeats.len(), repeats, pooled, evaluation })
     }
 
-    /// The probabilities of each row, the mean of the repeats.
-    fn pooled(&self, classes: usize, settled: &[Predictions]) -> Vec<f32> {
+    /// What was said about each row, in the order of the file: the mean of the repeats. `said` has an entry for each fold.
+    ///
+    /// # Errors
+    /// Numbers that are no probabilities.
+    pub fn pooled(&self, texts: &Texts, said: &[Predictions]) -> Result<Predictions, TrainError> {
+        let classes = texts.labels.len();
         let mut sums = vec![0.0_f64; self.examples.len() * classes];
         let splits = self.repeats.iter().flat_map(|(_, folds)| folds);
-        for (split, one) in splits.zip(settled) {
+        for (split, one) in splits.zip(said) {
             for (row, &index) in split.held_out.iter().enumerate() {
                 let probabilities = one.row(row);
                 let places = &mut sums[index * classes..(index + 1) * classes];
                 places.iter_mut().zip(probabilities).for_each(|(sum, &p)| *sum += f64::from(p));
             }
         }
-        sums.into_iter().map(|sum| (sum / self.repeats.len() as f64) as f32).collect()
+        let means = sums.into_iter().map(|sum| (sum / self.repeats.len() as f64) as f32).collect();
+        texts.judged(&self.examples, means)
     }
 }
 

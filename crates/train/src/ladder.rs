@@ -10,7 +10,7 @@ use finetone_backend::Backend;
 use finetone_classify::ClassifyError;
 use finetone_classify::baselines::{self, Baseline, Lesson, Pretrained};
 use finetone_classify::source::{ModelSource, ResolvedModel};
-use finetone_data::Target;
+use finetone_data::{Example, Preparation, Target};
 use finetone_evaluate::{Answers, Attempt, Ladder};
 
 use crate::error::TrainError;
@@ -50,12 +50,13 @@ pub(crate) fn climb<B: Backend>(
         return Ok(Outcome::Finished(None));
     }
     let start = pretrained_folder(config, surroundings)?;
+    let school = School::new(backend, (config, start.as_deref()), (texts, &texts.preparation), &texts.train);
+    let rung = Rung { school, texts, set: &measured.name };
     let mut attempts = Vec::new();
     for baseline in Baseline::ALL {
         if surroundings.control.is_stopped() {
             return Ok(Outcome::Interrupted { step: fitted.steps });
         }
-        let rung = Rung { backend, config, texts, set: &measured.name, start: start.as_deref() };
         attempts.push(rung.attempt(baseline, surroundings)?);
     }
     let own = own_answers(config, fitted, measured);
@@ -85,22 +86,69 @@ pub(crate) fn pretrained_folder(
     })
 }
 
-/// What a baseline needs to know.
-struct Rung<'a, B> {
+/// Texts that baselines learn from, as the model beside them reads them.
+pub(crate) struct School<'a, B> {
     backend: &'a B,
     config: &'a RunConfig,
+    /// The pretrained model, if there is one.
+    start: Option<&'a Path>,
+    labels: &'a [String],
+    multi_label: bool,
+    preparation: &'a Preparation,
+    prepared: Vec<String>,
+    targets: Vec<Target>,
+}
+
+impl<'a, B: Backend> School<'a, B> {
+    /// Prepares `examples`, all of which have a target among the labels of `texts`.
+    pub fn new(
+        backend: &'a B,
+        (config, start): (&'a RunConfig, Option<&'a Path>),
+        (texts, preparation): (&'a Texts, &'a Preparation),
+        examples: &[Example],
+    ) -> Self {
+        let prepared = preparation.prepare_all(examples).into_iter().map(|row| row.text.into_owned()).collect();
+        let targets = examples.iter().filter_map(|example| example.target.clone()).collect();
+        let (labels, multi_label) = (texts.labels.names(), texts.multi_label);
+        Self { backend, config, start, labels, multi_label, preparation, prepared, targets }
+    }
+
+    /// Fits a baseline.
+    ///
+    /// # Errors
+    /// A pretrained model that cannot be read.
+    pub fn fit(&self, baseline: Baseline) -> Result<baselines::Fit, TrainError> {
+        let Self { backend, config, .. } = *self;
+        let lesson = Lesson {
+            preparation: self.preparation,
+            texts: &self.prepared.iter().map(String::as_str).collect::<Vec<_>>(),
+            targets: &self.targets,
+            labels: self.labels,
+            multi_label: self.multi_label,
+            seed: config.seed,
+        };
+        let limit = |tokenizer: &_, most| {
+            text_limit(config, tokenizer, most).expect("the same limit fitted when this model was trained")
+        };
+        let token_budget = config.token_budget;
+        let pretrained = self.start.map(|folder| Pretrained { backend, folder, limit: &limit, token_budget });
+        Ok(baseline.fit(&lesson, pretrained.as_ref())?)
+    }
+}
+
+/// What a baseline is asked.
+struct Rung<'a, B> {
+    school: School<'a, B>,
     texts: &'a Texts,
     /// Name of the texts to answer.
     set: &'a str,
-    /// The pretrained model, if the run starts from one.
-    start: Option<&'a Path>,
 }
 
 impl<B: Backend> Rung<'_, B> {
     /// Fits a baseline, lets it answer and tells how good it is.
     fn attempt(&self, baseline: Baseline, surroundings: &mut Surroundings<'_>) -> Result<Attempt, TrainError> {
         let (begin, title) = (Instant::now(), baseline.title().to_owned());
-        let answers = match self.fit(baseline)? {
+        let answers = match self.school.fit(baseline)? {
             baselines::Fit::NotApplicable(reason) => Err(reason),
             baselines::Fit::Fitted { mut classifier, detail } => {
                 let (probabilities, _) = measure::answers(&mut *classifier, self.texts.set(self.set))?;
@@ -110,27 +158,6 @@ impl<B: Backend> Rung<'_, B> {
         };
         self.tell(&title, &answers, surroundings.listener)?;
         Ok(Attempt { key: baseline.key(), title, answers })
-    }
-
-    fn fit(&self, baseline: Baseline) -> Result<baselines::Fit, TrainError> {
-        let Self { backend, config, texts, start, .. } = *self;
-        let prepared = texts.preparation.prepare_all(&texts.train);
-        let own: Vec<&str> = prepared.iter().map(|row| &*row.text).collect();
-        let targets: Vec<Target> = texts.train.iter().filter_map(|example| example.target.clone()).collect();
-        let lesson = Lesson {
-            preparation: &texts.preparation,
-            texts: &own,
-            targets: &targets,
-            labels: texts.labels.names(),
-            multi_label: texts.multi_label,
-            seed: config.seed,
-        };
-        let limit = |tokenizer: &_, most| {
-            text_limit(config, tokenizer, most).expect("the same limit fitted when this model was trained")
-        };
-        let token_budget = config.token_budget;
-        let pretrained = start.map(|folder| Pretrained { backend, folder, limit: &limit, token_budget });
-        Ok(baseline.fit(&lesson, pretrained.as_ref())?)
     }
 
     fn tell(

@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::TrainError;
 use crate::events::{TrainEvent, Unheard};
 use crate::fit::{self, Place, Settings};
+use crate::folds::Folds;
+use crate::ladder::pretrained_folder;
 use crate::material::Texts;
 use crate::run::{Outcome, Surroundings, absolute, is_finished};
 use crate::run_config::RunConfig;
@@ -102,10 +104,14 @@ impl StudyConfig {
 struct Trained {
     /// The texts that the fine-tuned variant learns from, with those that choose the checkpoint.
     texts: Texts,
+    /// The folds in which the candidates were judged.
+    folds: Folds,
     /// The settings of the chosen candidate.
     settings: RunConfig,
     candidates: Vec<Candidate>,
     chosen: usize,
+    /// Seconds that the chosen one took in the folds.
+    seconds: f64,
     finetuned: Seeds,
     scratch: Seeds,
 }
@@ -127,8 +133,16 @@ pub fn study<B: Backend>(
         Outcome::Finished(trained) => trained,
         Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
     };
-    let baselines = Baselines::fit(backend, &trained.settings, &trained.texts, &mut surroundings)?;
-    let study = outcome::measure(backend, &config, trained, baselines, surroundings.listener)?;
+    let start = pretrained_folder(&trained.settings, &mut surroundings)?;
+    let how = (&trained.settings, start.as_deref());
+    let Surroundings { control, listener, .. } = surroundings;
+    listener.on(&TrainEvent::Notice { message: "the baselines, in the same folds and on the whole file".into() });
+    let in_folds = match ladder::in_folds(backend, how, (&trained.texts, &trained.folds), control)? {
+        Outcome::Finished(in_folds) => in_folds,
+        Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
+    };
+    let baselines = Baselines::fit(backend, how, &trained.texts, listener)?;
+    let study = outcome::measure(backend, &config, trained, (in_folds, baselines), listener)?;
     write_whole(&folder.join("report.html"), &study.to_html()?)?;
     write_whole(&folder.join("report.json"), &study.to_json()?)?;
     Ok(Outcome::Finished(study))
@@ -180,9 +194,11 @@ fn train_all<B: Backend>(
         Outcome::Finished(judged) => judged,
         Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
     };
-    let (judged, said): (Vec<Candidate>, Vec<Predictions>) = judged.into_iter().unzip();
+    let (said, judged): (Vec<_>, Vec<Candidate>) =
+        judged.into_iter().map(|one| ((one.as_said, one.seconds), one.candidate)).unzip();
     let chosen = finetone_evaluate::choose(&judged);
     let (settings, texts) = candidates[chosen].to_fit();
+    let (as_said, seconds) = &said[chosen];
     if judged.len() > 1 {
         let message = format!("chosen in folds of the training file: {}", judged[chosen].name);
         surroundings.listener.on(&TrainEvent::Notice { message });
@@ -192,16 +208,18 @@ fn train_all<B: Backend>(
         surroundings.listener.on(&TrainEvent::Notice { message: format!("{name}: {} seeds", config.seeds) });
         Seeds::train(backend, &config, texts, (&place.within(name, true), Keep::All), surroundings)
     };
-    let finetuned = match variant("finetuned", settings, (texts, Some(&said[chosen])))? {
+    let finetuned = match variant("finetuned", settings, (texts, Some(as_said)))? {
         Outcome::Finished(seeds) => seeds,
         Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
     };
-    let (texts, settings) = (texts.clone(), settings.clone());
+    let (texts, settings, folds) = (texts.clone(), settings.clone(), candidates[chosen].folds.clone());
     Ok(variant("scratch", &config.scratch, (&scratch_texts, None))?.map(|scratch| Trained {
         texts,
+        folds,
         settings,
         candidates: judged,
         chosen,
+        seconds: *seconds,
         finetuned,
         scratch,
     }))

@@ -118,14 +118,14 @@ struct WhyView<'a> {
 }
 
 /// A text of a user, of which a page shows the beginning.
-struct Text {
-    beginning: String,
+pub(super) struct Text {
+    pub(super) beginning: String,
     /// The whole text, if only its beginning is shown.
-    whole: Option<String>,
+    pub(super) whole: Option<String>,
 }
 
 impl Text {
-    fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         let (beginning, cut) = words::beginning(text, TEXT_CHARACTERS);
         Self { beginning, whole: cut.then(|| words::beginning(text, MOST_CHARACTERS).0) }
     }

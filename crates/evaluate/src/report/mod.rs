@@ -6,6 +6,7 @@
 mod chart;
 mod comparison;
 mod confusion;
+mod hard_texts;
 mod html;
 mod ladder;
 mod markdown;
@@ -24,6 +25,7 @@ use crate::{
 };
 
 pub use comparison::{Disagreement, NamedComparison};
+pub use hard_texts::{HardText, HardTexts, Mistake, Other, Panel, Said};
 pub(crate) use html::study_page;
 pub use page::{Cell, Chart, Page, PageSection, PageTable};
 pub use parallel::{Axis, ParallelAxes, Thread};

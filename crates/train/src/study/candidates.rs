@@ -79,7 +79,16 @@ pub fn parse(text: &str, path: &Path, recipe: &RunFile) -> Result<Vec<Written>, 
 pub(super) struct Read<'a> {
     config: &'a CandidateConfig,
     pub texts: Texts,
-    folds: Folds,
+    pub folds: Folds,
+}
+
+/// A candidate in the folds.
+pub(super) struct Judged {
+    pub candidate: Candidate,
+    /// What the models of its folds said, before anything was fitted on it.
+    pub as_said: Predictions,
+    /// Seconds that all of them took to train.
+    pub seconds: f64,
 }
 
 impl<'a> Read<'a> {
@@ -106,7 +115,7 @@ impl<'a> Read<'a> {
     }
 }
 
-/// Judges all candidates in the same folds. Gives each with what the models of its folds said.
+/// Judges all candidates in the same folds.
 ///
 /// # Errors
 /// See [`TrainError`].
@@ -115,7 +124,7 @@ pub(super) fn judge<B: Backend>(
     candidates: &[Read<'_>],
     place: &Place,
     surroundings: &mut Surroundings<'_>,
-) -> Result<Outcome<Vec<(Candidate, Predictions)>>, TrainError> {
+) -> Result<Outcome<Vec<Judged>>, TrainError> {
     let mut judged = Vec::with_capacity(candidates.len());
     for (number, Read { config, texts, folds }) in candidates.iter().enumerate() {
         let place = place.within(&format!("candidate-{}", number + 1), false);
@@ -124,10 +133,10 @@ pub(super) fn judge<B: Backend>(
         surroundings.listener.on(&TrainEvent::Notice { message });
         match folds.cross_validate(backend, &config.settings, texts, &place, surroundings)? {
             Outcome::Interrupted { step } => return Ok(Outcome::Interrupted { step }),
-            Outcome::Finished(Found { cross_validation, as_said }) => {
+            Outcome::Finished(Found { cross_validation, as_said, seconds }) => {
                 folds.save(&cross_validation, &place.folder)?;
                 let (name, detail) = (config.name.clone(), config.detail.clone());
-                judged.push((Candidate { name, detail, cross_validation }, as_said));
+                judged.push(Judged { candidate: Candidate { name, detail, cross_validation }, as_said, seconds });
             }
         }
     }

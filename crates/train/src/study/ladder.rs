@@ -3,22 +3,25 @@
 //! They read what the fine-tuned model reads. Where that has other columns as words before the text, those that learn from
 //! words learn from the text alone as well, so that it is plain how much of the answer stood in the columns.
 
+use std::path::Path;
 use std::time::Instant;
 
 use finetone_backend::Backend;
-use finetone_classify::baselines::{Baseline, Fit, Lesson, Pretrained};
-use finetone_classify::{Classifier, TOKEN_BUDGET};
+use finetone_classify::Classifier;
+use finetone_classify::baselines::{Baseline, Fit};
 use finetone_data::{Example, Preparation};
-use finetone_evaluate::{Predictions, Rung, Standing};
+use finetone_evaluate::{Answers, Attempt, Predictions, Rung, Standing};
 
 use super::StudyConfig;
 use crate::error::TrainError;
-use crate::events::TrainEvent;
-use crate::ladder::pretrained_folder;
-use crate::material::{Texts, text_limit};
+use crate::events::{Listener, TrainEvent, Unheard};
+use crate::folds::Folds;
+use crate::ladder::School;
+use crate::material::Texts;
 use crate::measure::{self, MeasuredFile};
-use crate::run::Surroundings;
+use crate::run::Outcome;
 use crate::run_config::RunConfig;
+use crate::trainer::Control;
 
 /// Baselines that have learnt.
 pub(super) struct Baselines(Vec<(Way, Result<Learnt, String>)>);
@@ -64,12 +67,11 @@ impl Way {
 
     fn learn<B: Backend>(
         self,
-        lesson: &Lesson<'_>,
-        pretrained: Option<&Pretrained<'_, B>>,
-        surroundings: &mut Surroundings<'_>,
+        school: &School<'_, B>,
+        listener: &mut dyn Listener,
     ) -> Result<Result<Learnt, String>, TrainError> {
         let start = Instant::now();
-        let learnt = match self.baseline.fit(lesson, pretrained)? {
+        let learnt = match school.fit(self.baseline)? {
             Fit::Fitted { classifier, detail } => {
                 Ok(Learnt { classifier, detail, seconds: start.elapsed().as_secs_f64() })
             }
@@ -77,44 +79,30 @@ impl Way {
         };
         let what = learnt.as_ref().map_or_else(Clone::clone, |learnt| learnt.detail.clone());
         let message = format!("baseline: {} ({what})", self.title());
-        surroundings.listener.on(&TrainEvent::Notice { message });
+        listener.on(&TrainEvent::Notice { message });
         Ok(learnt)
     }
 }
 
 impl Baselines {
-    /// Makes all of them from the texts of the training file. They choose nothing by the validation texts, so they may learn
-    /// from those as well.
+    /// Makes all of them from the texts to train on. They choose nothing by the validation texts, so they may learn from those
+    /// as well. `start` is the pretrained model of the variant that is fine-tuned.
     ///
     /// # Errors
     /// A pretrained model that cannot be read.
     pub fn fit<B: Backend>(
         backend: &B,
-        config: &RunConfig,
+        (config, start): (&RunConfig, Option<&Path>),
         texts: &Texts,
-        surroundings: &mut Surroundings<'_>,
+        listener: &mut dyn Listener,
     ) -> Result<Self, TrainError> {
-        let folder = pretrained_folder(config, surroundings)?;
-        let limit = |tokenizer: &_, most| {
-            text_limit(config, tokenizer, most).expect("the same limit fitted when this model was trained")
-        };
-        let pretrained =
-            folder.as_deref().map(|folder| Pretrained { backend, folder, limit: &limit, token_budget: TOKEN_BUDGET });
         let examples: Vec<Example> = texts.train.iter().chain(&texts.validation).cloned().collect();
         let text_alone = texts.preparation.text_alone();
         let mut all = Vec::new();
         let mut learn = |preparation: &Preparation, ways: &[Way]| {
-            let prepared = preparation.prepare_all(&examples);
-            let lesson = Lesson {
-                preparation,
-                texts: &prepared.iter().map(|row| &*row.text).collect::<Vec<_>>(),
-                targets: &examples.iter().filter_map(|example| example.target.clone()).collect::<Vec<_>>(),
-                labels: texts.labels.names(),
-                multi_label: texts.multi_label,
-                seed: config.seed,
-            };
+            let school = School::new(backend, (config, start), (texts, preparation), &examples);
             for &way in ways {
-                all.push((way, way.learn(&lesson, pretrained.as_ref(), surroundings)?));
+                all.push((way, way.learn(&school, listener)?));
             }
             Ok::<_, TrainError>(())
         };
@@ -141,5 +129,65 @@ impl Baselines {
             Ok((rung(Ok(Standing { evaluation, detail, seconds })), Some(said)))
         };
         self.0.into_iter().map(judge).collect()
+    }
+}
+
+/// What every baseline says about each row of the training file, when it has learnt from the other folds: as the candidates
+/// were judged.
+///
+/// # Errors
+/// As [`Baselines::fit`]; a device that failed.
+pub(super) fn in_folds<B: Backend>(
+    backend: &B,
+    (config, start): (&RunConfig, Option<&Path>),
+    (texts, folds): (&Texts, &Folds),
+    control: &Control,
+) -> Result<Outcome<Vec<Attempt>>, TrainError> {
+    let mut ways: Vec<(Way, Result<InFolds, String>)> = Vec::new();
+    for split in folds.splits() {
+        if control.is_stopped() {
+            return Ok(Outcome::Interrupted { step: 0 });
+        }
+        let texts = folds.texts(config, texts, split)?;
+        let Baselines(learnt) = Baselines::fit(backend, (config, start), &texts, &mut Unheard)?;
+        if ways.is_empty() {
+            ways = learnt.iter().map(|(way, _)| (*way, Ok(InFolds::default()))).collect();
+        }
+        for ((_, so_far), (_, learnt)) in ways.iter_mut().zip(learnt) {
+            match (&mut *so_far, learnt) {
+                (Ok(in_folds), Ok(learnt)) => in_folds.ask(learnt, &texts)?,
+                (Ok(_), Err(reason)) => *so_far = Err(reason),
+                (Err(_), _) => {}
+            }
+        }
+    }
+    let attempt = |(way, found): (Way, Result<InFolds, String>)| {
+        let answers = match found {
+            Ok(InFolds { said, detail, seconds }) => {
+                Ok(Answers { predictions: folds.pooled(texts, &said)?, detail, seconds })
+            }
+            Err(reason) => Err(reason),
+        };
+        Ok(Attempt { key: way.key, title: way.title(), answers })
+    };
+    Ok(Outcome::Finished(ways.into_iter().map(attempt).collect::<Result<_, TrainError>>()?))
+}
+
+/// A baseline in the folds so far.
+#[derive(Default)]
+struct InFolds {
+    said: Vec<Predictions>,
+    detail: String,
+    seconds: f64,
+}
+
+impl InFolds {
+    fn ask(&mut self, learnt: Learnt, texts: &Texts) -> Result<(), TrainError> {
+        let (start, mut classifier) = (Instant::now(), learnt.classifier);
+        let (probabilities, _) = measure::answers(classifier.as_mut(), &texts.test)?;
+        self.said.push(texts.judged(&texts.test, probabilities)?);
+        self.detail = learnt.detail;
+        self.seconds += learnt.seconds + start.elapsed().as_secs_f64();
+        Ok(())
     }
 }

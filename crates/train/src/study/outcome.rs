@@ -3,10 +3,10 @@
 use finetone_backend::Backend;
 use finetone_classify::{TOKEN_BUDGET, TransformerClassifier};
 use finetone_data::doctor::{self, DoctorOptions, Severity};
-use finetone_data::{Dataset, LabelSet, ReadOptions};
+use finetone_data::{Dataset, Example, LabelSet, Preparation, ReadOptions};
 use finetone_evaluate::{
-    Average, ClassMetric, Comparison, EvaluationOptions, Metric, NamedComparison, Predictions, Published, Repeats,
-    Section, Study, Training, Variant,
+    Answers, Attempt, Average, Candidate, ClassMetric, Comparison, EvaluationOptions, HardTexts, Ladder, Metric,
+    NamedComparison, Panel, Predictions, Published, Repeats, Rung, Section, Study, Training, Variant,
 };
 
 use super::ladder::Baselines;
@@ -19,6 +19,16 @@ use crate::run_config::RunConfig;
 use crate::seeds::Seeds;
 use crate::trial::Tried;
 
+/// What the variants are called.
+const FINE_TUNED: &str = "fine-tuned";
+const FROM_SCRATCH: &str = "from scratch";
+/// The fine-tuned variant in the ladder of the folds, by its name for programs.
+const FINE_TUNED_KEY: &str = "fine_tuned";
+/// What answers about a fold are called, by models that learnt from the others.
+const OUT_OF_FOLD: &str = "out-of-fold";
+/// How many of the texts that the fine-tuned variant gets wrong a report lists.
+const HARD_TEXTS: usize = 30;
+
 /// Reads the test file and measures everything on it.
 ///
 /// # Errors
@@ -27,19 +37,23 @@ pub(super) fn measure<B: Backend>(
     backend: &B,
     config: &StudyConfig,
     trained: Trained,
-    baselines: Baselines,
+    (in_folds, baselines): (Vec<Attempt>, Baselines),
     listener: &mut dyn Listener,
 ) -> Result<Study, TrainError> {
-    let Trained { texts, settings, candidates, chosen, finetuned, scratch } = trained;
+    let (out_of_fold, hard_in_folds) = in_folds_together(&trained, in_folds)?;
+    let Trained { texts, settings, candidates, chosen, finetuned, scratch, .. } = trained;
     let known = Some(texts.labels.clone());
     let test = Dataset::read(&config.test, &ReadOptions { known, ..config.test_options()? })?;
     let message = format!("everything is trained and chosen; now {} is measured", config.test.display());
     listener.on(&TrainEvent::Notice { message });
     let facts = facts(config, &texts.labels, (&finetuned, &scratch), &test);
-    let (finetuned, best) = variant(backend, config, ("fine-tuned", &settings), finetuned)?;
-    let (scratch, other) = variant(backend, config, ("from scratch", &config.scratch), scratch)?;
+    let (finetuned, said) = variant(backend, config, (FINE_TUNED, &settings), finetuned)?;
+    let (scratch, of_scratch) = variant(backend, config, (FROM_SCRATCH, &config.scratch), scratch)?;
     let judged = baselines.judge(config)?;
-    let mut comparisons = vec![compared((&scratch.name, &other), (&finetuned.name, &best))?];
+    let panels = Panels { finetuned: &said, scratch: &of_scratch, baselines: &judged };
+    let hard_texts = vec![panels.hard_texts(&texts.preparation, &test.examples), hard_in_folds];
+    let (best, other) = (&said[finetuned.kept], &of_scratch[scratch.kept]);
+    let mut comparisons = vec![compared((&scratch.name, other), (&finetuned.name, best))?];
     let mut study = Study {
         title: format!("Study of {}", file_name(&settings.train)),
         finetuned,
@@ -47,6 +61,8 @@ pub(super) fn measure<B: Backend>(
         ladder: judged.iter().map(|(rung, _)| rung.clone()).collect(),
         candidates,
         chosen,
+        out_of_fold,
+        hard_texts,
         comparisons: Vec::new(),
         published: published(),
         notices: notices(config, &test)?,
@@ -54,19 +70,61 @@ pub(super) fn measure<B: Backend>(
     };
     let best_rung = study.best_rung().map(|(rung, _)| rung.key);
     if let Some((rung, Some(said))) = judged.iter().find(|(one, _)| Some(one.key) == best_rung) {
-        comparisons.push(compared((&rung.title, said), (&study.finetuned.name, &best))?);
+        comparisons.push(compared((&rung.title, said), (&study.finetuned.name, best))?);
     }
     study.comparisons = comparisons;
     Ok(study)
 }
 
-/// One variant on the test texts: all its seeds, and what the best of them said.
+/// The chosen candidate beside the baselines, all of them in the same folds of the training file, and where it goes wrong.
+fn in_folds_together(trained: &Trained, mut attempts: Vec<Attempt>) -> Result<(Ladder, HardTexts), TrainError> {
+    let Candidate { name, cross_validation, .. } = &trained.candidates[trained.chosen];
+    let predictions = &cross_validation.pooled;
+    let answered = |one: &Attempt| Some((one.title.clone(), one.answers.as_ref().ok()?.predictions.clone()));
+    let others: Vec<(String, Predictions)> = attempts.iter().filter_map(answered).collect();
+    let others: Vec<Panel<'_>> =
+        others.iter().map(|(name, said)| Panel { name: name.clone(), said: vec![said] }).collect();
+    let panel = Panel { name: FINE_TUNED.into(), said: vec![predictions] };
+    let source = source(&trained.texts.preparation, trained.folds.examples());
+    let hard = HardTexts::find(OUT_OF_FOLD, (&panel, &others), HARD_TEXTS, source);
+    let detail = format!("{name}, {}", model_name(&trained.settings.model));
+    let answers = Answers { predictions: predictions.clone(), detail, seconds: trained.seconds };
+    attempts.push(Attempt { key: FINE_TUNED_KEY, title: FINE_TUNED.into(), answers: Ok(answers) });
+    Ok((Ladder::new(OUT_OF_FOLD, attempts, FINE_TUNED_KEY)?, hard))
+}
+
+/// What everybody says about the test texts.
+struct Panels<'a> {
+    finetuned: &'a [Predictions],
+    scratch: &'a [Predictions],
+    baselines: &'a [(Rung, Option<Predictions>)],
+}
+
+impl<'a> Panels<'a> {
+    fn hard_texts(&self, preparation: &Preparation, examples: &[Example]) -> HardTexts {
+        let variant = |name: &str, said: &'a [Predictions]| Panel { name: name.into(), said: said.iter().collect() };
+        let baselines = self
+            .baselines
+            .iter()
+            .filter_map(|(rung, said)| Some(Panel { name: rung.title.clone(), said: vec![said.as_ref()?] }));
+        let others: Vec<Panel<'_>> = std::iter::once(variant(FROM_SCRATCH, self.scratch)).chain(baselines).collect();
+        let panel = variant(FINE_TUNED, self.finetuned);
+        HardTexts::find("test", (&panel, &others), HARD_TEXTS, source(preparation, examples))
+    }
+}
+
+/// Line and text of a row, as the fine-tuned model reads it.
+fn source<'a>(preparation: &'a Preparation, examples: &'a [Example]) -> impl Fn(usize) -> (u64, String) + 'a {
+    |row| (examples[row].line, preparation.prepare(&examples[row]).text.into_owned())
+}
+
+/// One variant on the test texts: what it reaches, and what each of its seeds said.
 fn variant<B: Backend>(
     backend: &B,
     study: &StudyConfig,
     (name, config): (&str, &RunConfig),
     seeds: Seeds,
-) -> Result<(Variant, Predictions), TrainError> {
+) -> Result<(Variant, Vec<Predictions>), TrainError> {
     let judge = |one: &Tried| {
         let folder = one.folder.join("model");
         let mut classifier = TransformerClassifier::open(backend.clone(), &folder, TOKEN_BUDGET)?;
@@ -76,17 +134,17 @@ fn variant<B: Backend>(
     let said = seeds.tried.iter().map(judge).collect::<Result<Vec<_>, TrainError>>()?;
     let runs: Vec<(String, &Predictions)> = said.iter().map(|(name, said)| (name.clone(), said)).collect();
     let repeats = Repeats::of_seeds(&runs)?;
-    let kept = said[seeds.best].1.clone();
+    let evaluation = measure::evaluate("test", &said[seeds.best].1)?;
     let variant = Variant {
         name: name.to_owned(),
         model: model_name(&config.model),
         parameters: seeds.tried[seeds.best].fitted.parameters,
         repeats,
         kept: seeds.best,
-        evaluation: measure::evaluate("test", &kept)?,
+        evaluation,
         training: seeds.tried.into_iter().map(training).collect(),
     };
-    Ok((variant, kept))
+    Ok((variant, said.into_iter().map(|(_, said)| said).collect()))
 }
 
 fn training(one: Tried) -> Training {

@@ -4,9 +4,9 @@ use askama::Template;
 
 use super::{EvaluationView, Figure, evaluation, render};
 use crate::report::chart::{Axes, Line, Look, Scale, line_chart};
-use crate::report::ladder::{Score, score};
+use crate::report::ladder::{self, Score, score};
 use crate::report::repeats::{self, Table};
-use crate::report::{Section, Verdict, words};
+use crate::report::{Section, Verdict, hard_texts, words};
 use crate::study::{Candidate, Published, Study, Training, Variant, capital};
 use crate::{Average, ClassMetric, EvaluateError, Evaluation, Metric};
 
@@ -20,11 +20,13 @@ struct Page<'a> {
     verdict: Verdict,
     notices: &'a [String],
     published: Option<Comparison>,
-    ladder: Vec<RungView<'a>>,
+    rungs: Vec<RungView<'a>>,
     variants: Vec<VariantView<'a>>,
     choice: Option<Choice>,
     folds: repeats::Section,
     fold_name: String,
+    out_of_fold: ladder::View<'a>,
+    hard_texts: Vec<hard_texts::View<'a>>,
     comparisons: Vec<ComparisonView>,
     sections: &'a [Section],
 }
@@ -89,11 +91,13 @@ pub(crate) fn page(study: &Study) -> Result<String, EvaluateError> {
         verdict: study.verdict(),
         notices: &study.notices,
         published: (!study.published.is_empty()).then(|| published(study)),
-        ladder: ladder(study),
+        rungs: rungs(study),
         variants: variants.map(variant).into_iter().collect(),
         choice: (study.candidates.len() > 1).then(|| choice(study)),
         folds: repeats::cross_validation(study.cross_validation()),
         fold_name: study.candidates[study.chosen].name.clone(),
+        out_of_fold: ladder::view(&study.out_of_fold),
+        hard_texts: study.hard_texts.iter().map(hard_texts::view).collect(),
         comparisons: study.comparisons.iter().map(|named| comparison(&named.verdict())).collect(),
         sections: &study.facts,
     })
@@ -164,7 +168,7 @@ fn choice(study: &Study) -> Choice {
 }
 
 /// The baselines, then one model of each variant.
-fn ladder(study: &Study) -> Vec<RungView<'_>> {
+fn rungs(study: &Study) -> Vec<RungView<'_>> {
     let baselines = study.ladder.iter().map(|rung| RungView {
         name: &rung.title,
         detail: rung.result.as_ref().map_or_else(|reason| reason, |standing| &standing.detail),
