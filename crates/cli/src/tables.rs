@@ -14,13 +14,13 @@ use unicode_width::UnicodeWidthStr;
 const SHOWN: usize = 160;
 
 /// The metrics of all classes together, the usual ones first.
-const OVERALL: [(&str, Metric); 6] = [
-    ("accuracy", Metric::Accuracy),
-    ("macro F1", Metric::F1(Average::Macro)),
-    ("weighted F1", Metric::F1(Average::Weighted)),
-    ("ROC AUC", Metric::RocAuc),
-    ("log-loss", Metric::LogLoss),
-    ("calibration error", Metric::Ece),
+const OVERALL: [Metric; 6] = [
+    Metric::Accuracy,
+    Metric::F1(Average::Macro),
+    Metric::F1(Average::Weighted),
+    Metric::RocAuc,
+    Metric::LogLoss,
+    Metric::Ece,
 ];
 
 /// A table without lines; the first column is left-aligned, the others right-aligned.
@@ -58,9 +58,9 @@ pub fn metrics(named: &NamedEvaluation) -> String {
         (Metric::F1(Average::Macro), Some(baseline)) => number(baseline.f1_macro),
         _ => String::new(),
     };
-    let rows = OVERALL.iter().filter_map(|(name, metric)| {
+    let rows = OVERALL.iter().filter_map(|metric| {
         let estimate = evaluation.get(metric)?;
-        Some(vec![(*name).to_owned(), number(estimate.value), interval(estimate), baseline(metric)])
+        Some(vec![metric.title(), number(estimate.value), interval(estimate), baseline(metric)])
     });
     let confidence = format!("{:.0} % interval", 100.0 * evaluation.confidence());
     plain(&["", "value", &confidence, "baseline"], rows)
@@ -128,10 +128,10 @@ pub fn repeats(report: &Report) -> String {
 }
 
 fn together(name: &str, repeats: &Repeats) -> String {
-    let shown = OVERALL.iter().take(3).filter_map(|(name, metric)| {
+    let shown = OVERALL.iter().take(3).filter_map(|metric| {
         let found = repeats.get(metric)?;
         let deviation = found.spread.standard_deviation.map_or_else(String::new, number);
-        Some(vec![(*name).to_owned(), number(found.spread.mean), deviation, interval(found.estimate())])
+        Some(vec![metric.title(), number(found.spread.mean), deviation, interval(found.estimate())])
     });
     plain(&[name, "mean", "deviation", "95 % interval"], shown)
 }
@@ -143,7 +143,7 @@ pub fn ladder(ladder: &Ladder) -> String {
             let scores = OVERALL
                 .iter()
                 .take(3)
-                .map(|(_, metric)| evaluation.get(metric).map_or_else(String::new, |e| number(e.value)));
+                .map(|metric| evaluation.get(metric).map_or_else(String::new, |e| number(e.value)));
             std::iter::once(rung.title.clone()).chain(scores).chain([format!("{seconds:.1}")]).collect()
         }
         Err(_) => vec![rung.title.clone(), "not applicable".into()],
@@ -245,7 +245,7 @@ pub fn headline_of(report: &finetone_evaluate::Report) -> Result<&NamedEvaluatio
 pub fn study(study: &Study) -> String {
     let labels = study.finetuned.repeats.labels();
     let classes = labels.iter().map(|label| (format!("F1 {label}"), Metric::Class(ClassMetric::F1, label.clone())));
-    let overall = OVERALL.iter().take(3).map(|(name, metric)| ((*name).to_owned(), metric.clone()));
+    let overall = OVERALL.iter().take(3).map(|metric| (metric.title(), metric.clone()));
     let shown: Vec<(String, Metric)> = overall.chain(classes).collect();
     let line = |name: &str, value: &dyn Fn(&Metric) -> Option<f64>| {
         let values = shown.iter().map(|(_, metric)| value(metric).map_or_else(String::new, number));

@@ -76,6 +76,27 @@ fn a_search_ends_with_a_recipe_that_trains() {
 }
 
 #[test]
+fn another_metric_is_another_search() {
+    let folder = folder_with_data();
+    let by = |metric: &str| format!("{} --no-confirm --metric {metric}", line(2));
+    let output = run(folder.path(), &by("recall.negative"));
+    let (said, told) = (workbench::stdout(&output), stderr(&output));
+    assert!(output.status.success() && told.contains("recall of “negative”"), "{told}");
+    assert!(said.contains("recall of “negative”") && !said.contains("macro F1"), "{said}");
+    let other = failed(folder.path(), &by("accuracy"));
+    assert!(
+        other.contains("begun with `searched for recall.negative`, and this is `searched for accuracy`"),
+        "{other}"
+    );
+    assert!(failed(folder.path(), &by("recall.angry")).contains("known labels: `negative`"));
+    let refused = failed(folder.path(), &by("log_loss"));
+    assert!(refused.contains("of `log_loss` a lower one is better") && refused.contains("`accuracy`"), "{refused}");
+    let misspelt = run(folder.path(), &by("acuracy"));
+    assert_eq!(misspelt.status.code(), Some(2));
+    assert!(stderr(&misspelt).contains("did you mean `accuracy`?"), "{}", stderr(&misspelt));
+}
+
+#[test]
 fn a_killed_search_loses_no_finished_fold() {
     let folder = folder_with_data();
     let began = Instant::now();

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::report::quoted;
 use crate::{EvaluateError, Predictions, metrics};
 
 /// How the scores of several classes become one.
@@ -87,6 +88,23 @@ impl Metric {
         "mcc",
     ];
 
+    /// What people call it within a sentence, such as `macro F1` or `recall of “positive”`.
+    pub fn title(&self) -> String {
+        match self {
+            Self::Loss => "loss".into(),
+            Self::LogLoss => "log-loss".into(),
+            Self::Accuracy => "accuracy".into(),
+            Self::Precision(average) => format!("{average} precision"),
+            Self::Recall(average) => format!("{average} recall"),
+            Self::F1(average) => format!("{average} F1"),
+            Self::RocAuc => ClassMetric::RocAuc.title().into(),
+            Self::Ece => "calibration error".into(),
+            Self::Brier => "Brier score".into(),
+            Self::Mcc => "Matthews correlation".into(),
+            Self::Class(metric, class) => format!("{} of {}", metric.title(), quoted(class)),
+        }
+    }
+
     /// Whether a greater value is a better one: not for losses and calibration errors.
     pub fn higher_is_better(&self) -> bool {
         !matches!(self, Self::Loss | Self::LogLoss | Self::Ece | Self::Brier)
@@ -157,6 +175,16 @@ impl ClassMetric {
             Self::Recall => "recall",
             Self::F1 => "f1",
             Self::RocAuc => "roc_auc",
+        }
+    }
+
+    /// What people call it.
+    fn title(self) -> &'static str {
+        match self {
+            Self::Precision => "precision",
+            Self::Recall => "recall",
+            Self::F1 => "F1",
+            Self::RocAuc => "ROC AUC",
         }
     }
 
@@ -258,6 +286,13 @@ mod tests {
         }
         assert_eq!(Metric::default().to_string(), "f1_macro");
         assert!("f1.".parse::<Metric>().is_err());
+    }
+
+    #[test]
+    fn people_have_names_of_their_own() {
+        let title = |name: &str| name.parse::<Metric>().expect(name).title();
+        assert_eq!([title("f1_macro"), title("recall_weighted")], ["macro F1", "weighted recall"]);
+        assert_eq!([title("roc_auc.a.b"), title("ece")], ["ROC AUC of “a.b”", "calibration error"]);
     }
 
     #[test]

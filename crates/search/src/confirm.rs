@@ -3,7 +3,7 @@
 //! The best of many looks better than it is: luck in the folds of the search helped to choose it. So it is judged on a fresh
 //! division of the rows, with another seed, and what comes out is only told: nothing is chosen by it.
 
-use finetone_evaluate::{Average, Comparison, EvaluationOptions, Metric, Predictions};
+use finetone_evaluate::{Comparison, EvaluationOptions, Metric, Predictions};
 use finetone_train::RunFile;
 
 use crate::error::SearchError;
@@ -27,9 +27,9 @@ pub struct Confirmation {
 /// What one recipe reached on fresh folds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FreshFolds {
-    /// Macro F1 over all rows.
+    /// The metric over all rows.
     pub score: f64,
-    /// Macro F1 of each fold.
+    /// The metric of each fold.
     pub folds: Vec<f64>,
     /// Seconds that it took.
     pub seconds: f64,
@@ -95,8 +95,12 @@ pub fn confirm(worker: &mut Worker<'_>, plan: &Plan) -> Result<Confirmed, Search
     pulse.set(At::Confirmation);
     let found = pulse.during(worker, |worker| {
         let recipe = plan.space.apply(&plan.base, &winner.assignment);
-        let Some(default) = judge(worker, (0, &plan.base), &pulse)? else { return Ok(Confirmed::Interrupted) };
-        let Some(won) = judge(worker, (winner.number, &recipe), &pulse)? else { return Ok(Confirmed::Interrupted) };
+        let Some(default) = judge(worker, (0, &plan.base), &plan.metric, &pulse)? else {
+            return Ok(Confirmed::Interrupted);
+        };
+        let Some(won) = judge(worker, (winner.number, &recipe), &plan.metric, &pulse)? else {
+            return Ok(Confirmed::Interrupted);
+        };
         let comparison = Comparison::new(&default.1, &won.1, &EvaluationOptions::default())?;
         let (default_folds, winner_folds) = (default.0, won.0);
         Ok(Confirmed::Done(Box::new(Confirmation { winner: winner.number, default_folds, winner_folds, comparison })))
@@ -109,6 +113,7 @@ pub fn confirm(worker: &mut Worker<'_>, plan: &Plan) -> Result<Confirmed, Search
 fn judge(
     worker: &mut Worker<'_>,
     (trial, recipe): (u64, &RunFile),
+    metric: &Metric,
     pulse: &Pulse,
 ) -> Result<Option<(FreshFolds, Predictions)>, SearchError> {
     let folds = worker.judge.folds();
@@ -116,7 +121,7 @@ fn judge(
     for fold in (0..folds).filter(|fold| known.iter().all(|known| known.fold != *fold)) {
         (worker.tell)(&SearchEvent::Confirming { trial, fold: fold + 1, folds });
         let Some(said) = worker.judge.judge(FRESH, recipe, (fold, 1.0), &pulse.control)? else { return Ok(None) };
-        let value = worker.judge.score(FRESH, &[(fold, &said.probabilities)])?;
+        let value = worker.judge.score(metric, FRESH, &[(fold, &said.probabilities)])?;
         let found = Fold { fold, value, seconds: said.seconds, probabilities: said.probabilities };
         worker.store.keep_fresh_fold(&worker.name, trial, &found)?;
     }
@@ -124,7 +129,7 @@ fn judge(
     let parts: Vec<(usize, &[f32])> = judged.iter().map(Fold::part).collect();
     let predictions = worker.judge.together(FRESH, &parts)?;
     let found = FreshFolds {
-        score: Metric::F1(Average::Macro).compute(&predictions)?,
+        score: metric.compute(&predictions)?,
         folds: judged.iter().map(|fold| fold.value).collect(),
         seconds: judged.iter().map(|fold| fold.seconds).sum(),
     };

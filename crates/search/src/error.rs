@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use finetone_evaluate::EvaluateError;
+use finetone_evaluate::{EvaluateError, Metric};
 use finetone_train::TrainError;
 
 /// An error of a search; [`SearchError::hint`] says what to do.
@@ -14,6 +14,9 @@ pub enum SearchError {
     /// The measurements.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
+    /// A metric of which the lowest value is the best.
+    #[error("a search looks for the highest value, and of `{0}` a lower one is better")]
+    Metric(Metric),
     /// A space that cannot be searched.
     #[error("{}: {problem}", path.display())]
     Space {
@@ -56,6 +59,9 @@ impl SearchError {
         match self {
             Self::Train(error) => error.hint(),
             Self::Evaluate(error) => error.hint(),
+            Self::Metric(_) => {
+                Some("`f1_macro`, `accuracy`, `f1_weighted`, `mcc` or that of a class, such as `recall.negative`".into())
+            }
             Self::Space { hint, .. } | Self::Nothing { hint, .. } => Some(hint.clone()),
             Self::Store { source, .. } => Some(store_hint(source).into()),
             Self::OtherStudy { .. } => Some(

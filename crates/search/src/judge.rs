@@ -2,7 +2,7 @@
 
 use finetone_backend::Backend;
 use finetone_classify::hub::{HubConfig, HubProgress};
-use finetone_evaluate::{Average, Metric, Predictions};
+use finetone_evaluate::{Metric, Predictions};
 use finetone_train::{
     Control, FoldBench, JudgedFold, Listener, Outcome, RunConfig, RunFile, Surroundings, TrainError, Unheard,
 };
@@ -36,12 +36,12 @@ pub trait Judge {
     /// Numbers that are no probabilities.
     fn together(&mut self, division: u32, judged: &[(usize, &[f32])]) -> Result<Predictions, SearchError>;
 
-    /// Macro F1 over all rows of some folds: with a rare class the mean of the folds would hang on a handful of rows in each.
+    /// A metric over all rows of some folds: with a rare class the mean of the folds would hang on a handful of rows in each.
     ///
     /// # Errors
-    /// Numbers that are no probabilities.
-    fn score(&mut self, division: u32, judged: &[(usize, &[f32])]) -> Result<f64, SearchError> {
-        Ok(Metric::F1(Average::Macro).compute(&self.together(division, judged)?)?)
+    /// Numbers that are no probabilities; a metric that has no value on these rows.
+    fn score(&mut self, metric: &Metric, division: u32, judged: &[(usize, &[f32])]) -> Result<f64, SearchError> {
+        Ok(metric.compute(&self.together(division, judged)?)?)
     }
 }
 
@@ -87,6 +87,17 @@ impl<'a, B: Backend> Trainings<'a, B> {
         let bench = FoldBench::new(backend, base, folds, &mut surroundings)?;
         let outside = Outside { hub: hub.0, download: hub.1, unheard: Unheard };
         Ok(Self { backend, base: base.clone(), folds, outside, current: (SEARCHED, bench) })
+    }
+
+    /// Refuses a metric that cannot be searched by: a lower value is better, or it is about a class that is not there.
+    ///
+    /// # Errors
+    /// [`SearchError::Metric`], [`SearchError::Evaluate`].
+    pub fn check_metric(&self, metric: &Metric) -> Result<(), SearchError> {
+        if !metric.higher_is_better() {
+            return Err(SearchError::Metric(metric.clone()));
+        }
+        Ok(metric.check(self.current.1.labels())?)
     }
 
     /// A number that changes with the texts, their labels and their folds.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use finetone_evaluate::Comparison;
+use finetone_evaluate::{Average, Comparison, Estimate, Metric};
 use finetone_train::RunFile;
 use toml::{Table, Value};
 
@@ -99,8 +99,11 @@ impl Found {
             Rung { folds, .. } if folds == all && !rung.is_short() => format!("all {all} folds"),
             _ => format!("{rung}, where there are {all}"),
         };
-        let mut words =
-            vec![format!("Of {judged} trials the best is number {}: macro F1 {score:.4} in {judged_in}.", best.number)];
+        let mut words = vec![format!(
+            "Of {judged} trials the best is number {}: {} {score:.4} in {judged_in}.",
+            best.number,
+            self.plan.metric.title()
+        )];
         if best.number == 0 {
             words.push("That is the recipe as it stands: the search found nothing better.".into());
             return words;
@@ -108,7 +111,7 @@ impl Found {
         words.push("The best of many looks better than it is, because luck in the folds helped to choose it.".into());
         match &self.confirmation {
             None => words.push("It was not judged on fresh folds, so how much of this is luck is not known.".into()),
-            Some(confirmation) => words.extend(confirmation.words()),
+            Some(confirmation) => words.extend(confirmation.words(&self.plan.metric)),
         }
         words
     }
@@ -135,11 +138,10 @@ impl Found {
 }
 
 impl Confirmation {
-    /// What the fresh folds say, in sentences.
-    pub fn words(&self) -> Vec<String> {
-        let metric = finetone_evaluate::Metric::F1(finetone_evaluate::Average::Macro);
+    /// What the fresh folds say of a search by this metric, in sentences.
+    pub fn words(&self, metric: &Metric) -> Vec<String> {
         let (default, winner) = (self.default_folds.score, self.winner_folds.score);
-        let difference = self.comparison.of(&metric).map(|found| found.difference);
+        let difference = self.comparison.of(metric).map(|found| found.difference);
         let verdict = match difference {
             Some(found) if found.low > 0.0 => "more than chance",
             Some(found) if found.high < 0.0 => "worse by more than chance: keep the recipe as it stands",
@@ -148,21 +150,42 @@ impl Confirmation {
         let interval = difference
             .map_or_else(String::new, |found| format!(" (95 % interval {:+.4} to {:+.4})", found.low, found.high));
         let mut words = vec![format!(
-            "On fresh folds it has macro F1 {winner:.4}, the recipe as it stands {default:.4}: {:+.4}{interval}, {verdict}.",
+            "On fresh folds it has {} {winner:.4}, the recipe as it stands {default:.4}: {:+.4}{interval}, {verdict}.",
+            metric.title(),
             winner - default
         )];
-        words.extend(self.costs());
+        words.extend(self.fewer_right(metric));
+        words.extend(self.rare_classes(metric));
         words
     }
 
-    /// A sentence where a better macro F1 is paid for with rows that are right.
-    fn costs(&self) -> Option<String> {
+    /// A sentence where a better score is paid for with rows that are right.
+    fn fewer_right(&self, metric: &Metric) -> Option<String> {
         let Comparison { n, only_first, only_second, p_value, .. } = &self.comparison;
         let (lost, won) = (only_first.len(), only_second.len());
         (lost > won && *p_value < CHANCE && self.winner_folds.score > self.default_folds.score).then(|| {
+            let why = match metric {
+                Metric::F1(Average::Macro) => {
+                    " Rare classes count as much as the others in macro F1, and not in accuracy."
+                }
+                _ => "",
+            };
             format!(
-                "But fewer rows are right: of {n} it loses {lost} and wins {won} (McNemar's exact p = {p_value:.3}). Rare classes \
-                 count as much as the others in macro F1, and not in accuracy."
+                "But fewer rows are right: of {n} it loses {lost} and wins {won} (McNemar's exact p = {p_value:.3}).{why}"
+            )
+        })
+    }
+
+    /// A sentence where a better score is paid for with macro F1.
+    fn rare_classes(&self, metric: &Metric) -> Option<String> {
+        let f1 = self.comparison.of(&Metric::F1(Average::Macro)).filter(|_| *metric != Metric::F1(Average::Macro))?;
+        let falls = f1.difference.high < 0.0 && self.winner_folds.score > self.default_folds.score;
+        falls.then(|| {
+            let Estimate { value, low, high } = f1.difference;
+            format!(
+                "But macro F1, in which rare classes count as much as the others, falls from {:.4} to {:.4}: {value:+.4} (95 % \
+                 interval {low:+.4} to {high:+.4}).",
+                f1.first, f1.second
             )
         })
     }

@@ -61,7 +61,7 @@ impl Found {
             comparison.only_second.len(),
             comparison.p_value
         );
-        let table = table(&["On fresh folds", "Macro F1", "", "Each fold", "Time"], rows.to_vec());
+        let table = table(&["On fresh folds", &self.plan.metric.title(), "", "Each fold", "Time"], rows.to_vec());
         Some(PageSection { title: "Fresh folds".into(), meaning, tables: vec![table], ..PageSection::default() })
     }
 
@@ -74,7 +74,7 @@ impl Found {
         let share = |score: f64| if high > low { (score - low) / (high - low) } else { 1.0 };
         let mut axes: Vec<Axis> = self.plan.space.dimensions().iter().map(axis).collect();
         axes.push(Axis {
-            name: "macro F1".into(),
+            name: self.plan.metric.title(),
             ticks: [0.0, 0.5, 1.0].map(|place| (place, format!("{:.3}", low + (high - low) * place))).to_vec(),
         });
         let mut threads: Vec<Thread> = judged
@@ -90,9 +90,11 @@ impl Found {
         // The best are drawn last, over the others.
         threads.sort_by(|a, b| a.strength.total_cmp(&b.strength));
         let picture = ParallelAxes { title: "Parallel coordinates".into(), axes, threads };
-        let meaning = "Each line is a trial, the darker the better by macro F1 on the first rung (one fold, a third of the \
-                       epochs), where all of them were judged alike. It passes every axis at the trial's value, and leaves out what did not matter in the trial."
-            .into();
+        let meaning = format!(
+            "Each line is a trial, the darker the better by {} on the first rung (one fold, a third of the epochs), where all of \
+             them were judged alike. It passes every axis at the trial's value, and leaves out what did not matter in the trial.",
+            self.plan.metric.title()
+        );
         Some(PageSection { title: "What was tried".into(), meaning, parallel: vec![picture], ..PageSection::default() })
     }
 
@@ -101,10 +103,10 @@ impl Found {
         let chart = Chart {
             title: "Best so far".into(),
             x: "minutes".into(),
-            y: "macro F1".into(),
+            y: self.plan.metric.title(),
             marked: points.len() <= MARKED,
             points,
-            meaning: "The best macro F1 on the first rung.".into(),
+            meaning: format!("The best {} on the first rung.", self.plan.metric.title()),
             ..Chart::default()
         };
         Some(PageSection { title: "Course".into(), charts: vec![chart], ..PageSection::default() })
@@ -125,7 +127,8 @@ impl Found {
             ]
         };
         let ranked = self.ranked();
-        let header = ["Trial", "Macro F1", "± of folds", "Judged in", "Time", "By", "Settings"];
+        let metric = self.plan.metric.title();
+        let header = ["Trial", &metric, "± of folds", "Judged in", "Time", "By", "Settings"];
         let table = table(&header, ranked.iter().take(LISTED).map(row).collect());
         let more = ranked.len().saturating_sub(LISTED);
         let meaning = format!(

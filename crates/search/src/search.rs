@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use finetone_evaluate::Metric;
 use finetone_train::{Control, JudgedFold, RunFile};
 
 use crate::error::SearchError;
@@ -24,6 +25,8 @@ pub struct Plan {
     pub space: Space,
     /// How their values are proposed.
     pub method: Method,
+    /// What the best trial has most of.
+    pub metric: Metric,
     /// Of the proposals.
     pub seed: u64,
     /// The most trials.
@@ -59,7 +62,7 @@ pub enum SearchEvent {
     Judged {
         /// Its number.
         trial: u64,
-        /// Macro F1 over all rows of the folds.
+        /// The metric over all rows of the folds.
         score: f64,
         /// How it was judged.
         rung: Rung,
@@ -245,9 +248,9 @@ fn take(
     (worker.tell)(&SearchEvent::Begun { trial: trial.clone(), rung: rungs[trial.target - 1] });
     let recipe = plan.space.apply(&plan.base, &trial.assignment);
     for (place, &rung) in rungs.iter().enumerate().take(trial.target).skip(trial.scores.len()) {
-        let Some(judged) = judge(worker, (number, &recipe), rung, control)? else { return Ok(()) };
+        let Some(judged) = judge(worker, (number, &recipe), (rung, &plan.metric), control)? else { return Ok(()) };
         let parts: Vec<(usize, &[f32])> = judged.iter().map(Fold::part).collect();
-        let score = worker.judge.score(SEARCHED, &parts)?;
+        let score = worker.judge.score(&plan.metric, SEARCHED, &parts)?;
         if !worker.store.keep_score(&worker.name, number, (place, score))? {
             return Ok(());
         }
@@ -261,7 +264,7 @@ fn take(
 fn judge(
     worker: &mut Worker<'_>,
     (trial, recipe): (u64, &RunFile),
-    rung: Rung,
+    (rung, metric): (Rung, &Metric),
     control: &Control,
 ) -> Result<Option<Vec<Fold>>, SearchError> {
     let part = if rung.is_short() { SHORT } else { SEARCHED };
@@ -273,7 +276,7 @@ fn judge(
         }
         let said = worker.judge.judge(SEARCHED, recipe, (fold, rung.share), control)?;
         let Some(JudgedFold { probabilities, seconds }) = said else { return Ok(None) };
-        let value = worker.judge.score(SEARCHED, &[(fold, &probabilities)])?;
+        let value = worker.judge.score(metric, SEARCHED, &[(fold, &probabilities)])?;
         let found = Fold { fold, value, seconds, probabilities };
         if !worker.store.keep_fold(&worker.name, (part, trial), &found)? {
             return Ok(None);

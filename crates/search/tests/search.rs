@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use finetone_evaluate::{Comparison, Predictions, Truth};
+use finetone_evaluate::{ClassMetric, Comparison, Estimate, Metric, Predictions, Truth};
 use finetone_search::{
-    Confirmation, Confirmed, End, Found, Judge, Method, Plan, SearchError, SearchEvent, Space, Store, Trial, Worker,
-    confirm, search,
+    Confirmation, Confirmed, End, Fold, Found, Judge, Method, Plan, SearchError, SearchEvent, Space, Store, Trial,
+    Worker, confirm, search,
 };
 use finetone_train::{Control, JudgedFold, RunFile, TrainError};
 
@@ -74,7 +74,7 @@ fn plan(trials: u64, method: Method) -> Plan {
     base.set("train", "a.csv");
     let text = "learning_rate = { low = 1e-6, high = 1e-1, log = true }\nbatch_size = { choices = [7, 8, 16, 32] }";
     let space = Space::parse(text, Path::new("space.toml"), &base).unwrap();
-    Plan { base, space, method, seed: 3, trials: Some(trials), time: None }
+    Plan { base, space, method, metric: Metric::default(), seed: 3, trials: Some(trials), time: None }
 }
 
 fn store(folder: &tempfile::TempDir) -> Store {
@@ -195,6 +195,25 @@ fn workers_share_a_study_and_never_a_fold() {
 }
 
 #[test]
+fn trials_are_judged_by_the_metric_that_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, mut judge) = (store(&folder), Formula::default());
+    let metric = Metric::Class(ClassMetric::Recall, "a".into());
+    let plan = Plan { metric: metric.clone(), ..plan(12, Method::Random) };
+    let (_, trials) = searched(&mut store, &mut judge, &plan, "one");
+    let mut differs = false;
+    for trial in trials.iter().filter(|trial| !trial.folds.is_empty()) {
+        let folds = store.folds(0, trial.number).unwrap();
+        let said = judge.together(0, &folds.iter().map(Fold::part).collect::<Vec<_>>()).unwrap();
+        assert_eq!(trial.scores.last().copied(), Some(metric.compute(&said).unwrap()));
+        differs |= Metric::default().compute(&said).unwrap() != metric.compute(&said).unwrap();
+    }
+    assert!(differs, "in these folds the usual metric would have said the same");
+    let found = Found::read(&store, (&plan, 5), None).unwrap();
+    assert!(found.words()[0].contains("recall of “a”"), "{:?}", found.words());
+}
+
+#[test]
 fn the_winner_is_judged_on_fresh_folds_and_chooses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (mut store, mut judge, plan) = (store(&folder), Formula::default(), plan(12, Method::Random));
@@ -216,14 +235,25 @@ fn the_winner_is_judged_on_fresh_folds_and_chooses_nothing() {
     let fresh = judge.judged.lock().unwrap().iter().filter(|(.., division)| *division == 1).count();
     assert_eq!(fresh, 10, "five folds of each, once");
     assert_eq!((found.default_folds.folds.len(), found.winner_folds.folds.len()), (5, 5));
-    assert!(found.winner_folds.score > found.default_folds.score && found.words()[0].contains("more than chance"));
+    assert!(
+        found.winner_folds.score > found.default_folds.score
+            && found.words(&plan.metric)[0].contains("more than chance")
+    );
     let with = |lost: usize, p_value: f64| {
         let (only_first, only_second) = ((0..lost).collect(), vec![200]);
         let comparison = Comparison { only_first, only_second, p_value, ..found.comparison.clone() };
-        Confirmation { comparison, ..(*found).clone() }.words()
+        Confirmation { comparison, ..(*found).clone() }.words(&plan.metric)
     };
     assert!(with(20, 0.001)[1].contains("it loses 20 and wins 1"), "{:?}", with(20, 0.001));
     assert_eq!((with(20, 0.3).len(), with(0, 0.001).len()), (1, 1), "nothing is lost by more than chance");
+    let rare = |high: f64| {
+        let mut comparison = found.comparison.clone();
+        let f1 = comparison.differences.iter_mut().find(|one| one.metric == Metric::default()).unwrap();
+        f1.difference = Estimate { value: -0.2, low: -0.3, high };
+        Confirmation { comparison, ..(*found).clone() }.words(&Metric::Accuracy)
+    };
+    assert!(rare(-0.1)[1].contains("-0.2000 (95 % interval -0.3000 to -0.1000)"), "{:?}", rare(-0.1));
+    assert_eq!(rare(0.1).len(), 1, "macro F1 may be as good");
     assert_eq!(store.trials().unwrap(), before, "no trial knows of it");
     assert_eq!(told.iter().filter(|event| matches!(event, SearchEvent::Confirming { .. })).count(), 11);
 }

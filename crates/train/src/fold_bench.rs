@@ -90,6 +90,11 @@ impl<'a, B: Backend> FoldBench<'a, B> {
         Self { readings: Recent::new(bytes), shelf: Shelf::new(bytes), ..self }
     }
 
+    /// Names of the classes.
+    pub fn labels(&self) -> &[String] {
+        self.whole.texts.labels.names()
+    }
+
     /// A number that changes with the texts, their labels and their folds.
     pub fn fingerprint(&self) -> u64 {
         let held_out = self.whole.folds.splits().iter().flat_map(|split| &split.held_out).map(|&row| row as u64);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use finetone_backend_cpu::Cpu;
 use finetone_classify::hub::HubConfig;
+use finetone_evaluate::Metric;
 use finetone_search::{
     Confirmed, End, Found, Method, Plan, SearchEvent, Space, Store, Trainings, Worker, confirm, search,
 };
@@ -29,7 +30,7 @@ use tracked::{TRIALS, Tracked};
 
 /// The end of the help.
 pub const EXAMPLES: &str = "\
-Each trial is a set of settings, judged by macro F1 in folds of FILE: all of them in one fold by a third of their epochs, the \
+Each trial is a set of settings, judged by a metric (macro F1, unless --metric names another) in folds of FILE: all of them in one fold by a third of their epochs, the \
 best third by all epochs, the best third of those in two folds, and so on up to all folds. The recipe as it stands is the first trial. `--space` says what is tried: \
 settings of a run with `low`, `high` and `log`, or with `choices` (recipes/search/default.toml is the default). Settings that are \
 given by a flag or `--set` are not searched.
@@ -43,6 +44,7 @@ Examples:
   finetone search reviews.csv --model distilbert-base-uncased --time 20m
   finetone search reviews.csv --model models/minilm --space space.toml --trials 50 --out searches/reviews
   finetone search reviews.csv --model models/minilm --set max_tokens=128 --method random
+  finetone search reviews.csv --metric accuracy   where every row counts alike
   finetone search reviews.csv --track mlflow      each trial is a run there
   finetone train reviews.csv --recipe searches/reviews/best.toml";
 
@@ -62,6 +64,9 @@ pub struct Args {
     /// How settings are proposed
     #[arg(long, value_enum, default_value_t = Asked::Tpe)]
     method: Asked,
+    /// What the best has most of: `f1_macro`, `accuracy`, `f1_weighted`, `mcc`, …, or of a class `recall.LABEL`
+    #[arg(long, value_name = "NAME", default_value = "f1_macro", value_parser = settings::metric)]
+    metric: Metric,
     /// How long to search, such as `90s`, `20m` or `2h` [default: 20m, or without end if --trials is given]
     #[arg(long, value_name = "TIME", value_parser = settings::time)]
     time: Option<Duration>,
@@ -163,8 +168,9 @@ fn work(
     let (hub, mut download) = (HubConfig::from_env(), Download::default());
     let mut notices = Notices::new(args.quiet);
     let mut trainings = Trainings::new(cpu, config, args.folds as usize, (&hub, &mut download), &mut notices)?;
+    trainings.check_metric(&args.metric)?;
     let path = settings::study(args)?;
-    let mut store = Store::open(&path, &settings::about(config, &trainings, &space))?;
+    let mut store = Store::open(&path, &settings::about((config, &args.metric), &trainings, &space))?;
     let space = match store.space()? {
         Some(text) => Space::parse(&text, &path, &base)?,
         None => {
@@ -178,8 +184,9 @@ fn work(
         }
     };
     let time = args.time.or(args.trials.is_none().then_some(USUAL_TIME));
-    let plan = Plan { base, space, method: args.method.into(), seed: config.seed, trials: args.trials, time };
-    let mut progress = Progress::new(args.quiet, &store.trials()?, args.folds as usize);
+    let (method, metric) = (args.method.into(), args.metric.clone());
+    let plan = Plan { base, space, method, metric, seed: config.seed, trials: args.trials, time };
+    let mut progress = Progress::new(args.quiet, &plan.metric, (&store.trials()?, args.folds as usize));
     let mut tracked = Tracked::new(&config.track, &plan, &settings::out(args))?;
     let mut worker = Worker {
         name: settings::worker_name(),

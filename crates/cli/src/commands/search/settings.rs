@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use finetone_backend_cpu::Cpu;
+use finetone_evaluate::{EvaluateError, Metric};
 use finetone_search::{Space, Trainings};
 use finetone_train::{RunConfig, RunFile, Tracking};
 
@@ -18,6 +19,14 @@ pub fn time(text: &str) -> Result<Duration, String> {
     let span: Result<jiff::SignedDuration, _> = text.parse();
     let time = span.ok().and_then(|span| Duration::try_from(span).ok()).filter(|time| !time.is_zero());
     time.ok_or_else(|| "a time is a number with `s`, `m` or `h`, such as `20m`".to_owned())
+}
+
+/// A metric by its name.
+pub fn metric(name: &str) -> Result<Metric, String> {
+    name.parse().map_err(|error: EvaluateError| match error.hint() {
+        Some(hint) => format!("{error}: {hint}"),
+        None => error.to_string(),
+    })
 }
 
 /// The recipe that all trials start from, and the settings that were given to stay.
@@ -87,11 +96,11 @@ pub fn study(args: &Args) -> Result<PathBuf, Failure> {
 }
 
 /// What must not change while a study goes on, a line for each thing.
-pub fn about(config: &RunConfig, trainings: &Trainings<'_, Cpu>, space: &Space) -> String {
+pub fn about((config, metric): (&RunConfig, &Metric), trainings: &Trainings<'_, Cpu>, space: &Space) -> String {
     let file = config.train.file_name().unwrap_or_default();
     let settings = RunConfig { train: file.into(), track: Tracking::default(), ..config.clone() };
     format!(
-        "data and folds = {:016x}\n{}\n# space\n{}",
+        "data and folds = {:016x}\nsearched for {metric}\n{}\n# space\n{}",
         trainings.fingerprint(),
         settings.to_toml().trim(),
         space.to_toml()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use finetone_evaluate::standard_deviation;
+use finetone_evaluate::{Metric, standard_deviation};
 use finetone_search::{End, Found, Rung, SearchEvent, Trial, rungs, told};
 use finetone_track::duration;
 use finetone_train::{Listener, TrainEvent};
@@ -41,6 +41,8 @@ impl Listener for Notices {
 /// Tells of trials.
 pub struct Progress {
     quiet: bool,
+    /// What people call the metric.
+    metric: String,
     /// The best score on each rung, by its name.
     best: BTreeMap<String, f64>,
     /// The trial that goes on, in words.
@@ -48,9 +50,9 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Of a study in which these trials have been judged.
-    pub fn new(quiet: bool, trials: &[Trial], folds: usize) -> Self {
-        let mut progress = Self { quiet, best: BTreeMap::new(), settings: String::new() };
+    /// Of a study by this metric in which these trials have been judged.
+    pub fn new(quiet: bool, metric: &Metric, (trials, folds): (&[Trial], usize)) -> Self {
+        let mut progress = Self { quiet, metric: metric.title(), best: BTreeMap::new(), settings: String::new() };
         for trial in trials {
             trial.scores.iter().zip(rungs(folds)).for_each(|(&score, rung)| {
                 progress.is_best(rung, score);
@@ -76,7 +78,8 @@ impl Progress {
             SearchEvent::Judged { trial, score, rung, seconds } => {
                 let mark = if self.is_best(*rung, *score) { " (best so far)" } else { "" };
                 anstream::eprintln!(
-                    "trial {trial}: macro F1 {score:.4} in {rung}{mark}, {seconds:.0} s: {}",
+                    "trial {trial}: {} {score:.4} in {rung}{mark}, {seconds:.0} s: {}",
+                    self.metric,
                     self.settings
                 );
             }
@@ -108,7 +111,8 @@ pub fn table(found: &Found) -> String {
             format!("{:.0} s", trial.seconds),
         ]
     };
-    let header = ["trial", "macro F1", "± of folds", "judged in", "time"];
+    let metric = found.plan.metric.title();
+    let header = ["trial", &metric, "± of folds", "judged in", "time"];
     let numbers = tables::plain(&header, ranked.iter().take(LISTED).map(row));
     // Words behind numbers, of whatever length.
     let settings = std::iter::once("settings".to_owned()).chain(ranked.iter().map(|trial| told(trial)));

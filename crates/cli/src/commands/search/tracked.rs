@@ -44,7 +44,7 @@ impl<'a> Tracked<'a> {
         trial.scores.push(score);
         let time = SystemTime::now();
         let rung = |(rung, &score): (usize, &f64)| {
-            let mut values = vec![("eval/f1_macro".to_owned(), score)];
+            let mut values = vec![(format!("eval/{}", self.plan.metric), score)];
             if rung + 1 == trial.scores.len() {
                 values.push(("eval/runtime".to_owned(), seconds));
             }
