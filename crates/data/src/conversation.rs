@@ -6,8 +6,9 @@
 //! Customer: Thank you.
 //! ```
 //!
-//! A turn begins where a speaker's name stands at the start of a line, or after a stage direction, with a colon behind
-//! it. A stage direction is what stands in brackets by itself, between two sentences or turns: nobody says it. Brackets
+//! A turn begins where a speaker's name stands at the start of a line, after a stage direction or after a sentence, with a
+//! colon behind it. A text in which no other line begins with a speaker has lost its line breaks, as in some exports: there a
+//! turn begins wherever a name such as `Agent:` stands. A stage direction is what stands in brackets by itself, between two sentences or turns: nobody says it. Brackets
 //! inside a sentence belong to the sentence.
 
 mod lines;
@@ -50,8 +51,10 @@ impl Conversation {
     /// Takes a text apart. Any text will do: one without a known speaker is all preamble.
     pub fn parse(text: &str, speakers: &Speakers) -> Conversation {
         let mut conversation = Conversation::default();
+        let text = text.trim();
+        let reading = lines::Reading::of(text, speakers);
         for line in text.lines() {
-            lines::read(line, speakers, &mut conversation);
+            reading.line(line, &mut conversation);
         }
         let trim = |text: &mut String| *text = text.trim().to_owned();
         trim(&mut conversation.preamble);
@@ -154,6 +157,33 @@ mod tests {
         assert_eq!(conversation.preamble, "(phone rings)");
         let said: Vec<_> = conversation.turns.iter().map(|turn| (turn.speaker, turn.text.as_str())).collect();
         assert_eq!(said, [(Speaker::Agent, "Hello?"), (Speaker::Customer, "Hi"), (Speaker::Agent, "Yes?")]);
+    }
+
+    #[test]
+    fn a_conversation_may_have_lost_its_line_breaks() {
+        let flat = "Agent: How can I help? Customer: it is dead again Agent (Tom): I see. (pause) It will, says Support: \
+                    tomorrow. Customer: ok thank you";
+        let said: Vec<_> = parse(flat).turns.into_iter().map(|turn| (turn.speaker, turn.text)).collect();
+        let turn = |speaker: Speaker, text: &str| (speaker, text.to_owned());
+        assert_eq!(
+            said,
+            [
+                turn(Speaker::Agent, "How can I help?"),
+                turn(Speaker::Customer, "it is dead again"),
+                turn(Speaker::Agent, "I see. It will, says"),
+                turn(Speaker::Agent, "tomorrow."),
+                turn(Speaker::Customer, "ok thank you"),
+            ]
+        );
+        // With line breaks a name within a sentence is one that somebody says, and one after a sentence begins a turn.
+        let text = "Agent: Hello. Customer: I wrote to Support: nothing.\nAgent: Oh.";
+        assert_eq!(parse(text).turns.len(), 3);
+        assert_eq!(parse("I told Support: never again. My friend said so.").turns, []);
+        assert_eq!(
+            parse("Customer: I asked the agent: why? My friend: because.").turns.len(),
+            1,
+            "a name has a capital"
+        );
     }
 
     #[test]

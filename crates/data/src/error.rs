@@ -318,6 +318,16 @@ pub enum DataError {
         /// Names that stand where a speaker's would, the commonest first.
         candidates: Vec<String>,
     },
+    /// The customer's turns are to be read, and no text has one.
+    #[error("{}:{line}: no turn of this text is the customer's, nor of any other of the file", path.display())]
+    NoCustomer {
+        /// The file.
+        path: PathBuf,
+        /// The first row.
+        line: u64,
+        /// Names of nobody known that stand where a speaker's would, the commonest first.
+        candidates: Vec<String>,
+    },
     /// A key that the output's fixed columns have no place for.
     #[error("{}:{line}: key `{key}` {problem}", path.display())]
     ExtraKey {
@@ -490,7 +500,8 @@ impl DataError {
                 "take it out of `features`: a model that is told the answer learns nothing else".to_owned()
             }
             DataError::TooManyCategories { .. } => "take the column out of `features`, or group its values".to_owned(),
-            DataError::NoSpeakers { candidates, .. } => speakers_hint(candidates),
+            DataError::NoSpeakers { candidates, .. } => speakers_hint("agent", candidates),
+            DataError::NoCustomer { candidates, .. } => speakers_hint("customer", candidates),
             DataError::FloatLabels { value, others, .. } => float_labels_hint(value, others),
             DataError::OpenAnswers { .. } => {
                 "an encoder chooses from a few answers: end each chat with one of a few labels, such as `Positive` or `Negative`; \
@@ -538,6 +549,7 @@ impl DataError {
             | DataError::FloatLabels { line, .. }
             | DataError::LabelIsList { line, .. }
             | DataError::NoSpeakers { line, .. }
+            | DataError::NoCustomer { line, .. }
             | DataError::CutShort { line, .. }
             | DataError::ExtraKey { line, .. } => Some(*line),
             _ => None,

@@ -228,7 +228,8 @@ impl Preparation {
     /// Looks for speakers, where the preparation needs them, and tells of rows that lack them.
     ///
     /// # Errors
-    /// [`DataError::NoSpeakers`] where no row has a known speaker.
+    /// [`DataError::NoSpeakers`] where no row has a known speaker, [`DataError::NoCustomer`] where the customer's turns are
+    /// read and no row has one.
     pub fn check_speakers(&self, file: &Path, rows: &[Example]) -> Result<Vec<Notice>, DataError> {
         if !self.reads_conversation() {
             return Ok(Vec::new());
@@ -248,6 +249,11 @@ impl Preparation {
             return Err(DataError::NoSpeakers { path, line, candidates });
         }
         let silent = lines(|(somebody, customer)| *somebody && !customer);
+        if self.conversation == ConversationPart::Customer && silent.len() == rows.len() && !rows.is_empty() {
+            let mut candidates = self.candidates(rows);
+            candidates.retain(|name| self.speakers.side(name).is_none());
+            return Err(DataError::NoCustomer { path: file.to_path_buf(), line: silent[0], candidates });
+        }
         let first = |lines: &[u64]| lines.iter().take(NAMED_LINES).copied().collect();
         let mut notices = Vec::new();
         if !nobody.is_empty() {
@@ -392,6 +398,12 @@ mod tests {
         let unknown = "1 row without a known speaker, used as one text (line 9)";
         let silent = "2 rows in which the customer says nothing, read as empty texts (lines 2, 5)";
         assert_eq!(told(&named), [unknown, silent]);
+        let error = named.check_speakers(file, &rows[..2]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "calls.csv:2: no turn of this text is the customer's, nor of any other of the file"
+        );
+        assert!(error.hint().unwrap().contains("speakers={ customer = [\"Ben\"] }"), "{:?}", error.hint());
         named.conversation = ConversationPart::Both;
         assert_eq!(told(&named), [unknown]);
         named.speakers.customer.push("Ben".to_owned());

@@ -9,21 +9,67 @@ const FIRST_AND_SECOND_PERSON: [&str; 12] =
 /// Longer brackets, in bytes, are no stage directions.
 const LONGEST_DIRECTION: usize = 200;
 
-/// Adds a line to the conversation that the lines before it have made.
-pub(super) fn read(line: &str, speakers: &Speakers, conversation: &mut Conversation) {
-    let line = line.trim();
-    conversation.words().push('\n');
-    let mut start = conversation.take_name(line, 0, speakers);
-    for (open, close) in brackets(line) {
-        // A bracket may belong to the name.
-        let Some(said) = line.get(start..open) else { continue };
-        if is_direction(&line[open..close]) && (said.trim().is_empty() || ends_a_sentence(said)) {
-            conversation.say(said);
-            conversation.direct(&line[open..close]);
-            start = conversation.take_name(line, close, speakers);
-        }
+/// How the lines of a text are read.
+pub(super) struct Reading<'a> {
+    speakers: &'a Speakers,
+    /// Whether a name begins a turn wherever it stands.
+    anywhere: bool,
+}
+
+impl<'a> Reading<'a> {
+    /// Of a text that begins with a speaker and has no other line that does, names count wherever they stand: it has lost its
+    /// line breaks.
+    pub fn of(text: &str, speakers: &'a Speakers) -> Self {
+        let mut begins = text.lines().map(|line| speakers.at_start(line.trim()).is_some());
+        Self { speakers, anywhere: begins.next() == Some(true) && !begins.any(|begins| begins) }
     }
-    conversation.say(&line[start..]);
+
+    /// Adds a line to the conversation that the lines before it have made.
+    pub fn line(&self, line: &str, conversation: &mut Conversation) {
+        let line = line.trim();
+        conversation.words().push('\n');
+        let pairs = brackets(line);
+        let mut start = conversation.take_name(line, 0, self.speakers);
+        for &(open, close) in &pairs {
+            start = self.turns((line, &pairs), (start, open), conversation);
+            // A bracket may belong to the name.
+            let Some(said) = line.get(start..open) else { continue };
+            if is_direction(&line[open..close]) && (said.trim().is_empty() || ends_a_sentence(said)) {
+                conversation.say(said);
+                conversation.direct(&line[open..close]);
+                start = conversation.take_name(line, close, self.speakers);
+            }
+        }
+        start = self.turns((line, &pairs), (start, line.len()), conversation);
+        conversation.say(&line[start..]);
+    }
+
+    /// Adds the turns that begin between two places, with what is said before each; gives the place where the words go on.
+    fn turns(
+        &self,
+        line: (&str, &[(usize, usize)]),
+        (mut start, end): (usize, usize),
+        conversation: &mut Conversation,
+    ) -> usize {
+        while let Some(place) = self.next_name(line, (start, end)) {
+            conversation.say(&line.0[start..place]);
+            start = conversation.take_name(line.0, place, self.speakers);
+        }
+        start
+    }
+
+    /// Where the next speaker's name begins between two places, behind something that is said and in no brackets.
+    fn next_name(&self, (line, pairs): (&str, &[(usize, usize)]), (start, end): (usize, usize)) -> Option<usize> {
+        let spaces = line.get(start..end)?.match_indices(char::is_whitespace);
+        spaces.map(|(space, text)| start + space + text.len()).find(|&place| {
+            let (said, rest) = (line[start..place].trim(), &line[place..]);
+            let anywhere = self.anywhere && !said.is_empty() && rest.starts_with(char::is_uppercase);
+            (ends_a_sentence(said) || anywhere)
+                && !rest.starts_with(char::is_whitespace)
+                && self.speakers.at_start(rest).is_some()
+                && pairs.iter().all(|(open, close)| !(open..close).contains(&&place))
+        })
+    }
 }
 
 impl Conversation {

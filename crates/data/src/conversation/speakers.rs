@@ -85,7 +85,7 @@ type Weight = (usize, usize);
 
 impl Speakers {
     /// The side with this label, such as `Senior Agent`. Of two names in a label the longer one counts, then the later.
-    pub(super) fn side(&self, label: &str) -> Option<Speaker> {
+    pub(crate) fn side(&self, label: &str) -> Option<Speaker> {
         let label: Vec<&str> = words(label).collect();
         let best = |names: &[String], own: Speaker| {
             let names = names.iter().map(String::as_str).chain([own.name()]);

@@ -49,14 +49,14 @@ pub(super) fn feature_hint(column: &str, columns: &[String]) -> String {
     format!("{near}columns: {}; measured on the text: {}", backticked(columns), backticked(&known[columns.len()..]))
 }
 
-pub(super) fn speakers_hint(candidates: &[String]) -> String {
+pub(super) fn speakers_hint(side: &str, candidates: &[String]) -> String {
     if candidates.is_empty() {
-        return "a speaker's name stands at the start of a line with a colon behind it, such as `Agent:`; for texts that are no \
-                conversations leave `conversation` off"
+        return "a speaker's name stands at the start of a line or after a sentence with a colon behind it, such as `Agent:` and \
+                `Customer:`; for texts that are no conversations leave `conversation` off"
             .to_owned();
     }
     format!(
-        "say who is who by `speakers`, such as `--set 'speakers={{ agent = [\"{}\"] }}'`; names that look like speakers: {}",
+        "say who is who by `speakers`, such as `--set 'speakers={{ {side} = [\"{}\"] }}'`; names that look like speakers: {}",
         candidates[0],
         backticked(candidates)
     )
