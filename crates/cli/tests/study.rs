@@ -45,7 +45,9 @@ fn report(folder: &Path, out: &str) -> Value {
 #[test]
 fn a_study_has_every_part_and_its_numbers_are_those_of_its_models() {
     let folder = folder_with_data();
-    let shown = done(folder.path(), &format!("{} --track tensorboard", line("study")));
+    // Of the variants this one has texts to watch it by, and curves of them.
+    fs::write(folder.path().join("scratch.toml"), "conversation = \"customer\"\nvalidation_fraction = 0.2\n").unwrap();
+    let shown = done(folder.path(), &format!("{} --track tensorboard --scratch-recipe scratch.toml", line("study")));
     assert!(
         shown.contains("fine-tuned") && shown.contains("from scratch") && shown.contains("study/report.html"),
         "{shown}"
@@ -92,9 +94,14 @@ fn a_study_has_every_part_and_its_numbers_are_those_of_its_models() {
         assert!((accuracy.as_f64().unwrap() - (1.0 - wrong as f64 / answers as f64)).abs() < 1e-9, "{hard}");
     }
     let page = fs::read_to_string(folder.path().join("study/report.html")).unwrap();
-    for part in
-        ["published: GPT-2, fine-tuned", "<svg", "validation accuracy", "Cross-validation, 2 folds", "Confusion"]
-    {
+    for part in [
+        "published: GPT-2, fine-tuned",
+        "<svg",
+        "training loss of the fine-tuned",
+        "validation accuracy of the from scratch",
+        "Cross-validation, 2 folds",
+        "Confusion",
+    ] {
         assert!(page.contains(part), "`{part}` is missing");
     }
     assert!(!page.contains("http://") && !page.contains("https://"), "the page loads nothing");
