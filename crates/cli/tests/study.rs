@@ -181,9 +181,16 @@ fn where_a_column_gives_the_label_away_the_ladder_shows_what_the_text_alone_is_w
     fs::write(folder.path().join("test.csv"), calls(60, 30)).unwrap();
     fs::write(folder.path().join("ways.toml"), "[[candidate]]\nname = \"columns\"\n").unwrap();
     done(folder.path(), &format!("{} --candidates ways.toml", line("study")));
-    let ladder = &report(folder.path(), "study")["ladder"];
+    let report = report(folder.path(), "study");
+    let ladder = &report["ladder"];
     let accuracy = |rung: &str| ladder[rung]["accuracy"].as_f64().unwrap_or_else(|| panic!("no {rung}: {ladder}"));
     assert_eq!(accuracy("tf_idf"), 1.0);
     assert!(accuracy("tf_idf_text") < 0.7 && accuracy("embeddings_text") < 0.7, "{ladder}");
     assert_eq!(ladder["tf_idf_text"]["title"], "TF-IDF and logistic regression, on the text alone");
+    let hard: Vec<&Value> =
+        report["hard_texts"].as_array().unwrap().iter().flat_map(|of| of["texts"].as_array().unwrap()).collect();
+    let as_read = |text: &str| {
+        ["refund", "opening", "praise"].iter().any(|topic| text.starts_with(&format!("topic {topic}. my")))
+    };
+    assert!(!hard.is_empty() && hard.iter().all(|one| as_read(one["text"].as_str().unwrap())), "{hard:?}");
 }

@@ -42,8 +42,8 @@ pub(super) fn measure<B: Backend>(
 ) -> Result<Study, TrainError> {
     let (out_of_fold, hard_in_folds) = in_folds_together(&trained, in_folds)?;
     let Trained { texts, settings, candidates, chosen, finetuned, scratch, .. } = trained;
-    let known = Some(texts.labels.clone());
-    let test = Dataset::read(&config.test, &ReadOptions { known, ..config.test_options()? })?;
+    let (known, columns) = (Some(texts.labels.clone()), texts.preparation.columns());
+    let test = Dataset::read(&config.test, &ReadOptions { known, columns, ..config.test_options()? })?;
     let message = format!("everything is trained and chosen; now {} is measured", config.test.display());
     listener.on(&TrainEvent::Notice { message });
     let facts = facts(config, &texts.labels, (&finetuned, &scratch), &test);
