@@ -16,9 +16,6 @@ use crate::store::{Store, Trial};
 /// Settings that belong to the search or its file, and not into a recipe.
 const NOT_OF_A_RECIPE: [&str; 8] = ["train", "test", "validation", "folds", "repeats", "seeds", "precision", "track"];
 
-/// A difference in right rows that chance would bring about less often than this is told.
-const CHANCE: f64 = 0.05;
-
 /// What was found.
 #[derive(Debug, Clone)]
 pub struct Found {
@@ -154,16 +151,18 @@ impl Confirmation {
             metric.title(),
             winner - default
         )];
-        words.extend(self.fewer_right(metric));
-        words.extend(self.rare_classes(metric));
+        if winner > default {
+            words.extend(self.fewer_right(metric));
+            words.extend(self.rare_classes(metric));
+        }
         words
     }
 
-    /// A sentence where a better score is paid for with rows that are right.
+    /// A sentence where the better score is paid for with rows that are right.
     fn fewer_right(&self, metric: &Metric) -> Option<String> {
         let Comparison { n, only_first, only_second, p_value, .. } = &self.comparison;
         let (lost, won) = (only_first.len(), only_second.len());
-        (lost > won && *p_value < CHANCE && self.winner_folds.score > self.default_folds.score).then(|| {
+        (lost > won && self.comparison.is_more_than_chance()).then(|| {
             let why = match metric {
                 Metric::F1(Average::Macro) => {
                     " Rare classes count as much as the others in macro F1, and not in accuracy."
@@ -176,11 +175,10 @@ impl Confirmation {
         })
     }
 
-    /// A sentence where a better score is paid for with macro F1.
+    /// A sentence where the better score is paid for with macro F1.
     fn rare_classes(&self, metric: &Metric) -> Option<String> {
         let f1 = self.comparison.of(&Metric::F1(Average::Macro)).filter(|_| *metric != Metric::F1(Average::Macro))?;
-        let falls = f1.difference.high < 0.0 && self.winner_folds.score > self.default_folds.score;
-        falls.then(|| {
+        (f1.difference.high < 0.0).then(|| {
             let Estimate { value, low, high } = f1.difference;
             format!(
                 "But macro F1, in which rare classes count as much as the others, falls from {:.4} to {:.4}: {value:+.4} (95 % \
