@@ -27,7 +27,8 @@ use crate::trial::{Trial, Tried};
 /// The built-in model that is trained from scratch for comparison.
 const SMALL_MODEL: &str = "tiny";
 const FROM_SCRATCH: &str = "from_scratch";
-const FINE_TUNED: &str = "fine_tuned";
+/// The run's own model, by its name for programs.
+pub(crate) const FINE_TUNED: &str = "fine_tuned";
 
 /// Measures every rung, the run's own model last; nothing where it is not asked for or no texts were held out.
 ///

@@ -13,6 +13,7 @@ use super::ladder::Baselines;
 use super::{StudyConfig, Trained};
 use crate::error::TrainError;
 use crate::events::{Listener, TrainEvent};
+use crate::ladder;
 use crate::measure::{self, MeasuredFile, file_name};
 use crate::report::model_name;
 use crate::run_config::RunConfig;
@@ -22,8 +23,6 @@ use crate::trial::Tried;
 /// What the variants are called.
 const FINE_TUNED: &str = "fine-tuned";
 const FROM_SCRATCH: &str = "from scratch";
-/// The fine-tuned variant in the ladder of the folds, by its name for programs.
-const FINE_TUNED_KEY: &str = "fine_tuned";
 /// What answers about a fold are called, by models that learnt from the others.
 const OUT_OF_FOLD: &str = "out-of-fold";
 /// How many of the texts that the fine-tuned variant gets wrong a report lists.
@@ -80,17 +79,16 @@ pub(super) fn measure<B: Backend>(
 fn in_folds_together(trained: &Trained, mut attempts: Vec<Attempt>) -> Result<(Ladder, HardTexts), TrainError> {
     let Candidate { name, cross_validation, .. } = &trained.candidates[trained.chosen];
     let predictions = &cross_validation.pooled;
-    let answered = |one: &Attempt| Some((one.title.clone(), one.answers.as_ref().ok()?.predictions.clone()));
-    let others: Vec<(String, Predictions)> = attempts.iter().filter_map(answered).collect();
+    let answered = attempts.iter().filter_map(|one| Some((&one.title, one.answers.as_ref().ok()?)));
     let others: Vec<Panel<'_>> =
-        others.iter().map(|(name, said)| Panel { name: name.clone(), said: vec![said] }).collect();
+        answered.map(|(name, answers)| Panel { name: name.clone(), said: vec![&answers.predictions] }).collect();
     let panel = Panel { name: FINE_TUNED.into(), said: vec![predictions] };
     let source = source(&trained.texts.preparation, trained.folds.examples());
     let hard = HardTexts::find(OUT_OF_FOLD, (&panel, &others), HARD_TEXTS, source);
     let detail = format!("{name}, {}", model_name(&trained.settings.model));
     let answers = Answers { predictions: predictions.clone(), detail, seconds: trained.seconds };
-    attempts.push(Attempt { key: FINE_TUNED_KEY, title: FINE_TUNED.into(), answers: Ok(answers) });
-    Ok((Ladder::new(OUT_OF_FOLD, attempts, FINE_TUNED_KEY)?, hard))
+    attempts.push(Attempt { key: ladder::FINE_TUNED, title: FINE_TUNED.into(), answers: Ok(answers) });
+    Ok((Ladder::new(OUT_OF_FOLD, attempts, ladder::FINE_TUNED)?, hard))
 }
 
 /// What everybody says about the test texts.
