@@ -1,6 +1,6 @@
 //! [`Backend`] for [`Cpu`]: checks lengths, cuts slices to them, and calls the kernels.
 
-use crate::gemm::{DONE, FINISHED_COLUMNS, Left, Onto, Right, Size, multiply};
+use crate::gemm::{DONE, FINISHED_COLUMNS, Finish, Left, Onto, Right, Size, multiply};
 use crate::ops::{
     activation, attention, attention_pool, columns, dropout, embedding, gated, loss, norm, optimiser, pool, rotary,
 };
@@ -162,14 +162,14 @@ impl Backend for Cpu {
                 let y = unsafe { result.slice(first..first + inner.len()) };
                 activation::forward_block(self.isa(), y, inner, form);
             };
-            multiply(self, inner, Left::Rows(x), panels, size, onto, Some(&finish));
+            multiply(self, inner, Left::Rows(x), panels, size, onto, Some(Finish { part: &finish, reads: &[] }));
         } else {
             let finish = |_: usize, y: &mut [f32]| {
                 let mut inner = [0.0; FINISHED_COLUMNS];
                 inner[..y.len()].copy_from_slice(y);
                 activation::forward_block(self.isa(), y, &inner[..y.len()], form);
             };
-            multiply(self, y, Left::Rows(x), panels, size, onto, Some(&finish));
+            multiply(self, y, Left::Rows(x), panels, size, onto, Some(Finish { part: &finish, reads: &[] }));
         }
     }
 
@@ -196,7 +196,8 @@ impl Backend for Cpu {
             activation::both_block(self.isa(), dinner, activated, &inner[first..][..activated.len()], form);
         };
         let size = Size { m: rows, n: inputs, k: outputs };
-        multiply(self, dinner, Left::Rows(dy), right, size, Onto::Nothing, Some(&finish));
+        let finish = Finish { part: &finish, reads: inner };
+        multiply(self, dinner, Left::Rows(dy), right, size, Onto::Nothing, Some(finish));
     }
 
     fn norm_forward(

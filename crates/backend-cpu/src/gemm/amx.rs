@@ -287,7 +287,16 @@ mod tests {
                 let mut c = vec![7.0; m * n];
                 let a_place = (left.as_ptr(), [count.div_ceil(TILE) * TILE_WORDS; 3]);
                 let (panel, scales) = (panels.view().panel(0, 0), super::super::kernel::Scales::NONE);
-                let at = Strip { m, n, k: count, c: (c.as_mut_ptr(), n), a: a_place, panel, scales };
+                let at = Strip {
+                    m,
+                    n,
+                    k: count,
+                    c: (c.as_mut_ptr(), n),
+                    reads: std::ptr::null(),
+                    a: a_place,
+                    panel,
+                    scales,
+                };
                 let multiply = if by_machine.is_some() { multiply_tiles } else { model };
                 // SAFETY: all sizes are those of the memory above.
                 unsafe { strip_by(multiply, Isa::Scalar, Precision::Bf16, at, Start::Bias(&bias)) };
@@ -324,7 +333,16 @@ mod tests {
         // SAFETY: all sizes are those of the memory above.
         unsafe {
             let tile = (tiles.as_ptr(), [count.div_ceil(TILE) * TILE_WORDS; 3]);
-            let at = Strip { m, n, k: count, c: (by_tiles.as_mut_ptr(), n), a: tile, panel, scales };
+            let at = Strip {
+                m,
+                n,
+                k: count,
+                c: (by_tiles.as_mut_ptr(), n),
+                reads: std::ptr::null(),
+                a: tile,
+                panel,
+                scales,
+            };
             let multiply = if by_machine.is_some() { multiply_tiles } else { model };
             strip_by(multiply, isa, Precision::Int8, at, Start::Nothing);
             let at = Strip { c: (by_vectors.as_mut_ptr(), n), a: stream, ..at };

@@ -2,7 +2,7 @@
 
 use super::panel::WIDTH;
 use super::product::{Pairs, Product, Quads, Singles};
-use crate::simd::{Vector, kernel};
+use crate::simd::{Vector, kernel, prefetch};
 use crate::{Isa, Precision};
 
 /// Rows of the tallest tile that any instruction set keeps in registers; packed left rows come in such groups.
@@ -20,6 +20,8 @@ pub(super) struct Strip<'a> {
     pub k: usize,
     /// Where the result begins, and the distance between its rows.
     pub c: (*mut f32, usize),
+    /// An array like the result that will be read soon, where its part for this strip begins; or null.
+    pub reads: *const f32,
     /// Where the left words begin, and the distances from a group of [`ROWS`] to the next, a row to the next, and a
     /// word to the next.
     pub a: (*const f32, [usize; 3]),
@@ -66,12 +68,28 @@ unsafe fn strip_body<P: Product>(strip: Strip<'_>, start: Start<'_>) {
         // SAFETY: `first < m`; the caller grants all rows.
         unsafe {
             let rows = Strip { m: ROWS.min(strip.m - first), ..strip.below(first, first / ROWS * strip.a.1[0]) };
+            rows.ask_for_next();
             if strip.n == WIDTH { group_of_rows::<P>(rows, start) } else { narrow::<P>(rows, start) }
         }
     }
 }
 
 impl Strip<'_> {
+    /// Asks for the next group of rows of what is written, and of what will be read, while this one is computed: rows lie
+    /// too far apart for the processor to guess.
+    #[inline(always)]
+    fn ask_for_next(&self) {
+        let (c, stride) = self.c;
+        for row in ROWS..2 * ROWS {
+            prefetch(c.wrapping_add(row * stride), WIDTH);
+        }
+        if !self.reads.is_null() {
+            for row in 0..ROWS {
+                prefetch(self.reads.wrapping_add(row * stride), WIDTH);
+            }
+        }
+    }
+
     /// The strip from row `first` on, whose left words begin `words` further on.
     ///
     /// # Safety
@@ -79,9 +97,11 @@ impl Strip<'_> {
     #[inline(always)]
     unsafe fn below(self, first: usize, words: usize) -> Self {
         let scales = Scales { rows: self.scales.rows.wrapping_add(first), ..self.scales };
+        let reads = if self.reads.is_null() { self.reads } else { self.reads.wrapping_add(first * self.c.1) };
         // SAFETY: the caller grants the row.
         unsafe {
-            Self { c: (self.c.0.add(first * self.c.1), self.c.1), a: (self.a.0.add(words), self.a.1), scales, ..self }
+            let c = (self.c.0.add(first * self.c.1), self.c.1);
+            Self { c, reads, a: (self.a.0.add(words), self.a.1), scales, ..self }
         }
     }
 }

@@ -63,21 +63,31 @@ pub(crate) enum Onto<'a> {
     Itself,
 }
 
-/// What is done with finished values of the result while they are in a cache: called once for each part, a piece of a
-/// row, with the index of its first value.
-pub(crate) type Finish<'a> = &'a (dyn Fn(usize, &mut [f32]) + Sync);
+/// What is done with finished values of the result while they are in a cache.
+#[derive(Clone, Copy)]
+pub(crate) struct Finish<'a> {
+    /// Called once for each part, a piece of a row, with the index of its first value.
+    pub part: &'a (dyn Fn(usize, &mut [f32]) + Sync),
+    /// As many values as the result has, of which `part` reads those of its own place; they are asked for ahead. Or none.
+    pub reads: &'a [f32],
+}
 
 /// Nothing more to do.
 pub(crate) const DONE: Option<Finish<'static>> = None;
 
-/// Words that are summed in registers before they are added to the result.
-const DEPTH: usize = 256;
+/// Most words that are summed in registers before they are added to the result.
+const DEPTH: usize = 384;
+/// The same for eight bits: the portable kernel sums their products in f32, exactly only up to 1,024 of them.
+const DEPTH_OF_BYTES: usize = 256;
 /// Most rows of a block, a multiple of [`ROWS`] and of [`TILED_ROWS`], whose packed left rows stay in the second cache.
 const BLOCK_ROWS: usize = 96;
 /// Rows of the result that tiles compute together.
 const TILED_ROWS: usize = 32;
-/// Chunks of a block that are packed together: they stay in the second cache while all panels pass by.
-const CHUNKS: usize = 6;
+/// Words of a row that are packed together, a multiple of both depths: a block of them stays in the second cache while all
+/// panels pass by.
+const PACKED_WORDS: usize = 4 * DEPTH;
+/// Most chunks of these.
+const CHUNKS: usize = PACKED_WORDS / DEPTH_OF_BYTES;
 /// Columns that are finished together: the most values of a part.
 pub(crate) const FINISHED_COLUMNS: usize = 8 * WIDTH;
 /// Products for which another piece of work is worth handing out.
@@ -167,6 +177,11 @@ fn multiply_panels(cpu: &Cpu, c: &mut [f32], whole: Whole<'_>) {
     });
 }
 
+/// Most words of a chunk: a chunk's sums begin at zero.
+fn depth_of(precision: Precision) -> usize {
+    if precision == Precision::Int8 { DEPTH_OF_BYTES } else { DEPTH }
+}
+
 /// Whether products of this precision are computed in tiles.
 fn in_tiles(cpu: &Cpu, precision: Precision) -> bool {
     cpu.isa() == Isa::Amx && precision != Precision::F32
@@ -212,19 +227,20 @@ unsafe fn compute(cpu: &Cpu, c: Disjoint<'_>, whole: Whole<'_>, block: Block) {
     }
     let tiles = in_tiles(cpu, precision);
     let words = panel::words(precision, k);
-    with_scratch(CHUNKS * BLOCK_ROWS * DEPTH, |memory| {
-        for first in (0..words).step_by(CHUNKS * DEPTH) {
+    let most = depth_of(precision);
+    with_scratch(BLOCK_ROWS * PACKED_WORDS, |memory| {
+        for first in (0..words).step_by(PACKED_WORDS) {
             let mut packed = [Packed { depth: 0, count: 0, a: (std::ptr::null(), [0; 3]) }; CHUNKS];
-            let chunks = (words - first).div_ceil(DEPTH).min(CHUNKS);
-            for (i, memory) in memory.chunks_exact_mut(BLOCK_ROWS * DEPTH).take(chunks).enumerate() {
-                let depth = first + i * DEPTH;
-                let count = DEPTH.min(words - depth);
+            let last = first + PACKED_WORDS >= words;
+            let chunks = (words.min(first + PACKED_WORDS) - first).div_ceil(most);
+            for (i, memory) in memory.chunks_exact_mut(BLOCK_ROWS * most).take(chunks).enumerate() {
+                let depth = first + i * most;
+                let count = most.min(words - depth);
                 let (rows, words) = ((block.row, block.rows), (depth, count));
                 let chunk = Chunk { isa, precision, a: whole.a, whole: (m, k), rows, words };
                 let a = if tiles { chunk.tiles(memory, &reciprocals) } else { chunk.streams(memory, &reciprocals) };
                 packed[i] = Packed { depth, count, a };
             }
-            let last = first + CHUNKS * DEPTH >= words;
             // SAFETY: as the caller grants.
             unsafe { compute_strips(cpu, c, (whole, block), (&packed[..chunks], &scales), last) };
         }
@@ -251,14 +267,17 @@ unsafe fn compute_strips(
     for column in (block.column..end).step_by(WIDTH) {
         let n = WIDTH.min(end - column);
         for &Packed { depth, count, a } in chunks {
-            let scales = whole.b.scales(column / WIDTH, depth / DEPTH);
+            let scales = whole.b.scales(column / WIDTH, depth);
             let scales =
                 scales.map_or(Scales::NONE, |(columns, begin)| Scales { rows: row_scales.as_ptr(), columns, begin });
             let mut bias = [0.0; WIDTH];
             let start = start(whole.onto, depth, (column, n), &mut bias);
-            let place = (c.pointer(block.row * stride + column), stride);
+            let first = block.row * stride + column;
+            let reads = whole.finish.map_or(&[][..], |finish| finish.reads);
+            let reads = if reads.is_empty() || depth > 0 { std::ptr::null() } else { reads[first..].as_ptr() };
+            let place = (c.pointer(first), stride);
             let panel = whole.b.panel(column / WIDTH, depth);
-            let at = Strip { m: block.rows, n, k: count, c: place, a, panel, scales };
+            let at = Strip { m: block.rows, n, k: count, c: place, reads, a, panel, scales };
             // SAFETY: the strip lies in this block, which is the caller's alone; `a` and `panel` hold `count` words of
             // all its rows and columns.
             unsafe { if tiles { amx::strip(isa, precision, at, start) } else { strip(isa, precision, at, start) } };
@@ -277,7 +296,7 @@ fn finish(c: Disjoint<'_>, whole: Whole<'_>, block: Block, columns: Range<usize>
     for row in block.row..block.row + block.rows {
         let place = row * whole.size.n + columns.start;
         // SAFETY: the part lies in this block, which is this thread's alone, and no strip of it is at work.
-        finish(place, unsafe { c.slice(place..place + columns.len()) });
+        (finish.part)(place, unsafe { c.slice(place..place + columns.len()) });
     }
 }
 

@@ -1,7 +1,7 @@
 //! Right matrices in panels of columns: for each word of a sum a row of [`WIDTH`] words, one panel after the other, with
 //! zeros where the last panel has no columns.
 
-use super::DEPTH;
+use super::DEPTH_OF_BYTES;
 use super::left::TILE;
 use super::words::{Rows, Runs, columns, scale_of, spread_over_panels};
 use crate::buffer::Buffer;
@@ -128,10 +128,10 @@ impl<'a> View<'a> {
         self.words[(panel * self.rows + depth) * WIDTH..].as_ptr()
     }
 
-    /// The scales of a panel of eight bits, and where the sums of its columns begin in a chunk.
-    pub fn scales(self, panel: usize, chunk: usize) -> Option<(&'a [f32; WIDTH], &'a [i32; WIDTH])> {
+    /// The scales of a panel of eight bits, and where the sums of its columns begin in the chunk from row `depth` on.
+    pub fn scales(self, panel: usize, depth: usize) -> Option<(&'a [f32; WIDTH], &'a [i32; WIDTH])> {
         let PanelScales { columns, begins } = self.scales.get(panel)?;
-        Some((columns, &begins[chunk]))
+        Some((columns, &begins[depth / DEPTH_OF_BYTES]))
     }
 }
 
@@ -145,7 +145,8 @@ fn pack_transposed(isa: Isa, precision: Precision, panel: &mut [f32], rows: &[f3
         }
     }
     columns(isa, panel, rows, k, precision, &reciprocals);
-    eight.then(|| PanelScales { columns: scales, begins: panel.chunks(DEPTH * WIDTH).map(begin_of).collect() })
+    let begins = || panel.chunks(DEPTH_OF_BYTES * WIDTH).map(begin_of).collect();
+    eight.then(|| PanelScales { columns: scales, begins: begins() })
 }
 
 /// Left numbers are stored with 128 added, so the sum of every column of a chunk begins at -128 times its numbers.

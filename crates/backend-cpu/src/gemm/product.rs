@@ -89,8 +89,10 @@ pub(super) use x86::{NativePairs, NativeQuads};
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::{Product, Scales, scaled};
-    use crate::simd::{Avx512, Vector};
+    use crate::simd::Vector;
     use std::arch::x86_64::*;
+
+    type Avx512 = crate::simd::Avx512<true>;
 
     /// Two numbers in bf16, by `vdpbf16ps`.
     pub(in super::super) struct NativePairs;

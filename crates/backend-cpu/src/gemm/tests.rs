@@ -1,6 +1,6 @@
 //! Products of whole numbers, which every precision holds exactly, and the bounds of those that round.
 
-use super::{DONE, Left, Onto, Panels, Right, Size, multiply};
+use super::{DONE, Finish, Left, Onto, Panels, Right, Size, multiply};
 use crate::{Cpu, CpuOptions, Isa, Precision};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -117,7 +117,15 @@ fn finished_blocks_cover_the_result_once() {
     };
     let mut c = vec![0.0; m * n];
     let right = Right::Rows(&b, Precision::Bf16);
-    multiply(&cpu, &mut c, Left::Rows(&a), right, Size { m, n, k }, Onto::Nothing, Some(&finish));
+    multiply(
+        &cpu,
+        &mut c,
+        Left::Rows(&a),
+        right,
+        Size { m, n, k },
+        Onto::Nothing,
+        Some(Finish { part: &finish, reads: &[] }),
+    );
     assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
     assert!(c.iter().all(|value| value.fract().abs() == 0.5), "finished after the last sum");
 }

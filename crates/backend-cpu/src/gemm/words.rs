@@ -3,7 +3,7 @@
 use super::BLOCK_ROWS;
 use super::kernel::ROWS;
 use super::panel::WIDTH;
-use crate::simd::{MAX_LANES, Vector, kernel};
+use crate::simd::{MAX_LANES, Vector, kernel, prefetch};
 use crate::{Isa, Precision};
 
 impl Precision {
@@ -15,14 +15,6 @@ impl Precision {
             Self::Int8 => 4,
         }
     }
-}
-
-/// The nearest bf16, ties to even, as the lower half of a word; what is not a number stays none.
-#[inline(always)]
-fn bf16(value: f32) -> u32 {
-    let bits = value.to_bits();
-    let rounded = bits.wrapping_add(0x7FFF + ((bits >> 16) & 1));
-    (if value.is_nan() { bits | 0x0040_0000 } else { rounded }) >> 16
 }
 
 /// Adding this leaves no bits for a fraction, so that the lowest bits are the nearest whole number, ties to even.
@@ -54,13 +46,19 @@ kernel!(
 
 #[inline(always)]
 fn pairs_body<V: Vector>(words: &mut [f32], values: &[f32]) {
-    // SAFETY: every word is two halves, which need less alignment than it has.
-    let halves = unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast::<u16>(), 2 * words.len()) };
-    let (halves, rest) = halves.split_at_mut(values.len());
-    for (half, &value) in halves.iter_mut().zip(values) {
-        *half = bf16(value) as u16;
+    let (lines, mut rest) = words.split_at_mut(values.len() / (2 * V::LANES) * V::LANES);
+    let vectors = values.chunks_exact(2 * V::LANES);
+    let values = vectors.remainder();
+    for (words, values) in lines.chunks_exact_mut(V::LANES).zip(vectors) {
+        V::neighbours(V::load(values), V::load(&values[V::LANES..])).store(words);
     }
-    rest.fill(0);
+    if !values.is_empty() {
+        let (first, second) = values.split_at(values.len().min(V::LANES));
+        let words = V::neighbours(V::load_first(first), V::load_first(second));
+        let last = rest.split_off_mut(..values.len().div_ceil(2)).unwrap_or_default();
+        words.store_first(last);
+    }
+    rest.fill(0.0);
 }
 
 #[inline(always)]
@@ -78,21 +76,22 @@ fn quads_body<V: Vector>(words: &mut [f32], values: &[f32], per_scale: f32, offs
 /// The words of two rows, the upper one of which may be missing.
 #[inline(always)]
 fn interleave_body<V: Vector>(words: &mut [f32], low: &[f32], high: &[f32]) {
-    if high.is_empty() {
-        for (word, &low) in words.iter_mut().zip(low) {
-            *word = f32::from_bits(bf16(low));
-        }
-    } else {
-        for ((word, &low), &high) in words.iter_mut().zip(low).zip(high) {
-            *word = f32::from_bits(bf16(low) | (bf16(high) << 16));
-        }
+    let whole = words.len() - words.len() % V::LANES;
+    let upper = |first: usize| if high.is_empty() { V::splat(0.0) } else { V::load(&high[first..]) };
+    for (index, words) in words[..whole].chunks_exact_mut(V::LANES).enumerate() {
+        let first = index * V::LANES;
+        V::pairs(V::load(&low[first..]), upper(first)).store(words);
+    }
+    if whole < words.len() {
+        let upper = if high.is_empty() { V::splat(0.0) } else { V::load_first(&high[whole..]) };
+        V::pairs(V::load_first(&low[whole..]), upper).store_first(&mut words[whole..]);
     }
 }
 
 /// The rows of one word of a sum: in f32 one, in bf16 two of which the second may be missing.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
-    /// The first row, and what follows it.
+    /// The first row, and what follows it: in bf16 more than one row only if the second is there.
     pub values: &'a [f32],
     /// Distance between rows.
     pub stride: usize,
@@ -132,6 +131,16 @@ impl<'a> Rows<'a> {
         let high = self.values.get(self.stride + first..self.stride + first + n);
         (low, high.filter(|_| precision != Precision::F32).unwrap_or(&[]))
     }
+
+    /// Asks for the values from `first` on, `n` of them, of a word further down the matrix: there is no time to lose when
+    /// its turn comes.
+    #[inline(always)]
+    fn ask_for(&self, precision: Precision, words: usize, first: usize, n: usize) {
+        let per_word = precision.per_word();
+        for row in words * per_word..(words + 1) * per_word {
+            prefetch(self.values.as_ptr().wrapping_add(row * self.stride + first), n);
+        }
+    }
 }
 
 /// Words of columns: as many as `words` has.
@@ -144,10 +153,14 @@ fn words_of_columns<V: Vector>(words: &mut [f32], (low, high): (&[f32], &[f32]),
     }
 }
 
+/// How many words ahead the parts of rows that lie far apart are asked for.
+const AHEAD: usize = 6;
+
 #[inline(always)]
 fn panels_body<V: Vector>(mut to: Runs, rows: Rows<'_>, precision: Precision) {
     for (index, first) in (0..rows.n).step_by(WIDTH).enumerate() {
         let run: &mut [f32; WIDTH] = to.run(index);
+        rows.ask_for(precision, 1, first, WIDTH);
         // A whole run has a length that the compiler knows.
         if first + WIDTH <= rows.n {
             words_of_columns::<V>(run, rows.part(precision, first, WIDTH), precision);
@@ -161,6 +174,7 @@ fn panels_body<V: Vector>(mut to: Runs, rows: Rows<'_>, precision: Precision) {
 
 #[inline(always)]
 fn groups_body<V: Vector>(mut to: Runs, rows: Rows<'_>, precision: Precision) {
+    rows.ask_for(precision, AHEAD, 0, rows.n);
     // All words first, since a run is no whole number of vectors.
     let mut line = [0.0; BLOCK_ROWS];
     words_of_columns::<V>(&mut line[..rows.n], rows.part(precision, 0, rows.n), precision);
@@ -205,28 +219,44 @@ fn line<V: Vector>(precision: Precision, row: &[f32], first: usize, per_scale: f
 /// The columns of `words`, as many as there is room for, each as a row of a panel.
 #[inline(always)]
 fn transpose<V: Vector>(words: &[[f32; MAX_LANES]; MAX_LANES], to: &mut [f32]) {
-    let mut columns = [[0.0; MAX_LANES]; MAX_LANES];
-    for (row, column) in
-        (0..MAX_LANES).step_by(V::LANES).flat_map(|r| (0..MAX_LANES).step_by(V::LANES).map(move |c| (r, c)))
-    {
-        // SAFETY: a block of `LANES` words each way lies in both arrays.
-        unsafe {
-            let from = words.as_ptr().cast::<f32>().add(row * MAX_LANES + column);
-            let to = columns.as_mut_ptr().cast::<f32>().add(column * MAX_LANES + row);
-            V::transpose((to, MAX_LANES), (from, MAX_LANES), None);
-        }
+    if to.len() >= (MAX_LANES - 1) * WIDTH + MAX_LANES {
+        // SAFETY: the last of the rows ends within `to`.
+        return unsafe { transpose_to::<V>(words, to.as_mut_ptr(), WIDTH) };
     }
+    let mut columns = [[0.0; MAX_LANES]; MAX_LANES];
+    // SAFETY: there are as many rows as columns.
+    unsafe { transpose_to::<V>(words, columns.as_mut_ptr().cast(), MAX_LANES) };
     for (to, column) in to.chunks_mut(WIDTH).zip(&columns) {
         to[..MAX_LANES].copy_from_slice(column);
+    }
+}
+
+/// The columns of `words` as rows, `stride` apart.
+///
+/// # Safety
+/// All rows are valid for writing.
+#[inline(always)]
+unsafe fn transpose_to<V: Vector>(words: &[[f32; MAX_LANES]; MAX_LANES], to: *mut f32, stride: usize) {
+    for row in (0..MAX_LANES).step_by(V::LANES) {
+        for column in (0..MAX_LANES).step_by(V::LANES) {
+            // SAFETY: a block of `LANES` words each way lies in `words`, and as the caller grants.
+            unsafe {
+                let from = words.as_ptr().cast::<f32>().add(row * MAX_LANES + column);
+                V::transpose((to.add(column * stride + row), stride), (from, MAX_LANES), None);
+            }
+        }
     }
 }
 
 #[inline(always)]
 fn columns_body<V: Vector>(panel: &mut [f32], rows: &[f32], k: usize, precision: Precision, per_scale: &[f32; WIDTH]) {
     for (block, to) in panel.chunks_mut(MAX_LANES * WIDTH).enumerate() {
+        prefetch(to.as_ptr().wrapping_add(MAX_LANES * WIDTH), MAX_LANES * WIDTH);
         for half in (0..WIDTH).step_by(MAX_LANES) {
             let mut words = [[0.0; MAX_LANES]; MAX_LANES];
             for (column, row) in rows.chunks_exact(k).enumerate().skip(half).take(MAX_LANES) {
+                let next = (block + 1) * MAX_LANES * precision.per_word();
+                prefetch(row.as_ptr().wrapping_add(next), MAX_LANES * precision.per_word());
                 words[column - half] = line::<V>(precision, row, block * MAX_LANES, per_scale[column]);
             }
             transpose::<V>(&words, &mut to[half..]);
@@ -256,6 +286,7 @@ kernel!(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::bf16;
 
     #[test]
     fn bf16_rounds_to_the_nearest_even() {

@@ -150,7 +150,7 @@ pub(crate) fn adamw_of_rows(cpu: &Cpu, values: [&mut [f32]; 4], rows: &[u32], wi
         for (i, &row) in rows.iter().enumerate() {
             // Rows lie apart, so the machine does not guess where the next one begins.
             if let Some(&ahead) = rows.get(i + AHEAD) {
-                [&*m, v, g].into_iter().for_each(|values| prefetch(&values[at(ahead)]));
+                [&*m, v, g].into_iter().for_each(|values| prefetch(values[at(ahead)].as_ptr(), width));
             }
             decay(&mut w[done..at(row).start], factors.shrink);
             let values = [&mut w[at(row)], &mut m[at(row)], &mut v[at(row)], &mut g[at(row)]];

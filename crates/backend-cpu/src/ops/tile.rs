@@ -1,6 +1,6 @@
 //! Small dense products of tiles that lie in a cache: the inner loop of attention.
 
-use crate::simd::Vector;
+use crate::simd::{MAX_LANES, Vector};
 
 /// Sizes and strides of `c[m, n] = a[m, k] · b[k, n]`; `c` and `b` are row-major, `a` has any strides.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct Tile {
     pub add: bool,
 }
 
-/// Vectors of a row of `c` that are kept in registers: two for each of up to four rows, or one for each of up to eight.
+/// Vectors of a row of `c` that are kept in registers.
 const VECTORS: usize = 2;
 
 /// Computes the product.
@@ -36,28 +36,53 @@ pub(crate) fn product<V: Vector>(c: &mut [f32], a: &[f32], b: &[f32], tile: Tile
     assert!((m - 1) * tile.a.0 + (k - 1) * tile.a.1 < a.len(), "{} left values for {tile:?}", a.len());
     assert!((k - 1) * tile.b + n <= b.len(), "{} right values for {tile:?}", b.len());
     let (c, a, b) = (c.as_mut_ptr(), a.as_ptr(), b.as_ptr());
+    // The widest vectors come with twice the registers.
+    let tallest = if V::LANES == MAX_LANES { 12 } else { 4 };
     let mut column = 0;
     while column < n {
         let vectors = if column + VECTORS * V::LANES <= n { VECTORS } else { 1 };
-        let most = 8 / vectors;
         let mut row = 0;
         while row < m {
-            let rows = most.min(m - row);
+            // As even as possible: few rows wait for one another's additions.
+            let left = m - row;
+            let rows = left.div_ceil(left.div_ceil(tallest));
             // SAFETY: `row + rows <= m` and `column + vectors · LANES <= n`, whose far corners were checked above.
             unsafe {
                 let (c, a, b) = (c.add(row * tile.c + column), a.add(row * tile.a.0), b.add(column));
-                match (rows, vectors) {
-                    (4, VECTORS) => block::<V, 4, VECTORS>(c, a, b, tile),
-                    (3, VECTORS) => block::<V, 3, VECTORS>(c, a, b, tile),
-                    (2, VECTORS) => block::<V, 2, VECTORS>(c, a, b, tile),
-                    (1, VECTORS) => block::<V, 1, VECTORS>(c, a, b, tile),
-                    (8, _) => block::<V, 8, 1>(c, a, b, tile),
-                    _ => (0..rows).for_each(|r| block::<V, 1, 1>(c.add(r * tile.c), a.add(r * tile.a.0), b, tile)),
+                if vectors == VECTORS {
+                    rows_of::<V, VECTORS>(rows, c, a, b, tile)
+                } else {
+                    rows_of::<V, 1>(rows, c, a, b, tile)
                 }
             }
             row += rows;
         }
         column += vectors * V::LANES;
+    }
+}
+
+/// At most twelve rows and `C` vectors of the product.
+///
+/// # Safety
+/// As for [`block`].
+#[inline(always)]
+unsafe fn rows_of<V: Vector, const C: usize>(rows: usize, c: *mut f32, a: *const f32, b: *const f32, tile: Tile) {
+    // SAFETY: as the caller grants.
+    unsafe {
+        match rows {
+            1 => block::<V, 1, C>(c, a, b, tile),
+            2 => block::<V, 2, C>(c, a, b, tile),
+            3 => block::<V, 3, C>(c, a, b, tile),
+            4 => block::<V, 4, C>(c, a, b, tile),
+            5 => block::<V, 5, C>(c, a, b, tile),
+            6 => block::<V, 6, C>(c, a, b, tile),
+            7 => block::<V, 7, C>(c, a, b, tile),
+            8 => block::<V, 8, C>(c, a, b, tile),
+            9 => block::<V, 9, C>(c, a, b, tile),
+            10 => block::<V, 10, C>(c, a, b, tile),
+            11 => block::<V, 11, C>(c, a, b, tile),
+            _ => block::<V, 12, C>(c, a, b, tile),
+        }
     }
 }
 
@@ -102,7 +127,7 @@ unsafe fn block<V: Vector, const R: usize, const C: usize>(c: *mut f32, a: *cons
 mod tests {
     use super::*;
     use crate::Isa;
-    use crate::simd::{MAX_LANES, kernel};
+    use crate::simd::kernel;
 
     kernel!(multiply(c: &mut [f32], a: &[f32], b: &[f32], tile: Tile) = product);
 

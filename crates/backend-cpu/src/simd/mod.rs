@@ -13,6 +13,38 @@ pub(crate) use x86::{Avx2, Avx512};
 
 use std::ops::{Add, Div, Mul, Sub};
 
+/// The nearest bf16, ties to even, as the lower half of a word; what is not a number stays none.
+#[inline(always)]
+pub(crate) fn bf16(value: f32) -> u32 {
+    let bits = value.to_bits();
+    let rounded = bits.wrapping_add(0x7FFF + ((bits >> 16) & 1));
+    (if value.is_nan() { bits | 0x0040_0000 } else { rounded }) >> 16
+}
+
+/// [`Vector::pairs`] in operations that the compiler makes vectors of.
+#[inline(always)]
+fn pairs_by_lane<V: Vector>(low: V, high: V) -> V {
+    let (mut words, mut upper) = ([0.0; MAX_LANES], [0.0; MAX_LANES]);
+    low.store(&mut words);
+    high.store(&mut upper);
+    for (word, &high) in words[..V::LANES].iter_mut().zip(&upper) {
+        *word = f32::from_bits(bf16(*word) | (bf16(high) << 16));
+    }
+    V::load(&words)
+}
+
+/// [`Vector::neighbours`] in operations that the compiler makes vectors of.
+#[inline(always)]
+fn neighbours_by_lane<V: Vector>(first: V, second: V) -> V {
+    let (mut numbers, mut words) = ([0.0; 2 * MAX_LANES], [0.0; MAX_LANES]);
+    first.store(&mut numbers);
+    second.store(&mut numbers[V::LANES..]);
+    for (word, &[low, high]) in words[..V::LANES].iter_mut().zip(numbers.as_chunks().0) {
+        *word = f32::from_bits(bf16(low) | (bf16(high) << 16));
+    }
+    V::load(&words)
+}
+
 /// The most lanes that any vector has.
 pub(crate) const MAX_LANES: usize = 16;
 
@@ -53,6 +85,17 @@ pub(crate) trait Vector:
     fn low_half(self) -> Self;
     /// The upper halves of the words, read as bf16.
     fn high_half(self) -> Self;
+    /// Words of two numbers in bf16, the nearest ones, ties to even: `low` in the lower half, `high` in the upper one. What
+    /// is not a number stays none; numbers below the normal ones may become zero, as they do in products.
+    #[inline(always)]
+    fn pairs(low: Self, high: Self) -> Self {
+        pairs_by_lane(low, high)
+    }
+    /// The same for `2 · LANES` numbers in order: each word has a number and the next.
+    #[inline(always)]
+    fn neighbours(first: Self, second: Self) -> Self {
+        neighbours_by_lane(first, second)
+    }
     /// The byte of each word that a shift to the left by `SHIFT` brings to the top, as a signed number.
     fn signed_byte<const SHIFT: u32>(self) -> Self;
     /// `then` where `self < bound`, else `otherwise`.
@@ -142,29 +185,37 @@ pub(crate) trait Wide: Copy {
     fn raise(self) -> Self;
 }
 
-/// Asks for these values to be brought into the cache, where the machine has an instruction for it.
-pub(crate) fn prefetch(values: &[f32]) {
+/// Asks for `len` numbers to be brought into the first cache, where the machine has an instruction for it. Nothing is read:
+/// the place may be anywhere.
+#[inline(always)]
+pub(crate) fn prefetch(at: *const f32, len: usize) {
     #[cfg(target_arch = "x86_64")]
-    for line in values.chunks(16) {
+    for line in (0..len).step_by(MAX_LANES) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: the instruction is part of x86-64 and has no effect but on caches.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
+        // SAFETY: the instruction is part of x86-64 and has no effect but on caches, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(line).cast()) }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = values;
+    let _ = (at, len);
 }
 
 /// Defines the operators of a vector type by its methods.
 macro_rules! operators {
-    ($vector:ty: $($operator:ident $name:ident $method:ident),*) => {$(
-        impl std::ops::$operator for $vector {
+    ($vector:ty $(, const $generic:ident: $kind:ty)?) => {
+        operators!($vector $(, const $generic: $kind)?: Add add plus);
+        operators!($vector $(, const $generic: $kind)?: Sub sub minus);
+        operators!($vector $(, const $generic: $kind)?: Mul mul times);
+        operators!($vector $(, const $generic: $kind)?: Div div over);
+    };
+    ($vector:ty $(, const $generic:ident: $kind:ty)?: $operator:ident $name:ident $method:ident) => {
+        impl $(<const $generic: $kind>)? std::ops::$operator for $vector {
             type Output = Self;
             #[inline(always)]
             fn $name(self, other: Self) -> Self {
                 self.$method(other)
             }
         }
-    )*};
+    };
 }
 pub(crate) use operators;
 
@@ -175,13 +226,18 @@ macro_rules! kernel {
         $vis fn $name(isa: $crate::Isa, $($arg: $ty),*) $(-> $out)? {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-            fn avx512($($arg: $ty),*) $(-> $out)? { $body::<$crate::simd::Avx512>($($arg),*) }
+            fn avx512($($arg: $ty),*) $(-> $out)? { $body::<$crate::simd::Avx512<false>>($($arg),*) }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,avx512bf16,avx512vnni")]
+            fn avx512_bf16($($arg: $ty),*) $(-> $out)? { $body::<$crate::simd::Avx512<true>>($($arg),*) }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             fn avx2($($arg: $ty),*) $(-> $out)? { $body::<$crate::simd::Avx2>($($arg),*) }
             match isa {
                 #[cfg(target_arch = "x86_64")] // SAFETY: `Cpu::new` lets only available instruction sets in.
-                $crate::Isa::Avx512 | $crate::Isa::Avx512Bf16 | $crate::Isa::Amx => unsafe { avx512($($arg),*) },
+                $crate::Isa::Avx512Bf16 | $crate::Isa::Amx => unsafe { avx512_bf16($($arg),*) },
+                #[cfg(target_arch = "x86_64")] // SAFETY: as above.
+                $crate::Isa::Avx512 => unsafe { avx512($($arg),*) },
                 #[cfg(target_arch = "x86_64")] // SAFETY: as above.
                 $crate::Isa::Avx2 => unsafe { avx2($($arg),*) },
                 _ => $body::<$crate::simd::Portable>($($arg),*),

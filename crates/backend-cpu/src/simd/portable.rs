@@ -37,7 +37,7 @@ impl Portable {
     }
 }
 
-operators!(Portable: Add add plus, Sub sub minus, Mul mul times, Div div over);
+operators!(Portable);
 
 impl Vector for Portable {
     const LANES: usize = 8;

@@ -1,15 +1,15 @@
 //! The vectors of x86-64: eight lanes of AVX2 with FMA, sixteen lanes of AVX-512.
 
-use super::{Vector, Wide, operators};
+use super::{Vector, Wide, neighbours_by_lane, operators, pairs_by_lane};
 use std::arch::x86_64::*;
 
 /// Eight numbers in a `ymm` register.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(__m256);
 
-/// Sixteen numbers in a `zmm` register.
+/// Sixteen numbers in a `zmm` register; with `NARROW` on a machine with instructions for bf16 and eight bits.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512(__m512);
+pub(crate) struct Avx512<const NARROW: bool>(__m512);
 
 /// Methods that are one instruction on whole registers.
 macro_rules! instructions {
@@ -41,7 +41,7 @@ impl Avx2 {
     );
 }
 
-operators!(Avx2: Add add plus, Sub sub minus, Mul mul times, Div div over);
+operators!(Avx2);
 
 impl Vector for Avx2 {
     const LANES: usize = 8;
@@ -182,7 +182,18 @@ impl Vector for Avx2 {
     }
 }
 
-impl Avx512 {
+/// Of thirty-two halves one of the first sixteen, one of the others, and so on.
+const ALTERNATE: [u16; 32] = {
+    let mut order = [0; 32];
+    let mut place = 0;
+    while place < 32 {
+        order[place] = (place / 2 + place % 2 * 16) as u16;
+        place += 1;
+    }
+    order
+};
+
+impl<const NARROW: bool> Avx512<NARROW> {
     /// The register.
     #[inline(always)]
     pub(crate) fn register(self) -> __m512 {
@@ -201,9 +212,9 @@ impl Avx512 {
     );
 }
 
-operators!(Avx512: Add add plus, Sub sub minus, Mul mul times, Div div over);
+operators!(Avx512<NARROW>, const NARROW: bool);
 
-impl Vector for Avx512 {
+impl<const NARROW: bool> Vector for Avx512<NARROW> {
     const LANES: usize = 16;
     type Wide = Avx512Wide;
 
@@ -257,6 +268,26 @@ impl Vector for Avx512 {
             let words = _mm512_castps_si512(self.0);
             Self(_mm512_castsi512_ps(_mm512_and_si512(words, _mm512_set1_epi32(0xFFFF_0000_u32 as i32))))
         }
+    }
+    #[inline(always)]
+    fn pairs(low: Self, high: Self) -> Self {
+        if !NARROW {
+            return pairs_by_lane(low, high);
+        }
+        // SAFETY: `NARROW` says that the instructions were detected.
+        unsafe {
+            let halves = Self::neighbours(low, high).0;
+            let alternate = _mm512_loadu_si512(ALTERNATE.as_ptr().cast());
+            Self(_mm512_castsi512_ps(_mm512_permutexvar_epi16(alternate, _mm512_castps_si512(halves))))
+        }
+    }
+    #[inline(always)]
+    fn neighbours(first: Self, second: Self) -> Self {
+        if !NARROW {
+            return neighbours_by_lane(first, second);
+        }
+        // SAFETY: as above; thirty-two halves are as large as sixteen words.
+        Self(unsafe { std::mem::transmute::<__m512bh, __m512>(_mm512_cvtne2ps_pbh(second.0, first.0)) })
     }
     #[inline(always)]
     fn signed_byte<const SHIFT: u32>(self) -> Self {

@@ -4,7 +4,7 @@
 //! `dV = (P ∘ M)ᵀ · dy`, `dS = P ∘ (dP - D)`, `dQ = scale dS · K`, `dK = scale dSᵀ · Q`.
 
 use super::{
-    Item, KEYS, MASK_ROW, Part, Plan, QUERIES, copy_rows, for_each_item, hide, scale_all, scaled_row, split, transpose,
+    Item, KEYS, MASK_ROW, Part, Plan, QUERIES, copy_rows, for_each_item, hide, scale_all, scaled_rows, split, transpose,
 };
 use crate::Cpu;
 use crate::ops::attention_pool::dot_body;
@@ -138,7 +138,7 @@ fn item_body<V: Vector>(
     dqkv: Disjoint<'_>,
     plan: Plan<'_>,
     saved: Saved<'_>,
-    (item, kv_head): (Item, usize),
+    (item, kv_head, mut ahead): (Item, usize, Option<usize>),
     memory: &mut [f32],
 ) {
     let (padded, stride) = (plan.padded, plan.stride());
@@ -156,6 +156,12 @@ fn item_body<V: Vector>(
             let queries = item.block(first);
             let width = (queries.end - first).next_multiple_of(V::LANES);
             let mut block = Block::load::<V>(memory, plan, saved, (queries, head), width);
+            if let Some(head) = ahead.take() {
+                plan.ask_for(plan.qkv.as_ptr(), item, head);
+                plan.ask_for_results(saved.dy.as_ptr(), item, head);
+                plan.ask_for_results(saved.y.as_ptr(), item, head);
+                plan.ask_for(dqkv.pointer(0), item, head);
+            }
             for key in queries.keys(plan.mask).step_by(KEYS) {
                 tile::<V>(&mut panels, &mut block, plan, (queries, head), key);
             }
@@ -170,12 +176,12 @@ fn item_body<V: Vector>(
 /// Writes padded rows to one head of the queries, keys or values of the tokens from the first one.
 #[inline(always)]
 fn write<V: Vector>(dqkv: Disjoint<'_>, plan: Plan<'_>, (token, part, head): (usize, Part, usize), rows: &[f32]) {
-    for (i, row) in rows.chunks_exact(plan.padded).enumerate() {
-        let start = plan.place(token + i, part, head);
-        // SAFETY: only this piece of work writes this head of this token.
-        let to = unsafe { dqkv.slice(start..start + plan.head_size) };
-        scaled_row::<V>(to, &row[..plan.head_size], 1.0);
-    }
+    let (count, size) = (rows.len() / plan.padded, plan.head_size);
+    let first = dqkv.pointer(plan.place(token, part, head));
+    dqkv.pointer(plan.place(token + count - 1, part, head) + size - 1);
+    // SAFETY: the first and the last value lie in the gradients, and only this piece of work writes this head of these
+    // tokens.
+    unsafe { scaled_rows::<V>((first, plan.stride()), (rows.as_ptr(), plan.padded), (count, size), |_| 1.0) };
 }
 
 /// Zeroes the gradients of the queries that did not ask.
@@ -189,7 +195,7 @@ fn clear_others(dqkv: Disjoint<'_>, plan: Plan<'_>, item: Item, head: usize) {
 }
 
 kernel!(
-    item(dqkv: Disjoint<'_>, plan: Plan<'_>, saved: Saved<'_>, at: (Item, usize), memory: &mut [f32]) = item_body
+    item(dqkv: Disjoint<'_>, plan: Plan<'_>, saved: Saved<'_>, at: (Item, usize, Option<usize>), memory: &mut [f32]) = item_body
 );
 
 /// Overwrites `dqkv[N, (H + 2 K) E]`. `saved` is `(y, log_sums)`.
@@ -205,9 +211,9 @@ pub(crate) fn backward(
     let plan = Plan::new(qkv, dropout.as_ref(), &shape);
     let saved = Saved { y, log_sums, dy };
     let dqkv = Disjoint::new(dqkv);
-    for_each_item(cpu, &shape, MASK_ROW as usize, |work, kv_head| {
+    for_each_item(cpu, &shape, MASK_ROW as usize, |work, kv_head, ahead| {
         let block: usize = Block::sizes(plan.padded, QUERIES, QUERIES).iter().sum();
         let memory = block + 4 * work.length * plan.padded;
-        with_scratch(memory, |memory| item(cpu.isa(), dqkv, plan, saved, (work, kv_head), memory));
+        with_scratch(memory, |memory| item(cpu.isa(), dqkv, plan, saved, (work, kv_head, ahead), memory));
     });
 }

@@ -1,6 +1,8 @@
 //! Forward of attention.
 
-use super::{Item, KEYS, Part, Plan, QUERIES, copy_rows, for_each_item, hide, scale_all, scaled_row, split, transpose};
+use super::{
+    Item, KEYS, Part, Plan, QUERIES, copy_rows, for_each_item, hide, scale_all, scaled_rows, split, transpose,
+};
 use crate::Cpu;
 use crate::ops::math::{exp, ln};
 use crate::ops::tile::{Tile, product};
@@ -59,7 +61,12 @@ struct Panels<'a> {
 }
 
 #[inline(always)]
-fn item_body<V: Vector>(out: Outputs<'_>, plan: Plan<'_>, item: Item, kv_head: usize, memory: &mut [f32]) {
+fn item_body<V: Vector>(
+    out: Outputs<'_>,
+    plan: Plan<'_>,
+    (item, kv_head, ahead): (Item, usize, Option<usize>),
+    memory: &mut [f32],
+) {
     let (padded, stride) = (plan.padded, plan.stride());
     let keys = item.keys(plan.mask);
     let [k, v, memory] = {
@@ -71,6 +78,9 @@ fn item_body<V: Vector>(out: Outputs<'_>, plan: Plan<'_>, item: Item, kv_head: u
     copy_rows::<V>(k, padded, &plan.qkv[plan.place(token, Part::Key, kv_head)..], stride, size);
     copy_rows::<V>(v, padded, &plan.qkv[plan.place(token, Part::Value, kv_head)..], stride, size);
     let panels = Panels { k, v, first: keys.start };
+    if let Some(head) = ahead {
+        plan.ask_for(plan.qkv.as_ptr(), item, head);
+    }
     for head in plan.readers(kv_head) {
         for first in (item.first..item.end).step_by(QUERIES) {
             query_block::<V>(out, plan, (item.block(first), head), panels, memory);
@@ -140,20 +150,20 @@ fn write<V: Vector>(
         *greatest += ln(*total);
         *total = 1.0 / *total;
     }
-    for (q, from) in y.chunks_exact(plan.padded).enumerate() {
-        let row = item.row + q;
-        let start = row * width + head * size;
-        // SAFETY: only this piece of work writes this head of this row.
-        let (y, log_sum) = unsafe {
-            let place = row * plan.heads + head;
-            (out.y.slice(start..start + size), out.log_sums.slice(place..place + 1))
-        };
-        scaled_row::<V>(y, &from[..size], softmax.total[q]);
-        log_sum[0] = softmax.greatest[q];
+    let count = item.end - item.first;
+    assert!(y.len() >= count * plan.padded, "{count} rows of {} values", plan.padded);
+    let first = out.y.pointer(item.row * width + head * size);
+    out.y.pointer((item.row + count - 1) * width + head * size + size - 1);
+    // SAFETY: the first and the last value lie in the result, and only this piece of work writes this head of these rows.
+    unsafe { scaled_rows::<V>((first, width), (y.as_ptr(), plan.padded), (count, size), |q| softmax.total[q]) };
+    for (q, &log_sum) in softmax.greatest[..count].iter().enumerate() {
+        let place = (item.row + q) * plan.heads + head;
+        // SAFETY: as above.
+        unsafe { *out.log_sums.pointer(place) = log_sum };
     }
 }
 
-kernel!(item(out: Outputs<'_>, plan: Plan<'_>, item: Item, kv_head: usize, memory: &mut [f32]) = item_body);
+kernel!(item(out: Outputs<'_>, plan: Plan<'_>, at: (Item, usize, Option<usize>), memory: &mut [f32]) = item_body);
 
 /// `y[N, H E]` and the logarithms of the sums, `[N, H]`.
 pub(crate) fn forward(
@@ -166,9 +176,9 @@ pub(crate) fn forward(
 ) {
     let plan = Plan::new(qkv, dropout.as_ref(), &shape);
     let out = Outputs { y: Disjoint::new(y), log_sums: Disjoint::new(log_sums) };
-    for_each_item(cpu, &shape, CHUNK, |work, kv_head| {
+    for_each_item(cpu, &shape, CHUNK, |work, kv_head, ahead| {
         let block: usize = sizes(plan.padded, QUERIES, QUERIES).iter().sum();
         let memory = block + 2 * work.keys(plan.mask).len() * plan.padded;
-        with_scratch(memory, |memory| item(cpu.isa(), out, plan, work, kv_head, memory));
+        with_scratch(memory, |memory| item(cpu.isa(), out, plan, (work, kv_head, ahead), memory));
     });
 }

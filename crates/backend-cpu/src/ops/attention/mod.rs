@@ -17,7 +17,7 @@ pub(crate) use forward::forward;
 
 use crate::Cpu;
 use crate::ops::dropout::{BLOCK, tile_factors};
-use crate::simd::Vector;
+use crate::simd::{Vector, prefetch};
 use finetone_backend::{AttentionShape, Dropout, Mask, Queries};
 use std::cell::Cell;
 use std::ops::Range;
@@ -29,6 +29,11 @@ const KEYS: usize = 64;
 /// Scores of a piece of work at least, as far as the heads of a sequence go: what short sequences take should not be
 /// less than handing it out.
 const SCORES: usize = 64 * 64;
+/// Pieces of work for each thread at most, if one has more than [`SCORES`]: few, so that a thread has several heads of a
+/// sequence, one after the other, and enough that threads finish together.
+const PIECES_OF_A_THREAD: usize = 12;
+/// Tokens of a sequence whose next head is asked for ahead at most: what is asked for stays in the second cache.
+const LENGTH_AHEAD: usize = 256;
 /// Elements of the dropout mask from a query's row to that of the next head.
 const MASK_ROW: u64 = 1 << 20;
 
@@ -106,14 +111,23 @@ fn items(shape: &AttentionShape<'_>, s: usize, queries: usize) -> impl Iterator<
     })
 }
 
-/// Calls `work` with all items and key and value heads, the longest pieces first; an item has at most `queries` queries.
-fn for_each_item(cpu: &Cpu, shape: &AttentionShape<'_>, queries: usize, work: impl Fn(Item, usize) + Sync) {
+/// Calls `work` with all items and key and value heads, and the next head if it is to be asked for ahead; the longest
+/// pieces first. An item has at most `queries` queries.
+fn for_each_item(
+    cpu: &Cpu,
+    shape: &AttentionShape<'_>,
+    queries: usize,
+    work: impl Fn(Item, usize, Option<usize>) + Sync,
+) {
     // Taken rather than borrowed: while this thread waits for others it may start an attention of its own.
     let mut pieces = PIECES.take();
     pieces.clear();
-    for item in (1..shape.starts.len()).flat_map(|s| items(shape, s - 1, queries)) {
+    let all = || (1..shape.starts.len()).flat_map(|s| items(shape, s - 1, queries));
+    let total: usize = all().map(|item| item.scores(shape.mask) * shape.heads).sum();
+    let least = SCORES.max(total / (PIECES_OF_A_THREAD * cpu.threads()));
+    for item in all() {
         let group = shape.heads / shape.kv_heads;
-        let heads = (SCORES / (item.scores(shape.mask) * group)).clamp(1, shape.kv_heads);
+        let heads = (least / (item.scores(shape.mask) * group)).clamp(1, shape.kv_heads);
         pieces.extend((0..shape.kv_heads).step_by(heads).map(|first_head| {
             let end_head = shape.kv_heads.min(first_head + heads);
             Piece { item, first_head, end_head }
@@ -123,7 +137,10 @@ fn for_each_item(cpu: &Cpu, shape: &AttentionShape<'_>, queries: usize, work: im
     pieces.sort_unstable_by_key(|piece| std::cmp::Reverse(piece.scores(shape.mask)));
     cpu.parallel(pieces.len(), |i| {
         let Piece { item, first_head, end_head } = pieces[i];
-        (first_head..end_head).for_each(|head| work(item, head));
+        for head in first_head..end_head {
+            let ahead = (head + 1 < end_head && item.length <= LENGTH_AHEAD).then_some(head + 1);
+            work(item, head, ahead);
+        }
     });
     PIECES.set(pieces);
 }
@@ -192,6 +209,31 @@ impl<'a> Plan<'a> {
         kv_head * group..(kv_head + 1) * group
     }
 
+    /// Asks for the keys, the values and the queries of a head, or for the places of their gradients: their rows lie too
+    /// far apart for the processor to guess.
+    #[inline(always)]
+    fn ask_for(&self, qkv: *const f32, item: Item, kv_head: usize) {
+        let heads = self.readers(kv_head);
+        for token in item.start..item.start + item.length {
+            for part in [Part::Key, Part::Value] {
+                prefetch(qkv.wrapping_add(self.place(token, part, kv_head)), self.head_size);
+            }
+        }
+        for token in item.start + item.first..item.start + item.end {
+            prefetch(qkv.wrapping_add(self.place(token, Part::Query, heads.start)), heads.len() * self.head_size);
+        }
+    }
+
+    /// The same for the results of a head, or for their gradients, `[.., H E]`.
+    #[inline(always)]
+    fn ask_for_results(&self, y: *const f32, item: Item, kv_head: usize) {
+        let heads = self.readers(kv_head);
+        for row in item.row..item.row + item.end - item.first {
+            let first = row * self.width() + heads.start * self.head_size;
+            prefetch(y.wrapping_add(first), heads.len() * self.head_size);
+        }
+    }
+
     /// The dropout factors of a tile, if there is dropout; see [`tile_factors`].
     #[inline(always)]
     fn factors<V: Vector>(
@@ -210,17 +252,30 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// `to = factor from`, vector by vector: for the few values of a head that takes less than a call that copies memory.
+/// `to[i] = from[i] · factor(i)` for `count` rows of `size` values, the rows of each side a stride apart, vector by vector:
+/// they are so short that a call that copies memory would take longer.
+///
+/// # Safety
+/// All rows are valid, for reading and for writing, and no row of one side overlaps one of the other.
 #[inline(always)]
-fn scaled_row<V: Vector>(to: &mut [f32], from: &[f32], factor: f32) {
-    let mut whole = to.chunks_exact_mut(V::LANES);
-    let vectors = from.chunks_exact(V::LANES);
-    let rest = vectors.remainder();
-    for (to, from) in whole.by_ref().zip(vectors) {
-        (V::load(from) * V::splat(factor)).store(to);
-    }
-    for (to, from) in whole.into_remainder().iter_mut().zip(rest) {
-        *to = from * factor;
+unsafe fn scaled_rows<V: Vector>(
+    (to, to_stride): (*mut f32, usize),
+    (from, from_stride): (*const f32, usize),
+    (count, size): (usize, usize),
+    factor: impl Fn(usize) -> f32,
+) {
+    let whole = size - size % V::LANES;
+    for row in 0..count {
+        // SAFETY: the caller grants the rows, and `whole` is no more than their length.
+        unsafe {
+            let (to, from, factor) = (to.add(row * to_stride), from.add(row * from_stride), factor(row));
+            for column in (0..whole).step_by(V::LANES) {
+                (V::read(from.add(column)) * V::splat(factor)).write(to.add(column));
+            }
+            for column in whole..size {
+                *to.add(column) = *from.add(column) * factor;
+            }
+        }
     }
 }
 
@@ -229,11 +284,11 @@ fn scaled_row<V: Vector>(to: &mut [f32], from: &[f32], factor: f32) {
 #[inline(always)]
 fn copy_rows<V: Vector>(to: &mut [f32], padded: usize, from: &[f32], stride: usize, (count, size): (usize, usize)) {
     let (copied, rest) = to.split_at_mut(count * padded);
-    for (to, from) in copied.chunks_exact_mut(padded).zip(from.chunks(stride)) {
-        scaled_row::<V>(&mut to[..size], &from[..size], 1.0);
-        if size < padded {
-            to[size..].fill(0.0);
-        }
+    assert!(size <= padded && from.len() >= (count - 1) * stride + size, "{count} rows of {size}");
+    // SAFETY: `copied` has `count` padded rows, and `from` was checked to have as many.
+    unsafe { scaled_rows::<V>((copied.as_mut_ptr(), padded), (from.as_ptr(), stride), (count, size), |_| 1.0) };
+    if size < padded {
+        copied.chunks_exact_mut(padded).for_each(|row| row[size..].fill(0.0));
     }
     rest.fill(0.0);
 }
