@@ -1,6 +1,6 @@
 //! [`Backend`] for [`Cpu`]: checks lengths, cuts slices to them, and calls the kernels.
 
-use crate::gemm::{DONE, FINISHED_COLUMNS, Finish, Left, Onto, Right, Size, multiply};
+use crate::gemm::{DONE, Finish, Left, Onto, Right, Size, multiply};
 use crate::ops::{
     activation, attention, attention_pool, columns, dropout, embedding, gated, loss, norm, optimiser, pool, rotary,
 };
@@ -164,11 +164,7 @@ impl Backend for Cpu {
             };
             multiply(self, inner, Left::Rows(x), panels, size, onto, Some(Finish { part: &finish, reads: &[] }));
         } else {
-            let finish = |_: usize, y: &mut [f32]| {
-                let mut inner = [0.0; FINISHED_COLUMNS];
-                inner[..y.len()].copy_from_slice(y);
-                activation::forward_block(self.isa(), y, &inner[..y.len()], form);
-            };
+            let finish = |_: usize, y: &mut [f32]| activation::in_place_block(self.isa(), y, form);
             multiply(self, y, Left::Rows(x), panels, size, onto, Some(Finish { part: &finish, reads: &[] }));
         }
     }

@@ -6,8 +6,9 @@ use finetone_model::{Capacity, Model, Output, PackedBatch, Workspace};
 
 use crate::Encoded;
 
-/// Tokens computed at a time where nothing asks for another number.
-pub const TOKEN_BUDGET: usize = 4096;
+/// Tokens computed at a time where nothing asks for another number: so few that what one layer writes is still in a cache
+/// when the next one reads it, and enough that weights are not read too often.
+pub const TOKEN_BUDGET: usize = 1024;
 
 /// Memory to run texts through a model: planned once, and anew only for a text that is longer than any before it.
 pub struct Forward<B: Backend> {

@@ -89,7 +89,7 @@ const PACKED_WORDS: usize = 4 * DEPTH;
 /// Most chunks of these.
 const CHUNKS: usize = PACKED_WORDS / DEPTH_OF_BYTES;
 /// Columns that are finished together: the most values of a part.
-pub(crate) const FINISHED_COLUMNS: usize = 8 * WIDTH;
+const FINISHED_COLUMNS: usize = 8 * WIDTH;
 /// Products for which another piece of work is worth handing out.
 const PIECE: usize = 1 << 19;
 /// Most products of a sum whose right matrix is packed at a time; longer sums are taken in turns.
@@ -202,7 +202,7 @@ fn columns_of(size: Size, threads: usize) -> usize {
         return n;
     }
     let affordable = (m * n * k / PIECE).max(1).div_ceil(down);
-    let across = (4 * threads).div_ceil(down).min(affordable).min(n.div_ceil(2 * WIDTH));
+    let across = (2 * threads).div_ceil(down).min(affordable).min(n.div_ceil(2 * WIDTH));
     n.div_ceil(across).next_multiple_of(WIDTH)
 }
 

@@ -26,17 +26,24 @@ pub(super) fn scale_of(isa: Isa, values: &[f32]) -> (f32, f32) {
     if greatest > 0.0 { (greatest / 127.0, 127.0 / greatest) } else { (1.0, 1.0) }
 }
 
+/// Vectors whose greatest magnitudes are found side by side, since each comparison waits for the one before.
+const SIDE_BY_SIDE: usize = 4;
+
 #[inline(always)]
 fn greatest_body<V: Vector>(values: &[f32]) -> f32 {
-    let mut lanes = V::splat(0.0);
-    let vectors = values.chunks_exact(V::LANES);
+    let mut lanes = [V::splat(0.0); SIDE_BY_SIDE];
+    let blocks = values.chunks_exact(SIDE_BY_SIDE * V::LANES);
+    let vectors = blocks.remainder().chunks_exact(V::LANES);
     let rest = vectors.remainder().iter().fold(0.0_f32, |greatest, v| greatest.max(v.abs()));
-    for vector in vectors {
-        lanes = lanes.max(V::load(vector).abs());
+    for block in blocks {
+        for (i, lanes) in lanes.iter_mut().enumerate() {
+            *lanes = lanes.max(V::load(&block[i * V::LANES..]).abs());
+        }
     }
-    let mut all = [0.0; MAX_LANES];
-    lanes.store(&mut all);
-    all.into_iter().fold(rest, f32::max)
+    for (lanes, vector) in lanes.iter_mut().zip(vectors) {
+        *lanes = lanes.max(V::load(vector).abs());
+    }
+    lanes[0].max(lanes[1]).max(lanes[2].max(lanes[3])).greatest().max(rest)
 }
 
 kernel!(

@@ -204,6 +204,16 @@ fn values<V: Vector, F: Function>(y: &mut [f32], x: &[f32]) {
 }
 
 #[inline(always)]
+fn values_in_place<V: Vector, F: Function>(y: &mut [f32]) {
+    let mut vectors = y.chunks_exact_mut(V::LANES);
+    for y in vectors.by_ref() {
+        F::value(V::load(y)).store(y);
+    }
+    let rest = vectors.into_remainder();
+    F::value(V::load_first(rest)).store_first(rest);
+}
+
+#[inline(always)]
 fn slopes<V: Vector, F: Function>(dx: &mut [f32], dy: &[f32], x: &[f32]) {
     let whole = dx.len() - dx.len() % V::LANES;
     let vectors = dy.chunks_exact(V::LANES).zip(x.chunks_exact(V::LANES));
@@ -270,6 +280,18 @@ fn forward_body<V: Vector>(y: &mut [f32], x: &[f32], form: Form) {
 }
 
 #[inline(always)]
+fn in_place_body<V: Vector>(y: &mut [f32], form: Form) {
+    match form {
+        Form::GeluErf => values_in_place::<V, GeluErf>(y),
+        Form::GeluErfRatio => values_in_place::<V, GeluErfRatio>(y),
+        Form::GeluTanh => values_in_place::<V, GeluTanh>(y),
+        Form::Relu => values_in_place::<V, Relu>(y),
+        Form::Tanh => values_in_place::<V, Tanh>(y),
+        Form::Silu => values_in_place::<V, Silu>(y),
+    }
+}
+
+#[inline(always)]
 fn backward_body<V: Vector>(dx: &mut [f32], dy: &[f32], x: &[f32], form: Form) {
     match form {
         Form::GeluErf => slopes::<V, GeluErf>(dx, dy, x),
@@ -307,6 +329,10 @@ fn add_body<V: Vector>(y: &mut [f32], x: &[f32]) {
 kernel!(
     /// `y = f(x)`, slices of the same length, on this thread.
     pub(crate) forward_block(y: &mut [f32], x: &[f32], form: Form) = forward_body
+);
+kernel!(
+    /// `y = f(y)` on this thread. The bits are those of [`forward_block`].
+    pub(crate) in_place_block(y: &mut [f32], form: Form) = in_place_body
 );
 kernel!(
     /// `dx = dy · f'(x)`, slices of the same length, on this thread.

@@ -155,6 +155,20 @@ pub(crate) trait Vector:
         }
         lanes[0]
     }
+    /// The greatest of all lanes, none of which is other than a number.
+    #[inline(always)]
+    fn greatest(self) -> f32 {
+        let mut lanes = [0.0; MAX_LANES];
+        self.store(&mut lanes);
+        let mut width = Self::LANES / 2;
+        while width > 0 {
+            for lane in 0..width {
+                lanes[lane] = if lanes[lane] > lanes[lane + width] { lanes[lane] } else { lanes[lane + width] };
+            }
+            width /= 2;
+        }
+        lanes[0]
+    }
     /// The magnitude.
     #[inline(always)]
     fn abs(self) -> Self {
