@@ -129,7 +129,29 @@ impl Backend for Cpu {
         let size = Size { m: outputs, n: inputs, k: rows };
         if rows > 0 {
             let right = Right::Rows(x, self.gradient_precision());
-            multiply(self, dw, Left::Columns(dy), right, size, Onto::Itself, DONE);
+            multiply(self, dw, Left::Columns(dy, None), right, size, Onto::Itself, DONE);
+        }
+    }
+
+    fn linear_backward_parameters(
+        &self,
+        grads: &mut Buffer,
+        (dweight, dbias): (Span, Span),
+        dy: &Buffer,
+        x: &Buffer,
+        shape: LinearShape,
+    ) {
+        let LinearShape { rows, inputs, outputs } = shape;
+        at(grads, dweight, outputs * inputs, &shape);
+        at(grads, dbias, outputs, &shape);
+        let ranges = [dweight.range(), dbias.range()];
+        let [dw, db] = grads.get_disjoint_mut(ranges).expect("the gradients of a layer's parameters lie apart");
+        let dy = cut("dy", dy, rows * outputs, &shape);
+        let x = cut("x", x, rows * inputs, &shape);
+        let size = Size { m: outputs, n: inputs, k: rows };
+        if rows > 0 {
+            let right = Right::Rows(x, self.gradient_precision());
+            multiply(self, dw, Left::Columns(dy, Some(Disjoint::new(db))), right, size, Onto::Itself, DONE);
         }
     }
 

@@ -139,6 +139,19 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// `grads[dbias] += Σ_n dy[n, :]`.
     fn linear_backward_bias(&self, grads: &mut Self::Buffer, dbias: Span, dy: &Self::Buffer, shape: LinearShape);
 
+    /// Both at once: [`Backend::linear_backward_weight`] and [`Backend::linear_backward_bias`].
+    fn linear_backward_parameters(
+        &self,
+        grads: &mut Self::Buffer,
+        (dweight, dbias): (Span, Span),
+        dy: &Self::Buffer,
+        x: &Self::Buffer,
+        shape: LinearShape,
+    ) {
+        self.linear_backward_weight(grads, dweight, dy, x, shape);
+        self.linear_backward_bias(grads, dbias, dy, shape);
+    }
+
     /// `inner = x · Wᵀ + b` and `y = f(inner)`. Without `keep` what `inner` holds afterwards is unspecified: prediction
     /// has no use for it.
     fn linear_activation_forward(

@@ -279,11 +279,11 @@ mod tests {
                 let panels = super::super::Panels::new(Isa::Scalar, Precision::Bf16, &b, k);
                 let count = k.div_ceil(2);
                 let mut left = vec![f32::NAN; m.div_ceil(TILE) * count.div_ceil(TILE) * TILE_WORDS];
-                let a_form = if columns { Left::Columns(&turned) } else { Left::Rows(&a) };
+                let a_form = if columns { Left::Columns(&turned, None) } else { Left::Rows(&a) };
                 let (rows, words) = ((0, m), (0, count));
                 let chunk =
                     Chunk { isa: Isa::Scalar, precision: Precision::Bf16, a: a_form, whole: (m, k), rows, words };
-                chunk.tiles(&mut left, &[]);
+                chunk.tiles(&mut left, &[], &mut []);
                 let mut c = vec![7.0; m * n];
                 let a_place = (left.as_ptr(), [count.div_ceil(TILE) * TILE_WORDS; 3]);
                 let (panel, scales) = (panels.view().panel(0, 0), super::super::kernel::Scales::NONE);
@@ -326,10 +326,10 @@ mod tests {
         let (rows, words) = ((0, m), (0, count));
         let chunk = Chunk { isa, precision: Precision::Int8, a: Left::Rows(&a), whole: (m, k), rows, words };
         let (mut tiles, mut streams) = (vec![0.0; 3 * 2 * TILE_WORDS], vec![0.0; m * count]);
-        chunk.tiles(&mut tiles, &reciprocals);
+        chunk.tiles(&mut tiles, &reciprocals, &mut []);
         let panel = panels.view().panel(0, 0);
         let (mut by_tiles, mut by_vectors) = (vec![0.0; m * n], vec![0.0; m * n]);
-        let stream = chunk.streams(&mut streams, &reciprocals);
+        let stream = chunk.streams(&mut streams, &reciprocals, &mut []);
         // SAFETY: all sizes are those of the memory above.
         unsafe {
             let tile = (tiles.as_ptr(), [count.div_ceil(TILE) * TILE_WORDS; 3]);

@@ -2,13 +2,41 @@
 
 use super::kernel::ROWS;
 use super::words::{Rows, Runs, pairs, quads, scale_of, spread_over_groups};
-use super::{DEPTH, Left};
+use super::{BLOCK_ROWS, DEPTH, Left};
 use crate::{Isa, Precision};
 
 /// Rows of a tile, and words in one.
 pub(super) const TILE: usize = 16;
 /// Words in a tile.
 pub(super) const TILE_WORDS: usize = TILE * TILE;
+
+/// The sums of a few words of each row, which are added to the whole sums together: that keeps the rounding small.
+struct Partial([f32; BLOCK_ROWS]);
+
+impl Default for Partial {
+    fn default() -> Self {
+        Self([0.0; BLOCK_ROWS])
+    }
+}
+
+impl Partial {
+    /// Words that are summed before they are added to the whole.
+    const WORDS: usize = 32;
+
+    /// Where the numbers of this word are to be added, if anywhere.
+    fn of(&mut self, word: usize, whole: &mut [f32]) -> &mut [f32] {
+        if word > 0 && word.is_multiple_of(Self::WORDS) {
+            self.flush(whole);
+        }
+        &mut self.0[..whole.len()]
+    }
+
+    fn flush(&mut self, whole: &mut [f32]) {
+        for (whole, partial) in whole.iter_mut().zip(&mut self.0) {
+            *whole += std::mem::take(partial);
+        }
+    }
+}
 
 /// A block of rows of the left matrix and a chunk of its sums.
 #[derive(Clone, Copy)]
@@ -54,8 +82,11 @@ impl Chunk<'_> {
 
     /// Rows as the vector kernels read them: where they begin, and the distances from a group to the next, a row to the
     /// next, and a word to the next. Numbers in f32 that lie row by row stay where they are.
-    pub fn streams(&self, to: &mut [f32], reciprocals: &[f32]) -> (*const f32, [usize; 3]) {
+    ///
+    /// To `sums`, one for each row or none, the sums of rows that lie column by column are added.
+    pub fn streams(&self, to: &mut [f32], reciprocals: &[f32], sums: &mut [f32]) -> (*const f32, [usize; 3]) {
         let (_, count) = self.words;
+        let mut partial = Partial::default();
         match self.a {
             Left::Rows(values) if self.precision == Precision::F32 => {
                 let k = self.whole.1;
@@ -67,13 +98,20 @@ impl Chunk<'_> {
                 }
                 (to.as_ptr(), [ROWS * count, count, 1])
             }
-            Left::Columns(values) => {
+            Left::Columns(values, _) => {
                 assert!(to.len() >= self.rows.1.next_multiple_of(ROWS) * count, "room for {} rows", self.rows.1);
                 for word in 0..count {
                     // SAFETY: there is room for `count` words of every group of rows.
                     let runs = unsafe { Runs::new(to.as_mut_ptr().add(word * ROWS), ROWS * count) };
-                    spread_over_groups(self.isa, runs, self.column(values, word), self.precision);
+                    spread_over_groups(
+                        self.isa,
+                        runs,
+                        self.column(values, word),
+                        self.precision,
+                        partial.of(word, sums),
+                    );
                 }
+                partial.flush(sums);
                 (to.as_ptr(), [ROWS * count, 1, ROWS])
             }
         }
@@ -81,10 +119,10 @@ impl Chunk<'_> {
 
     /// Rows in tiles of sixteen rows by sixteen words, those of the same rows one after the other: where they begin, and
     /// the distance from sixteen rows to the next sixteen. Missing rows and words are zero.
-    pub fn tiles(&self, to: &mut [f32], reciprocals: &[f32]) -> (*const f32, [usize; 3]) {
+    pub fn tiles(&self, to: &mut [f32], reciprocals: &[f32], sums: &mut [f32]) -> (*const f32, [usize; 3]) {
         let (_, count) = self.words;
         let steps = count.div_ceil(TILE);
-        let mut line = [0.0; DEPTH];
+        let (mut line, mut partial) = ([0.0; DEPTH], Partial::default());
         to[..self.rows.1.div_ceil(TILE) * steps * TILE_WORDS].fill(0.0);
         match self.a {
             Left::Rows(values) => {
@@ -96,16 +134,23 @@ impl Chunk<'_> {
                     }
                 }
             }
-            Left::Columns(values) => {
+            Left::Columns(values, _) => {
                 for word in 0..count {
                     // SAFETY: the line has room for all rows of a block.
                     let runs = unsafe { Runs::new(line.as_mut_ptr(), ROWS) };
-                    spread_over_groups(self.isa, runs, self.column(values, word), self.precision);
+                    spread_over_groups(
+                        self.isa,
+                        runs,
+                        self.column(values, word),
+                        self.precision,
+                        partial.of(word, sums),
+                    );
                     for (row, &value) in line[..self.rows.1].iter().enumerate() {
                         let place = (row / TILE * steps + word / TILE) * TILE_WORDS;
                         to[place + row % TILE * TILE + word % TILE] = value;
                     }
                 }
+                partial.flush(sums);
             }
         }
         (to.as_ptr(), [steps * TILE_WORDS; 3])

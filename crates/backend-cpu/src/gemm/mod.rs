@@ -31,8 +31,9 @@ use std::ops::Range;
 pub(crate) enum Left<'a> {
     /// Row by row.
     Rows(&'a [f32]),
-    /// Column by column: the transpose of what lies there row by row.
-    Columns(&'a [f32]),
+    /// Column by column: the transpose of what lies there row by row. The sums of its `m` rows are added to the second, if
+    /// it is there, on the way.
+    Columns(&'a [f32], Option<Disjoint<'a>>),
 }
 
 /// The right matrix, `k × n`.
@@ -128,7 +129,7 @@ pub(crate) fn multiply(
     if m == 0 || n == 0 {
         return;
     }
-    let (Left::Rows(left) | Left::Columns(left)) = a;
+    let (Left::Rows(left) | Left::Columns(left, _)) = a;
     assert_eq!(c.len(), m * n, "the result of {size:?}");
     assert!(k > 0 && left.len() == m * k, "left matrix of {} values for {size:?}", left.len());
     if let Onto::Bias(bias) = onto {
@@ -142,11 +143,11 @@ pub(crate) fn multiply(
         Right::Rows(values, precision) => {
             assert!(values.len() == k * n, "right matrix of {} values for {size:?}", values.len());
             // Only a gradient of weights sums over more than a turn, and its left matrix lies column by column.
-            let turn = if matches!(a, Left::Columns(_)) { TURN } else { k };
+            let turn = if matches!(a, Left::Columns(..)) { TURN } else { k };
             for first in (0..k).step_by(turn) {
                 let (size, last) = (Size { k: turn.min(k - first), ..size }, first + turn >= k);
                 let a = match a {
-                    Left::Columns(values) => Left::Columns(&values[first * m..(first + size.k) * m]),
+                    Left::Columns(values, sums) => Left::Columns(&values[first * m..(first + size.k) * m], sums),
                     rows => rows,
                 };
                 let (onto, finish) = (if first > 0 { Onto::Itself } else { onto }, if last { finish } else { DONE });
@@ -227,6 +228,11 @@ unsafe fn compute(cpu: &Cpu, c: Disjoint<'_>, whole: Whole<'_>, block: Block) {
     }
     let tiles = in_tiles(cpu, precision);
     let words = panel::words(precision, k);
+    let sums: &mut [f32] = match &whole.a {
+        // SAFETY: a row's sum belongs to its first block, which is the caller's alone.
+        Left::Columns(_, Some(sums)) if block.column == 0 => unsafe { sums.slice(block.row..block.row + block.rows) },
+        _ => &mut [],
+    };
     let most = depth_of(precision);
     with_scratch(BLOCK_ROWS * PACKED_WORDS, |memory| {
         for first in (0..words).step_by(PACKED_WORDS) {
@@ -238,7 +244,10 @@ unsafe fn compute(cpu: &Cpu, c: Disjoint<'_>, whole: Whole<'_>, block: Block) {
                 let count = most.min(words - depth);
                 let (rows, words) = ((block.row, block.rows), (depth, count));
                 let chunk = Chunk { isa, precision, a: whole.a, whole: (m, k), rows, words };
-                let a = if tiles { chunk.tiles(memory, &reciprocals) } else { chunk.streams(memory, &reciprocals) };
+                let a = match tiles {
+                    true => chunk.tiles(memory, &reciprocals, sums),
+                    false => chunk.streams(memory, &reciprocals, sums),
+                };
                 packed[i] = Packed { depth, count, a };
             }
             // SAFETY: as the caller grants.

@@ -51,7 +51,7 @@ fn products_of_ugly_sizes_agree_with_plain_sums() {
                 let forms = [
                     (Left::Rows(&a), Right::Panels(&panels)),
                     (Left::Rows(&a), Right::Rows(&b, precision)),
-                    (Left::Columns(&columns), Right::Rows(&b, precision)),
+                    (Left::Columns(&columns, None), Right::Rows(&b, precision)),
                 ];
                 for (a_form, b_form) in forms {
                     let mut c = vec![2.0; m * n];

@@ -180,11 +180,22 @@ fn panels_body<V: Vector>(mut to: Runs, rows: Rows<'_>, precision: Precision) {
 }
 
 #[inline(always)]
-fn groups_body<V: Vector>(mut to: Runs, rows: Rows<'_>, precision: Precision) {
+fn groups_body<V: Vector>(mut to: Runs, rows: Rows<'_>, precision: Precision, sums: &mut [f32]) {
     rows.ask_for(precision, AHEAD, 0, rows.n);
     // All words first, since a run is no whole number of vectors.
+    let (low, high) = rows.part(precision, 0, rows.n);
+    for part in [low, high] {
+        let mut lanes = sums.chunks_exact_mut(V::LANES);
+        let mut vectors = part.chunks_exact(V::LANES);
+        for (sum, vector) in lanes.by_ref().zip(vectors.by_ref()) {
+            (V::load(sum) + V::load(vector)).store(sum);
+        }
+        for (sum, value) in lanes.into_remainder().iter_mut().zip(vectors.remainder()) {
+            *sum += value;
+        }
+    }
     let mut line = [0.0; BLOCK_ROWS];
-    words_of_columns::<V>(&mut line[..rows.n], rows.part(precision, 0, rows.n), precision);
+    words_of_columns::<V>(&mut line[..rows.n], (low, high), precision);
     for (index, words) in line.as_chunks::<ROWS>().0[..rows.n.div_ceil(ROWS)].iter().enumerate() {
         *to.run(index) = *words;
     }
@@ -195,8 +206,9 @@ kernel!(
     pub(super) spread_over_panels(to: Runs, rows: Rows<'_>, precision: Precision) = panels_body
 );
 kernel!(
-    /// Words down the columns of `rows`, at most those of a block, in runs of as many as a group has rows.
-    pub(super) spread_over_groups(to: Runs, rows: Rows<'_>, precision: Precision) = groups_body
+    /// Words down the columns of `rows`, at most those of a block, in runs of as many as a group has rows. The numbers are
+    /// added to `sums`, one for each column or none.
+    pub(super) spread_over_groups(to: Runs, rows: Rows<'_>, precision: Precision, sums: &mut [f32]) = groups_body
 );
 
 /// The words of a row from `first` on, and zeros behind its end.

@@ -213,6 +213,12 @@ pub(crate) fn prefetch(at: *const f32, len: usize) {
     let _ = (at, len);
 }
 
+/// Reads a number of every line of these values, so that they are in the caches afterwards.
+pub(crate) fn read_through(values: &[f32]) {
+    let bits = values.iter().step_by(MAX_LANES).fold(0, |bits, value| bits | value.to_bits());
+    std::hint::black_box(bits);
+}
+
 /// Defines the operators of a vector type by its methods.
 macro_rules! operators {
     ($vector:ty $(, const $generic:ident: $kind:ty)?) => {

@@ -1,6 +1,6 @@
 use super::desk::{Case, Desk, Numbers, Outcome, check_case};
 use super::{SIZES, Tolerance};
-use crate::{Activation, Backend, LinearShape};
+use crate::{Activation, Backend, LinearShape, Span};
 
 /// Every size as number of rows beside three pairs of other sizes as widths, and the widths of real models.
 fn shapes() -> Vec<LinearShape> {
@@ -36,6 +36,11 @@ pub fn linear_backward_weight<B: Backend>(backend: &B, tolerance: &Tolerance) {
 /// `linear_backward_bias`.
 pub fn linear_backward_bias<B: Backend>(backend: &B, tolerance: &Tolerance) {
     shapes().into_iter().for_each(|shape| check_case(&LinearBackwardBias(shape), backend, tolerance));
+}
+
+/// `linear_backward_parameters`.
+pub fn linear_backward_parameters<B: Backend>(backend: &B, tolerance: &Tolerance) {
+    shapes().into_iter().for_each(|shape| check_case(&LinearBackwardParameters(shape), backend, tolerance));
 }
 
 /// `linear_activation_forward`, with what lies before the activation kept and not.
@@ -142,6 +147,22 @@ impl Case for LinearBackwardWeight {
         let x = desk.input(&numbers.values(rows * inputs));
         desk.backend.linear_backward_weight(&mut grads, span, &dy, &x, self.0);
         vec![desk.outcome_at("dweight", &grads, span)]
+    }
+}
+
+#[derive(Debug)]
+struct LinearBackwardParameters(LinearShape);
+
+impl Case for LinearBackwardParameters {
+    fn run<B: Backend>(&self, desk: &Desk<'_, B>, numbers: &mut Numbers) -> Vec<Outcome> {
+        let LinearShape { rows, inputs, outputs } = self.0;
+        let (mut grads, both) = desk.slot(&numbers.values(outputs * inputs + outputs));
+        let dweight = Span { len: outputs * inputs, ..both };
+        let dbias = Span { start: both.start + dweight.len, len: outputs };
+        let dy = desk.input(&numbers.values(rows * outputs));
+        let x = desk.input(&numbers.values(rows * inputs));
+        desk.backend.linear_backward_parameters(&mut grads, (dweight, dbias), &dy, &x, self.0);
+        vec![desk.outcome_at("dweight and dbias", &grads, both)]
     }
 }
 

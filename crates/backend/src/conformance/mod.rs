@@ -27,7 +27,7 @@ pub use elements::{
 pub use embedding::{embedding_backward, embedding_forward};
 pub use linear::{
     linear_activation_backward, linear_activation_forward, linear_backward_bias, linear_backward_input,
-    linear_backward_weight, linear_forward,
+    linear_backward_parameters, linear_backward_weight, linear_forward,
 };
 pub use loss::cross_entropy;
 pub use memory::memory;
@@ -92,6 +92,7 @@ fn operations<B: Backend>() -> Vec<Check<B>> {
         linear_backward_input,
         linear_backward_weight,
         linear_backward_bias,
+        linear_backward_parameters,
         linear_activation_forward,
         linear_activation_backward,
         norm_forward,

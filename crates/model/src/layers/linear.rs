@@ -109,11 +109,13 @@ impl Linear {
         rows: usize,
     ) {
         let shape = self.shape(rows);
-        if let Some(span) = pass.table.span(self.weight) {
-            pass.backend.linear_backward_weight(&mut grads.buffer, span, dy, x, shape);
-        }
-        if let Some(span) = self.bias.and_then(|id| pass.table.span(id)) {
-            pass.backend.linear_backward_bias(&mut grads.buffer, span, dy, shape);
+        match (pass.table.span(self.weight), self.bias.and_then(|id| pass.table.span(id))) {
+            (Some(weight), Some(bias)) => {
+                pass.backend.linear_backward_parameters(&mut grads.buffer, (weight, bias), dy, x, shape);
+            }
+            (Some(weight), None) => pass.backend.linear_backward_weight(&mut grads.buffer, weight, dy, x, shape),
+            (None, Some(bias)) => pass.backend.linear_backward_bias(&mut grads.buffer, bias, dy, shape),
+            (None, None) => {}
         }
     }
 }

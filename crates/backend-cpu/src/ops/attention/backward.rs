@@ -13,6 +13,7 @@ use crate::ops::tile::{Tile, product};
 use crate::parallel::{Disjoint, with_scratch};
 use crate::simd::{Vector, kernel};
 use finetone_backend::{AttentionShape, Dropout};
+use std::ops::Range;
 
 /// What forward left, and the incoming gradient.
 #[derive(Clone, Copy)]
@@ -138,7 +139,7 @@ fn item_body<V: Vector>(
     dqkv: Disjoint<'_>,
     plan: Plan<'_>,
     saved: Saved<'_>,
-    (item, kv_head, mut ahead): (Item, usize, Option<usize>),
+    (item, kv_head): (Item, usize),
     memory: &mut [f32],
 ) {
     let (padded, stride) = (plan.padded, plan.stride());
@@ -156,12 +157,6 @@ fn item_body<V: Vector>(
             let queries = item.block(first);
             let width = (queries.end - first).next_multiple_of(V::LANES);
             let mut block = Block::load::<V>(memory, plan, saved, (queries, head), width);
-            if let Some(head) = ahead.take() {
-                plan.ask_for(plan.qkv.as_ptr(), item, head);
-                plan.ask_for_results(saved.dy.as_ptr(), item, head);
-                plan.ask_for_results(saved.y.as_ptr(), item, head);
-                plan.ask_for(dqkv.pointer(0), item, head);
-            }
             for key in queries.keys(plan.mask).step_by(KEYS) {
                 tile::<V>(&mut panels, &mut block, plan, (queries, head), key);
             }
@@ -195,7 +190,7 @@ fn clear_others(dqkv: Disjoint<'_>, plan: Plan<'_>, item: Item, head: usize) {
 }
 
 kernel!(
-    item(dqkv: Disjoint<'_>, plan: Plan<'_>, saved: Saved<'_>, at: (Item, usize, Option<usize>), memory: &mut [f32]) = item_body
+    item(dqkv: Disjoint<'_>, plan: Plan<'_>, saved: Saved<'_>, at: (Item, usize), memory: &mut [f32]) = item_body
 );
 
 /// Overwrites `dqkv[N, (H + 2 K) E]`. `saved` is `(y, log_sums)`.
@@ -211,9 +206,14 @@ pub(crate) fn backward(
     let plan = Plan::new(qkv, dropout.as_ref(), &shape);
     let saved = Saved { y, log_sums, dy };
     let dqkv = Disjoint::new(dqkv);
-    for_each_item(cpu, &shape, MASK_ROW as usize, |work, kv_head, ahead| {
+    let approach = |item: Item, kv_heads: Range<usize>| {
+        plan.read_through(item, &kv_heads);
+        plan.read_through_results(dy, item, &kv_heads);
+        plan.read_through_results(y, item, &kv_heads);
+    };
+    for_each_item(cpu, &shape, MASK_ROW as usize, approach, |work, kv_head| {
         let block: usize = Block::sizes(plan.padded, QUERIES, QUERIES).iter().sum();
         let memory = block + 4 * work.length * plan.padded;
-        with_scratch(memory, |memory| item(cpu.isa(), dqkv, plan, saved, (work, kv_head, ahead), memory));
+        with_scratch(memory, |memory| item(cpu.isa(), dqkv, plan, saved, (work, kv_head), memory));
     });
 }

@@ -9,6 +9,7 @@ use crate::ops::tile::{Tile, product};
 use crate::parallel::{Disjoint, with_scratch};
 use crate::simd::{Vector, kernel};
 use finetone_backend::{AttentionShape, Dropout};
+use std::ops::Range;
 
 /// Queries of a piece of work: enough that copying keys and values is a small share.
 const CHUNK: usize = 256;
@@ -61,12 +62,7 @@ struct Panels<'a> {
 }
 
 #[inline(always)]
-fn item_body<V: Vector>(
-    out: Outputs<'_>,
-    plan: Plan<'_>,
-    (item, kv_head, ahead): (Item, usize, Option<usize>),
-    memory: &mut [f32],
-) {
+fn item_body<V: Vector>(out: Outputs<'_>, plan: Plan<'_>, (item, kv_head): (Item, usize), memory: &mut [f32]) {
     let (padded, stride) = (plan.padded, plan.stride());
     let keys = item.keys(plan.mask);
     let [k, v, memory] = {
@@ -78,9 +74,6 @@ fn item_body<V: Vector>(
     copy_rows::<V>(k, padded, &plan.qkv[plan.place(token, Part::Key, kv_head)..], stride, size);
     copy_rows::<V>(v, padded, &plan.qkv[plan.place(token, Part::Value, kv_head)..], stride, size);
     let panels = Panels { k, v, first: keys.start };
-    if let Some(head) = ahead {
-        plan.ask_for(plan.qkv.as_ptr(), item, head);
-    }
     for head in plan.readers(kv_head) {
         for first in (item.first..item.end).step_by(QUERIES) {
             query_block::<V>(out, plan, (item.block(first), head), panels, memory);
@@ -163,7 +156,7 @@ fn write<V: Vector>(
     }
 }
 
-kernel!(item(out: Outputs<'_>, plan: Plan<'_>, at: (Item, usize, Option<usize>), memory: &mut [f32]) = item_body);
+kernel!(item(out: Outputs<'_>, plan: Plan<'_>, at: (Item, usize), memory: &mut [f32]) = item_body);
 
 /// `y[N, H E]` and the logarithms of the sums, `[N, H]`.
 pub(crate) fn forward(
@@ -176,9 +169,10 @@ pub(crate) fn forward(
 ) {
     let plan = Plan::new(qkv, dropout.as_ref(), &shape);
     let out = Outputs { y: Disjoint::new(y), log_sums: Disjoint::new(log_sums) };
-    for_each_item(cpu, &shape, CHUNK, |work, kv_head, ahead| {
+    let approach = |item: Item, kv_heads: Range<usize>| plan.read_through(item, &kv_heads);
+    for_each_item(cpu, &shape, CHUNK, approach, |work, kv_head| {
         let block: usize = sizes(plan.padded, QUERIES, QUERIES).iter().sum();
         let memory = block + 2 * work.keys(plan.mask).len() * plan.padded;
-        with_scratch(memory, |memory| item(cpu.isa(), out, plan, (work, kv_head, ahead), memory));
+        with_scratch(memory, |memory| item(cpu.isa(), out, plan, (work, kv_head), memory));
     });
 }

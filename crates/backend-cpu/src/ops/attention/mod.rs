@@ -17,7 +17,7 @@ pub(crate) use forward::forward;
 
 use crate::Cpu;
 use crate::ops::dropout::{BLOCK, tile_factors};
-use crate::simd::{Vector, prefetch};
+use crate::simd::{Vector, read_through};
 use finetone_backend::{AttentionShape, Dropout, Mask, Queries};
 use std::cell::Cell;
 use std::ops::Range;
@@ -32,8 +32,10 @@ const SCORES: usize = 64 * 64;
 /// Pieces of work for each thread at most, if one has more than [`SCORES`]: few, so that a thread has several heads of a
 /// sequence, one after the other, and enough that threads finish together.
 const PIECES_OF_A_THREAD: usize = 12;
-/// Tokens of a sequence whose next head is asked for ahead at most: what is asked for stays in the second cache.
-const LENGTH_AHEAD: usize = 256;
+/// Values of the heads of a piece, if it has several: they stay in the second cache.
+const VALUES: usize = 128 * 1024;
+/// Rows of a token and head that backward reads: query, key, value, result, gradient.
+const ROWS: usize = 5;
 /// Elements of the dropout mask from a query's row to that of the next head.
 const MASK_ROW: u64 = 1 << 20;
 
@@ -111,13 +113,14 @@ fn items(shape: &AttentionShape<'_>, s: usize, queries: usize) -> impl Iterator<
     })
 }
 
-/// Calls `work` with all items and key and value heads, and the next head if it is to be asked for ahead; the longest
-/// pieces first. An item has at most `queries` queries.
+/// Calls `work` with all items and key and value heads, the longest pieces first; an item has at most `queries` queries.
+/// Before that, `approach` is called with the item and the heads of a piece that has several.
 fn for_each_item(
     cpu: &Cpu,
     shape: &AttentionShape<'_>,
     queries: usize,
-    work: impl Fn(Item, usize, Option<usize>) + Sync,
+    approach: impl Fn(Item, Range<usize>) + Sync,
+    work: impl Fn(Item, usize) + Sync,
 ) {
     // Taken rather than borrowed: while this thread waits for others it may start an attention of its own.
     let mut pieces = PIECES.take();
@@ -127,7 +130,8 @@ fn for_each_item(
     let least = SCORES.max(total / (PIECES_OF_A_THREAD * cpu.threads()));
     for item in all() {
         let group = shape.heads / shape.kv_heads;
-        let heads = (least / (item.scores(shape.mask) * group)).clamp(1, shape.kv_heads);
+        let near = VALUES / (item.length * ROWS * shape.head_size * group);
+        let heads = (least / (item.scores(shape.mask) * group)).min(near).clamp(1, shape.kv_heads);
         pieces.extend((0..shape.kv_heads).step_by(heads).map(|first_head| {
             let end_head = shape.kv_heads.min(first_head + heads);
             Piece { item, first_head, end_head }
@@ -137,10 +141,10 @@ fn for_each_item(
     pieces.sort_unstable_by_key(|piece| std::cmp::Reverse(piece.scores(shape.mask)));
     cpu.parallel(pieces.len(), |i| {
         let Piece { item, first_head, end_head } = pieces[i];
-        for head in first_head..end_head {
-            let ahead = (head + 1 < end_head && item.length <= LENGTH_AHEAD).then_some(head + 1);
-            work(item, head, ahead);
+        if end_head > first_head + 1 {
+            approach(item, first_head..end_head);
         }
+        (first_head..end_head).for_each(|head| work(item, head));
     });
     PIECES.set(pieces);
 }
@@ -209,28 +213,28 @@ impl<'a> Plan<'a> {
         kv_head * group..(kv_head + 1) * group
     }
 
-    /// Asks for the keys, the values and the queries of a head, or for the places of their gradients: their rows lie too
-    /// far apart for the processor to guess.
-    #[inline(always)]
-    fn ask_for(&self, qkv: *const f32, item: Item, kv_head: usize) {
-        let heads = self.readers(kv_head);
+    /// Reads the queries, keys and values of these heads once, row by row, in the order in which they lie: the processor
+    /// guesses what comes next, which it does not when one head after the other is read.
+    fn read_through(&self, item: Item, kv_heads: &Range<usize>) {
         for token in item.start..item.start + item.length {
             for part in [Part::Key, Part::Value] {
-                prefetch(qkv.wrapping_add(self.place(token, part, kv_head)), self.head_size);
+                let first = self.place(token, part, kv_heads.start);
+                read_through(&self.qkv[first..first + kv_heads.len() * self.head_size]);
             }
         }
+        let heads = self.readers(kv_heads.start).start..self.readers(kv_heads.end - 1).end;
         for token in item.start + item.first..item.start + item.end {
-            prefetch(qkv.wrapping_add(self.place(token, Part::Query, heads.start)), heads.len() * self.head_size);
+            let first = self.place(token, Part::Query, heads.start);
+            read_through(&self.qkv[first..first + heads.len() * self.head_size]);
         }
     }
 
-    /// The same for the results of a head, or for their gradients, `[.., H E]`.
-    #[inline(always)]
-    fn ask_for_results(&self, y: *const f32, item: Item, kv_head: usize) {
-        let heads = self.readers(kv_head);
+    /// The same for results, or for their gradients, `[.., H E]`.
+    fn read_through_results(&self, y: &[f32], item: Item, kv_heads: &Range<usize>) {
+        let heads = self.readers(kv_heads.start).start..self.readers(kv_heads.end - 1).end;
         for row in item.row..item.row + item.end - item.first {
             let first = row * self.width() + heads.start * self.head_size;
-            prefetch(y.wrapping_add(first), heads.len() * self.head_size);
+            read_through(&y[first..first + heads.len() * self.head_size]);
         }
     }
 
