@@ -242,17 +242,12 @@ pub(crate) use operators;
 /// Compiles `$body::<V>` for every instruction set, as a function whose first argument chooses.
 macro_rules! kernel {
     ($(#[$meta:meta])* $vis:vis $name:ident($($arg:ident: $ty:ty),*) $(-> $out:ty)? = $body:ident) => {
-        $(#[$meta])*
-        $vis fn $name(isa: $crate::Isa, $($arg: $ty),*) $(-> $out)? {
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-            fn avx512($($arg: $ty),*) $(-> $out)? { $body::<$crate::simd::Avx512<false>>($($arg),*) }
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,avx512bf16,avx512vnni")]
-            fn avx512_bf16($($arg: $ty),*) $(-> $out)? { $body::<$crate::simd::Avx512<true>>($($arg),*) }
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
-            fn avx2($($arg: $ty),*) $(-> $out)? { $body::<$crate::simd::Avx2>($($arg),*) }
+        $(#[$meta])* $vis fn $name(isa: $crate::Isa, $($arg: $ty),*) $(-> $out)? {
+            $crate::simd::native!(avx2, "avx2,fma": $body::<Avx2>($($arg: $ty),*) $(-> $out)?);
+            $crate::simd::native!(avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma":
+                $body::<Avx512<false>>($($arg: $ty),*) $(-> $out)?);
+            $crate::simd::native!(avx512_bf16, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,avx512bf16,avx512vnni":
+                $body::<Avx512<true>>($($arg: $ty),*) $(-> $out)?);
             match isa {
                 #[cfg(target_arch = "x86_64")] // SAFETY: `Cpu::new` lets only available instruction sets in.
                 $crate::Isa::Avx512Bf16 | $crate::Isa::Amx => unsafe { avx512_bf16($($arg),*) },
@@ -266,3 +261,16 @@ macro_rules! kernel {
     };
 }
 pub(crate) use kernel;
+
+/// A function with these features switched on, on machines that may have them.
+macro_rules! native {
+    ($name:ident, $features:literal: $body:ident::<$vector:ty>($($arg:ident: $ty:ty),*) $(-> $out:ty)?) => {
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = $features)]
+        fn $name($($arg: $ty),*) $(-> $out)? {
+            use $crate::simd::*;
+            $body::<$vector>($($arg),*)
+        }
+    };
+}
+pub(crate) use native;
