@@ -25,7 +25,7 @@ pub struct LimitArgs {
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = value_parser!(u32).range(1..))]
     waiting_texts: u32,
     /// Tokens that are computed together
-    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = value_parser!(u32).range(1..=1 << 20))]
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = value_parser!(u32).range(1..=1 << 20))]
     batch_tokens: u32,
 }
 
