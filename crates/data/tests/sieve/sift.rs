@@ -220,6 +220,8 @@ proptest! {
         ],
         format in prop_oneof![Just(Format::Csv), Just(Format::Jsonl)],
     ) {
+        // What balance leaves out has been remembered as an original: twice is once where nothing is forgotten meanwhile.
+        let window = if balance.is_some() { rows.len() } else { window };
         let scratch = Scratch::new();
         let quoted = |text: &str| text.replace('"', "\"\"");
         let (name, content): (&str, String) = match format {
