@@ -46,6 +46,21 @@ fn tokens(starts: &[u32]) -> usize {
     starts[starts.len() - 1] as usize
 }
 
+/// `dw += dyᵀ · x`, and `db += Σ_n dy[n, :]` where there is a place for it.
+fn add_weight_gradient(
+    cpu: &Cpu,
+    (dw, db): (&mut [f32], Option<Disjoint<'_>>),
+    dy: &[f32],
+    x: &[f32],
+    shape: LinearShape,
+) {
+    let size = Size { m: shape.outputs, n: shape.inputs, k: shape.rows };
+    if shape.rows > 0 {
+        let right = Right::Rows(x, cpu.gradient_precision());
+        multiply(cpu, dw, Left::Columns(dy, db), right, size, Onto::Itself, DONE);
+    }
+}
+
 impl Backend for Cpu {
     type Real = f32;
     type Buffer = Buffer;
@@ -124,13 +139,8 @@ impl Backend for Cpu {
     fn linear_backward_weight(&self, grads: &mut Buffer, dweight: Span, dy: &Buffer, x: &Buffer, shape: LinearShape) {
         let LinearShape { rows, inputs, outputs } = shape;
         let dw = at(grads, dweight, outputs * inputs, &shape);
-        let dy = cut("dy", dy, rows * outputs, &shape);
-        let x = cut("x", x, rows * inputs, &shape);
-        let size = Size { m: outputs, n: inputs, k: rows };
-        if rows > 0 {
-            let right = Right::Rows(x, self.gradient_precision());
-            multiply(self, dw, Left::Columns(dy, None), right, size, Onto::Itself, DONE);
-        }
+        let (dy, x) = (cut("dy", dy, rows * outputs, &shape), cut("x", x, rows * inputs, &shape));
+        add_weight_gradient(self, (dw, None), dy, x, shape);
     }
 
     fn linear_backward_parameters(
@@ -146,13 +156,8 @@ impl Backend for Cpu {
         at(grads, dbias, outputs, &shape);
         let ranges = [dweight.range(), dbias.range()];
         let [dw, db] = grads.get_disjoint_mut(ranges).expect("the gradients of a layer's parameters lie apart");
-        let dy = cut("dy", dy, rows * outputs, &shape);
-        let x = cut("x", x, rows * inputs, &shape);
-        let size = Size { m: outputs, n: inputs, k: rows };
-        if rows > 0 {
-            let right = Right::Rows(x, self.gradient_precision());
-            multiply(self, dw, Left::Columns(dy, Some(Disjoint::new(db))), right, size, Onto::Itself, DONE);
-        }
+        let (dy, x) = (cut("dy", dy, rows * outputs, &shape), cut("x", x, rows * inputs, &shape));
+        add_weight_gradient(self, (dw, Some(Disjoint::new(db))), dy, x, shape);
     }
 
     fn linear_backward_bias(&self, grads: &mut Buffer, dbias: Span, dy: &Buffer, shape: LinearShape) {

@@ -70,6 +70,11 @@ impl Chunk<'_> {
         Rows { values: &rows[self.rows.0..], stride: m, n: self.rows.1 }
     }
 
+    /// The words of a column to `runs`, and its numbers added to `sums`; for matrices given column by column.
+    fn spread(&self, runs: Runs, values: &[f32], word: usize, sums: &mut [f32]) {
+        spread_over_groups(self.isa, runs, self.column(values, word), self.precision, sums);
+    }
+
     /// The words of a row.
     fn pack_row(&self, to: &mut [f32], values: &[f32], row: usize, reciprocals: &[f32]) {
         let from = self.row(values, row);
@@ -103,13 +108,7 @@ impl Chunk<'_> {
                 for word in 0..count {
                     // SAFETY: there is room for `count` words of every group of rows.
                     let runs = unsafe { Runs::new(to.as_mut_ptr().add(word * ROWS), ROWS * count) };
-                    spread_over_groups(
-                        self.isa,
-                        runs,
-                        self.column(values, word),
-                        self.precision,
-                        partial.of(word, sums),
-                    );
+                    self.spread(runs, values, word, partial.of(word, sums));
                 }
                 partial.flush(sums);
                 (to.as_ptr(), [ROWS * count, 1, ROWS])
@@ -138,13 +137,7 @@ impl Chunk<'_> {
                 for word in 0..count {
                     // SAFETY: the line has room for all rows of a block.
                     let runs = unsafe { Runs::new(line.as_mut_ptr(), ROWS) };
-                    spread_over_groups(
-                        self.isa,
-                        runs,
-                        self.column(values, word),
-                        self.precision,
-                        partial.of(word, sums),
-                    );
+                    self.spread(runs, values, word, partial.of(word, sums));
                     for (row, &value) in line[..self.rows.1].iter().enumerate() {
                         let place = (row / TILE * steps + word / TILE) * TILE_WORDS;
                         to[place + row % TILE * TILE + word % TILE] = value;

@@ -3,6 +3,7 @@
 use super::BLOCK_ROWS;
 use super::kernel::ROWS;
 use super::panel::WIDTH;
+use crate::ops::activation::add_body;
 use crate::simd::{MAX_LANES, Vector, kernel, prefetch};
 use crate::{Isa, Precision};
 
@@ -182,18 +183,11 @@ fn panels_body<V: Vector>(mut to: Runs, rows: Rows<'_>, precision: Precision) {
 #[inline(always)]
 fn groups_body<V: Vector>(mut to: Runs, rows: Rows<'_>, precision: Precision, sums: &mut [f32]) {
     rows.ask_for(precision, AHEAD, 0, rows.n);
-    // All words first, since a run is no whole number of vectors.
     let (low, high) = rows.part(precision, 0, rows.n);
-    for part in [low, high] {
-        let mut lanes = sums.chunks_exact_mut(V::LANES);
-        let mut vectors = part.chunks_exact(V::LANES);
-        for (sum, vector) in lanes.by_ref().zip(vectors.by_ref()) {
-            (V::load(sum) + V::load(vector)).store(sum);
-        }
-        for (sum, value) in lanes.into_remainder().iter_mut().zip(vectors.remainder()) {
-            *sum += value;
-        }
+    if !sums.is_empty() {
+        [low, high].into_iter().filter(|part| !part.is_empty()).for_each(|part| add_body::<V>(sums, part));
     }
+    // All words first, since a run is no whole number of vectors.
     let mut line = [0.0; BLOCK_ROWS];
     words_of_columns::<V>(&mut line[..rows.n], (low, high), precision);
     for (index, words) in line.as_chunks::<ROWS>().0[..rows.n.div_ceil(ROWS)].iter().enumerate() {

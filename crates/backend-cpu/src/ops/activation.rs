@@ -315,8 +315,9 @@ fn both_body<V: Vector>(dx: &mut [f32], activated: &mut [f32], x: &[f32], form: 
     }
 }
 
+/// `y += x`, slices of the same length.
 #[inline(always)]
-fn add_body<V: Vector>(y: &mut [f32], x: &[f32]) {
+pub(crate) fn add_body<V: Vector>(y: &mut [f32], x: &[f32]) {
     let whole = y.len() - y.len() % V::LANES;
     for (y, x) in y.chunks_exact_mut(V::LANES).zip(x.chunks_exact(V::LANES)) {
         (V::load(y) + V::load(x)).store(y);
