@@ -5,7 +5,7 @@ use crate::ops::{
     activation, attention, attention_pool, columns, dropout, embedding, gated, loss, norm, optimiser, pool, rotary,
 };
 use crate::parallel::{Disjoint, GRAIN};
-use crate::{Buffer, Cpu, Precision, Weight};
+use crate::{Buffer, Cpu, Weight};
 use finetone_backend::{
     Activation, AdamW, AttentionPoolShape, AttentionShape, Backend, ColumnsShape, DeviceError, Dropout, EmbeddingShape,
     GatedShape, LinearShape, Loss, NormShape, NormSlots, PoolShape, Pooling, RotaryShape, Span, Targets, WeightShape,
@@ -108,8 +108,7 @@ impl Backend for Cpu {
 
     fn write_weight(&self, weight: &mut Weight, values: &[f32]) {
         assert_eq!(values.len(), weight.master().len(), "values for a parameter of {:?}", weight.shape());
-        weight.master_mut().copy_from_slice(values);
-        weight.refresh(self);
+        weight.write(values);
     }
 
     fn synchronize(&self) -> Result<(), DeviceError> {
@@ -123,7 +122,7 @@ impl Backend for Cpu {
         master("weight", weight, outputs, inputs);
         let onto = bias.map_or(Onto::Nothing, |bias| Onto::Bias(master("bias", bias, 1, outputs)));
         let size = Size { m: rows, n: outputs, k: inputs };
-        multiply(self, y, Left::Rows(x), Right::Panels(weight.panels(self)), size, onto, DONE);
+        multiply(self, y, Left::Rows(x), weight.transposed(self), size, onto, DONE);
     }
 
     fn linear_backward_input(&self, dx: &mut Buffer, dy: &Buffer, weight: &Weight, shape: LinearShape) {
@@ -180,7 +179,7 @@ impl Backend for Cpu {
         let x = cut("x", x, rows * inputs, &shape);
         master("weight", weight, outputs, inputs);
         let onto = bias.map_or(Onto::Nothing, |bias| Onto::Bias(master("bias", bias, 1, outputs)));
-        let (size, panels) = (Size { m: rows, n: outputs, k: inputs }, Right::Panels(weight.panels(self)));
+        let (size, right) = (Size { m: rows, n: outputs, k: inputs }, weight.transposed(self));
         let form = activation::Form::of(self, activation);
         if keep {
             let result = Disjoint::new(y);
@@ -189,10 +188,10 @@ impl Backend for Cpu {
                 let y = unsafe { result.slice(first..first + inner.len()) };
                 activation::forward_block(self.isa(), y, inner, form);
             };
-            multiply(self, inner, Left::Rows(x), panels, size, onto, Some(Finish { part: &finish, reads: &[] }));
+            multiply(self, inner, Left::Rows(x), right, size, onto, Some(Finish { part: &finish, reads: &[] }));
         } else {
             let finish = |_: usize, y: &mut [f32]| activation::in_place_block(self.isa(), y, form);
-            multiply(self, y, Left::Rows(x), panels, size, onto, Some(Finish { part: &finish, reads: &[] }));
+            multiply(self, y, Left::Rows(x), right, size, onto, Some(Finish { part: &finish, reads: &[] }));
         }
     }
 
@@ -451,19 +450,10 @@ impl Backend for Cpu {
     ) {
         let shape = weight.shape();
         let [first, second, grads] = [first, second, grads].map(|buffer| at(buffer, span, shape.len(), &shape));
-        let (master, panels) = weight.parts_mut();
-        let values = [master, first, second, grads];
-        match (rows, panels) {
-            (None, Some(panels)) if self.precision() != Precision::Int8 => {
-                optimiser::adamw_and_pack(self, values, panels, update);
-            }
-            (rows, _) => {
-                match rows {
-                    None => optimiser::adamw(self, values, update),
-                    Some(rows) => optimiser::adamw_of_rows(self, values, rows, shape.columns, update),
-                }
-                weight.refresh(self);
-            }
+        let values = [weight.train(), first, second, grads];
+        match rows {
+            None => optimiser::adamw(self, values, update),
+            Some(rows) => optimiser::adamw_of_rows(self, values, rows, shape.columns, update),
         }
     }
 }

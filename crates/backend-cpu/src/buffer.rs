@@ -1,21 +1,37 @@
 //! Memory for values: aligned to cache lines and zeroed by the operating system, page by page, when first touched.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use memmap2::MmapMut;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
-/// Bytes of a cache line, which is also the widest vector.
-const ALIGNMENT: usize = 64;
+/// Values of a cache line, which is also the widest vector.
+const LINE: usize = 16;
+
+/// Values from which on a buffer has pages of its own, which the system gets back as soon as it is dropped: an allocator
+/// would keep them, and they would never fit what is asked for next.
+const PAGES_FROM: usize = 1 << 18;
+
+/// A cache line.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line(#[expect(dead_code, reason = "read through a pointer")] [f32; LINE]);
+
+/// What owns the values.
+#[expect(dead_code, reason = "it is held, not looked at")]
+enum Memory {
+    Lines(Vec<Line>),
+    Pages(MmapMut),
+}
 
 /// A fixed number of `f32`, zero at first, at an address divisible by 64.
 ///
 /// Large buffers take no physical memory until they are written, so one may be planned for the largest batch.
 pub struct Buffer {
-    /// What the allocator gave, and the first address in it divisible by [`ALIGNMENT`].
-    memory: *mut u8,
+    /// The first value.
     start: NonNull<f32>,
     len: usize,
+    _memory: Memory,
 }
 
 // SAFETY: the buffer owns its memory alone, as a `Vec<f32>` would.
@@ -25,19 +41,24 @@ unsafe impl Sync for Buffer {}
 
 impl Buffer {
     /// A buffer of `len` zeros.
+    ///
+    /// # Panics
+    /// When the system has no memory for them.
     pub fn zeros(len: usize) -> Self {
-        if len == 0 {
-            return Self { memory: std::ptr::null_mut(), start: NonNull::dangling(), len };
-        }
-        let layout = Self::layout(len);
-        // SAFETY: the layout is not empty, since `len` is not zero.
-        let memory = unsafe { alloc_zeroed(layout) };
-        if memory.is_null() {
-            handle_alloc_error(layout);
-        }
-        // SAFETY: the layout has room for the values after the next border.
-        let start = unsafe { NonNull::new_unchecked(memory.add(memory.align_offset(ALIGNMENT)).cast::<f32>()) };
-        Self { memory, start, len }
+        let (memory, start) = if len < PAGES_FROM {
+            let mut lines = vec![Line([0.0; LINE]); len.div_ceil(LINE)];
+            let start = lines.as_mut_ptr().cast::<f32>();
+            (Memory::Lines(lines), start)
+        } else {
+            let bytes = len.checked_mul(size_of::<f32>()).filter(|&bytes| isize::try_from(bytes).is_ok());
+            let bytes = bytes.unwrap_or_else(|| panic!("a buffer of {len} values exceeds the address space"));
+            let pages = MmapMut::map_anon(bytes);
+            let mut pages = pages.unwrap_or_else(|error| panic!("a buffer of {len} values: {error}"));
+            let start = pages.as_mut_ptr().cast::<f32>();
+            (Memory::Pages(pages), start)
+        };
+        let start = NonNull::new(start).expect("memory is nowhere at zero");
+        Self { start, len, _memory: memory }
     }
 
     /// A buffer with these values.
@@ -46,29 +67,12 @@ impl Buffer {
         buffer.copy_from_slice(values);
         buffer
     }
-
-    /// Memory in which `len` values begin at a border. The allocator is asked for no more than it aligns anyway: only
-    /// then does it pass zeroed pages on from the system instead of writing zeros to all of them.
-    fn layout(len: usize) -> Layout {
-        let bytes = len.checked_mul(size_of::<f32>()).and_then(|bytes| bytes.checked_add(ALIGNMENT));
-        let layout = bytes.and_then(|bytes| Layout::from_size_align(bytes, align_of::<f32>()).ok());
-        layout.unwrap_or_else(|| panic!("a buffer of {len} values exceeds the address space"))
-    }
-}
-
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        if self.len > 0 {
-            // SAFETY: the memory came from `alloc_zeroed` with this very layout.
-            unsafe { dealloc(self.memory, Self::layout(self.len)) }
-        }
-    }
 }
 
 impl Deref for Buffer {
     type Target = [f32];
     fn deref(&self) -> &[f32] {
-        // SAFETY: `start` is valid for `len` initialised values (or dangling and aligned for none).
+        // SAFETY: `start` is valid for `len` initialised values, in lines or pages that nothing else looks at.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
@@ -92,10 +96,10 @@ mod tests {
 
     #[test]
     fn buffers_are_aligned_and_zero() {
-        for len in [0, 1, 15, 16, 17, 4097] {
+        for len in [0, 1, 15, 16, 17, 4097, PAGES_FROM - 1, PAGES_FROM, PAGES_FROM + 1] {
             let buffer = Buffer::zeros(len);
             assert_eq!(buffer.len(), len);
-            assert!(len == 0 || (buffer.as_ptr() as usize).is_multiple_of(ALIGNMENT));
+            assert!(len == 0 || (buffer.as_ptr() as usize).is_multiple_of(64));
             assert!(buffer.iter().all(|&v| v == 0.0));
         }
     }

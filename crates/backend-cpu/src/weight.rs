@@ -1,25 +1,31 @@
 //! Parameters.
 
-use crate::Cpu;
 use crate::buffer::Buffer;
-use crate::gemm::Panels;
+use crate::gemm::{Panels, Right};
+use crate::{Cpu, Precision};
 use finetone_backend::WeightShape;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A parameter: its master values, and the panels that matrix products read.
 #[derive(Debug)]
 pub struct Weight {
     master: Buffer,
     shape: WeightShape,
-    /// The transpose in panels, from the first product that asks for it: tables and norms never do.
+    /// The transpose in panels, from the second product of the same values on: tables and norms never ask for it.
     panels: OnceLock<Panels>,
+    /// Whether these values were multiplied before.
+    multiplied: AtomicBool,
+    /// Whether an optimiser changes them: panels would not last until the next step.
+    trained: bool,
 }
 
 impl Weight {
     /// A parameter with these master values.
     pub(crate) fn new(values: &[f32], shape: WeightShape) -> Self {
         assert_eq!(values.len(), shape.len(), "{} values for a parameter of {shape:?}", values.len());
-        Self { master: Buffer::from_values(values), shape, panels: OnceLock::new() }
+        let (panels, multiplied) = (OnceLock::new(), AtomicBool::new(false));
+        Self { master: Buffer::from_values(values), shape, panels, multiplied, trained: false }
     }
 
     /// Rows and columns.
@@ -32,27 +38,49 @@ impl Weight {
         &self.master
     }
 
-    /// The master values, for the optimiser; [`Weight::refresh`] follows.
-    pub(crate) fn master_mut(&mut self) -> &mut [f32] {
+    /// The master values, for the optimiser.
+    pub(crate) fn train(&mut self) -> &mut [f32] {
+        self.panels.take();
+        self.trained = true;
         &mut self.master
     }
 
-    /// The transpose in panels, in the precision of the first product that asks for it. Callers on other threads wait
-    /// for the first one, which packs on its own: work shared with the pool could come back to this weight while it is
-    /// being packed.
-    pub(crate) fn panels(&self, cpu: &Cpu) -> &Panels {
-        self.panels.get_or_init(|| Panels::new(cpu.isa(), cpu.precision(), &self.master, self.shape.columns))
+    /// Replaces the master values.
+    pub(crate) fn write(&mut self, values: &[f32]) {
+        self.master.copy_from_slice(values);
+        self.panels.take();
+        (self.multiplied, self.trained) = (AtomicBool::new(false), false);
     }
 
-    /// The master values and the panels, if any product has asked for them: the optimiser changes both.
-    pub(crate) fn parts_mut(&mut self) -> (&mut [f32], Option<&mut Panels>) {
-        (&mut self.master, self.panels.get_mut())
-    }
-
-    /// Rebuilds the panels, if any product has asked for them.
-    pub(crate) fn refresh(&mut self, cpu: &Cpu) {
-        if let Some(panels) = self.panels.get_mut() {
-            panels.refresh(cpu, &mut self.master);
+    /// The transpose, as the right matrix of a product. It is packed for this product alone while an optimiser changes
+    /// it, and the first time that it is asked for, which may be the last; then in panels that are kept. Callers on other
+    /// threads wait for the one that packs them, on its own: work shared with the pool could come back to this weight
+    /// meanwhile.
+    pub(crate) fn transposed(&self, cpu: &Cpu) -> Right<'_> {
+        let again = self.multiplied.swap(true, Ordering::Relaxed);
+        // Eight bits have scales, which only kept panels have.
+        if (self.trained || !again) && cpu.precision() != Precision::Int8 {
+            return Right::Columns(&self.master, cpu.precision());
         }
+        let panels = || Panels::new(cpu.isa(), cpu.precision(), &self.master, self.shape.columns);
+        Right::Panels(self.panels.get_or_init(panels))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CpuOptions;
+
+    #[test]
+    fn panels_are_kept_from_the_second_product_on_and_not_while_values_change() {
+        let cpu = Cpu::new(CpuOptions { precision: Precision::Bf16, ..CpuOptions::default() }).unwrap();
+        let mut weight = Weight::new(&[1.0; 6], WeightShape { rows: 2, columns: 3 });
+        let kept = |weight: &Weight| matches!(weight.transposed(&cpu), Right::Panels(_));
+        assert_eq!([kept(&weight), kept(&weight), kept(&weight)], [false, true, true]);
+        weight.train().fill(2.0);
+        assert_eq!([kept(&weight), kept(&weight)], [false, false]);
+        weight.write(&[3.0; 6]);
+        assert_eq!([kept(&weight), kept(&weight)], [false, true]);
     }
 }

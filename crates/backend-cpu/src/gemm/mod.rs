@@ -23,7 +23,7 @@ use crate::parallel::{Disjoint, with_scratch};
 use crate::{Cpu, Isa, Precision};
 use kernel::{ROWS, Scales, Start, Strip, strip};
 use left::{Chunk, row_scales};
-use panel::{View, WIDTH, pack_rows, panels_len};
+use panel::{View, WIDTH, pack_columns, pack_rows, panels_len};
 use std::ops::Range;
 
 /// The left matrix, `m × k`.
@@ -41,6 +41,8 @@ pub(crate) enum Left<'a> {
 pub(crate) enum Right<'a> {
     /// Row by row; it is packed for this product alone.
     Rows(&'a [f32], Precision),
+    /// Column by column; it is packed for this product alone.
+    Columns(&'a [f32], Precision),
     /// In panels that are kept.
     Panels(&'a Panels),
 }
@@ -139,6 +141,13 @@ pub(crate) fn multiply(
         Right::Panels(panels) => {
             assert!((panels.k, panels.n) == (k, n), "panels of {} by {} for {size:?}", panels.k, panels.n);
             multiply_panels(cpu, c, Whole { size, a, b: panels.view(), onto, finish });
+        }
+        Right::Columns(values, precision) => {
+            assert!(values.len() == k * n, "right matrix of {} values for {size:?}", values.len());
+            cpu.with_partials(panels_len(precision, k, n), |words| {
+                pack_columns(cpu, precision, words, values, k);
+                multiply_panels(cpu, c, Whole { size, a, b: View::new(precision, words, k), onto, finish });
+            });
         }
         Right::Rows(values, precision) => {
             assert!(values.len() == k * n, "right matrix of {} values for {size:?}", values.len());

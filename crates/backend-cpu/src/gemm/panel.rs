@@ -60,41 +60,6 @@ impl Panels {
         Self { precision, words, k, n, scales }
     }
 
-    /// Packs the matrix anew, on all threads.
-    pub(crate) fn refresh(&mut self, cpu: &Cpu, matrix: &mut [f32]) {
-        match self.precision {
-            Precision::Int8 => *self = Self::new(cpu.isa(), self.precision, matrix, self.k),
-            _ => self.change(cpu, [matrix], |_| {}),
-        }
-    }
-
-    /// Calls `change` with every panel's rows of the matrix, the first of the arrays, and the same part of the others,
-    /// which are as long; then packs the panel. On all threads.
-    ///
-    /// # Panics
-    /// For eight bits, which nothing trains.
-    pub(crate) fn change<const K: usize>(
-        &mut self,
-        cpu: &Cpu,
-        arrays: [&mut [f32]; K],
-        change: impl Fn([&mut [f32]; K]) + Sync,
-    ) {
-        assert!(self.precision != Precision::Int8, "panels of eight bits are packed as a whole");
-        let (k, precision) = (self.k, self.precision);
-        let words = WIDTH * panel_rows(precision, k);
-        let (len, panels) = (arrays[0].len(), Disjoint::new(&mut self.words));
-        let arrays = arrays.map(Disjoint::new);
-        cpu.parallel(self.n.div_ceil(WIDTH), |i| {
-            let rows = i * WIDTH * k..len.min((i + 1) * WIDTH * k);
-            // SAFETY: every panel and its rows are handed out once, and the rows to one borrower at a time.
-            unsafe {
-                change(arrays.each_ref().map(|values| values.slice(rows.clone())));
-                let panel = panels.slice(i * words..(i + 1) * words);
-                pack_transposed(cpu.isa(), precision, panel, arrays[0].slice(rows), k);
-            }
-        });
-    }
-
     /// How products read them.
     pub(super) fn view(&self) -> View<'_> {
         View {
@@ -159,6 +124,15 @@ fn begin_of(chunk: &[f32]) -> [i32; WIDTH] {
         }
     }
     begin
+}
+
+/// Packs the transpose of `matrix[n, k]` to panels, on all threads.
+pub(super) fn pack_columns(cpu: &Cpu, precision: Precision, panels: &mut [f32], matrix: &[f32], k: usize) {
+    let words = WIDTH * panel_rows(precision, k);
+    cpu.chunks([(panels, words)], |i, [panel]| {
+        let rows = &matrix[i * WIDTH * k..matrix.len().min((i + 1) * WIDTH * k)];
+        pack_transposed(cpu.isa(), precision, panel, rows, k);
+    });
 }
 
 /// Rows of words that a piece of work packs.

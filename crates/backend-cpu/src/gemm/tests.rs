@@ -2,6 +2,7 @@
 
 use super::{DONE, Finish, Left, Onto, Panels, Right, Size, multiply};
 use crate::{Cpu, CpuOptions, Isa, Precision};
+use finetone_backend::conformance::{self, Tolerance};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 fn cpu(isa: Isa, precision: Precision) -> Cpu {
@@ -51,6 +52,7 @@ fn products_of_ugly_sizes_agree_with_plain_sums() {
                 let forms = [
                     (Left::Rows(&a), Right::Panels(&panels)),
                     (Left::Rows(&a), Right::Rows(&b, precision)),
+                    (Left::Rows(&a), Right::Columns(&bt, precision)),
                     (Left::Columns(&columns, None), Right::Rows(&b, precision)),
                 ];
                 for (a_form, b_form) in forms {
@@ -128,4 +130,13 @@ fn finished_blocks_cover_the_result_once() {
     );
     assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
     assert!(c.iter().all(|value| value.fract().abs() == 0.5), "finished after the last sum");
+}
+
+#[test]
+fn tiles_pass_the_suite() {
+    if !Isa::Amx.is_available() {
+        println!("skipped: this machine has no instructions for what tiles leave over");
+        return;
+    }
+    conformance::check(&cpu(Isa::Amx, Precision::Bf16), &Tolerance::BF16);
 }

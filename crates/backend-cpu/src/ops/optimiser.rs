@@ -1,7 +1,6 @@
 //! The norm of all gradients, and AdamW.
 
 use crate::Cpu;
-use crate::gemm::Panels;
 use crate::parallel::GRAIN;
 use crate::simd::{Vector, kernel, prefetch};
 use finetone_backend::{AdamW, Span};
@@ -127,12 +126,6 @@ kernel!(adamw_block(values: [&mut [f32]; 4], factors: &Factors) = adamw_body);
 pub(crate) fn adamw(cpu: &Cpu, values: [&mut [f32]; 4], update: &AdamW) {
     let factors = Factors::new(update);
     cpu.chunks(values.map(|values| (values, GRAIN)), |_, values| adamw_block(cpu.isa(), values, &factors));
-}
-
-/// The same on a weight with panels, which are packed while its values are in a cache.
-pub(crate) fn adamw_and_pack(cpu: &Cpu, values: [&mut [f32]; 4], panels: &mut Panels, update: &AdamW) {
-    let factors = Factors::new(update);
-    panels.change(cpu, values, |values| adamw_block(cpu.isa(), values, &factors));
 }
 
 /// The same on a table with rows of `width` values, all but the given ones having neither a gradient nor moments: of
