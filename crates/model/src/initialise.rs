@@ -6,14 +6,14 @@
 use crate::params::Init;
 
 /// `len` values for the parameter number `stream` of a model with this seed.
-pub fn values(init: Init, len: usize, seed: u64, stream: u64) -> Vec<f64> {
+pub fn values(init: Init, len: usize, seed: u64, stream: u64) -> impl ExactSizeIterator<Item = f64> {
     let mut state = seed ^ stream.wrapping_add(1).wrapping_mul(0xD1B5_4A32_D192_ED03);
-    match init {
-        Init::Zeros => vec![0.0; len],
-        Init::Ones => vec![1.0; len],
-        Init::Normal(deviation) => (0..len).map(|_| deviation * normal(&mut state)).collect(),
-        Init::Uniform(bound) => (0..len).map(|_| bound * (2.0 * uniform(&mut state) - 1.0)).collect(),
-    }
+    (0..len).map(move |_| match init {
+        Init::Zeros => 0.0,
+        Init::Ones => 1.0,
+        Init::Normal(deviation) => deviation * normal(&mut state),
+        Init::Uniform(bound) => bound * (2.0 * uniform(&mut state) - 1.0),
+    })
 }
 
 fn normal(state: &mut u64) -> f64 {
@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn normal_values_have_the_deviation_asked_for() {
-        let v = values(Init::Normal(0.02), 50_000, 1, 0);
+        let v: Vec<f64> = values(Init::Normal(0.02), 50_000, 1, 0).collect();
         let mean = v.iter().sum::<f64>() / v.len() as f64;
         let deviation = (v.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / v.len() as f64).sqrt();
         assert!(mean.abs() < 5e-4 && (deviation - 0.02).abs() < 5e-4, "mean {mean} deviation {deviation}");
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn uniform_values_fill_their_range() {
-        let v = values(Init::Uniform(0.5), 50_000, 1, 0);
+        let v: Vec<f64> = values(Init::Uniform(0.5), 50_000, 1, 0).collect();
         let mean = v.iter().sum::<f64>() / v.len() as f64;
         let variance = v.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / v.len() as f64;
         assert!(mean.abs() < 5e-3 && (variance - 1.0 / 12.0).abs() < 1e-3, "mean {mean} variance {variance}");
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn streams_and_seeds_differ() {
-        let v = |seed, stream| values(Init::Normal(1.0), 4, seed, stream);
+        let v = |seed, stream| values(Init::Normal(1.0), 4, seed, stream).collect::<Vec<f64>>();
         assert_eq!(v(1, 0), v(1, 0));
         assert_ne!(v(1, 0), v(1, 1));
         assert_ne!(v(1, 0), v(2, 0));

@@ -163,7 +163,10 @@ impl<B: Backend> Parameters<B> {
 
     /// Fresh weights; the same seed gives the same values on every backend.
     pub fn initialise(backend: &B, table: &ParamTable, seed: u64) -> Self {
-        Self::new(table.iter().map(|(id, spec)| Self::fresh(backend, id, spec, seed)).collect())
+        // The same memory for one after the other: an allocator would keep what lies between the weights.
+        let mut values = Vec::new();
+        let weights = table.iter().map(|(id, spec)| Self::fresh_by(&mut values, backend, id, spec, seed));
+        Self::new(weights.collect())
     }
 
     /// The weights of a table that has adapters, which are fresh, among the parameters of these weights.
@@ -178,9 +181,14 @@ impl<B: Backend> Parameters<B> {
 
     /// One fresh weight.
     pub(crate) fn fresh(backend: &B, id: ParamId, spec: &ParamSpec, seed: u64) -> B::Weight {
-        let values = initialise::values(spec.init, spec.shape.len(), seed, id.0 as u64);
-        let values: Vec<B::Real> = values.into_iter().map(B::Real::from_f64).collect();
-        backend.weight(&values, spec.shape)
+        Self::fresh_by(&mut Vec::new(), backend, id, spec, seed)
+    }
+
+    /// The same by way of `values`.
+    fn fresh_by(values: &mut Vec<B::Real>, backend: &B, id: ParamId, spec: &ParamSpec, seed: u64) -> B::Weight {
+        values.clear();
+        values.extend(initialise::values(spec.init, spec.shape.len(), seed, id.0 as u64).map(B::Real::from_f64));
+        backend.weight(values, spec.shape)
     }
 
     /// One weight.

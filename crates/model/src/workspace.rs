@@ -284,9 +284,9 @@ pub fn workspace_values(config: &ModelConfig, capacity: impl Into<Capacity>, tra
     let (pre, asked) = (config.placement == Placement::Pre, asked_rows(asked_by_head(config), (tokens, sequences)));
     // Of `of` pieces of memory, one for each block or fewer, the last may be for the rows asked for.
     let rows = |of| if of == layers && of > 0 { (of - 1) * tokens + asked } else { of * tokens };
-    let normed = if pre { sets * tokens } else { rows(sets) };
+    let (kept_norms, normed) = if pre { (0, sets * tokens) } else { (2 * rows(sets), rows(sets)) };
     let attention = sets * tokens * (qkv + prepared) + rows(sets) * (q + h);
-    let blocks = rows(outputs) * d + attention + rows(sets) * (2 * d + f + 2) + normed * (d + 2);
+    let blocks = (rows(outputs) + kept_norms) * d + attention + rows(sets) * (d + f + 2) + 2 * normed;
     let entrance = match from_block {
         0 => tokens * (d + if config.embedding_norm { d + 2 } else { 0 }),
         _ => capacity.entering_rows(config) * d,
@@ -304,7 +304,14 @@ pub fn workspace_values(config: &ModelConfig, capacity: impl Into<Capacity>, tra
     };
     let adapters = config.lora.as_ref().map_or(0, |lora| tokens * lora.scratch_width(training.is_some()));
     let sublayers = tokens * outer + angles + adapters;
-    entrance + blocks + sublayers + last + head + features + if training.is_some() { backward } else { 0 }
+    let scratch = if training.is_some() {
+        backward
+    } else if pre {
+        tokens * d
+    } else {
+        0
+    };
+    entrance + blocks + sublayers + last + head + features + scratch
 }
 
 /// The positions that a sequence of a batch of so many tokens may have.

@@ -23,5 +23,5 @@ pub(super) fn add_rows(values: &mut Vec<f32>, (id, spec): (ParamId, &ParamSpec),
     }
     let missing = spec.shape.len() - values.len();
     let noise = initialise::values(Init::Normal(NOISE * deviation), missing, seed, id.0 as u64);
-    values.extend(noise.iter().zip(mean.iter().cycle()).map(|(noise, mean)| (mean + noise) as f32));
+    values.extend(noise.zip(mean.iter().cycle()).map(|(noise, mean)| (mean + noise) as f32));
 }
