@@ -16,7 +16,8 @@ pub struct Weight {
     panels: OnceLock<Panels>,
     /// Whether these values were multiplied before.
     multiplied: AtomicBool,
-    /// Whether an optimiser changes them: panels would not last until the next step.
+    /// Whether an optimiser has changed it: panels would not last until the next step, nor be a surprise for the memory when
+    /// a long training ends.
     trained: bool,
 }
 
@@ -49,10 +50,10 @@ impl Weight {
     pub(crate) fn write(&mut self, values: &[f32]) {
         self.master.copy_from_slice(values);
         self.panels.take();
-        (self.multiplied, self.trained) = (AtomicBool::new(false), false);
+        self.multiplied = AtomicBool::new(false);
     }
 
-    /// The transpose, as the right matrix of a product. It is packed for this product alone while an optimiser changes
+    /// The transpose, as the right matrix of a product. It is packed for this product alone once an optimiser has changed
     /// it, and the first time that it is asked for, which may be the last; then in panels that are kept. Callers on other
     /// threads wait for the one that packs them, on its own: work shared with the pool could come back to this weight
     /// meanwhile.
@@ -73,14 +74,16 @@ mod tests {
     use crate::CpuOptions;
 
     #[test]
-    fn panels_are_kept_from_the_second_product_on_and_not_while_values_change() {
+    fn panels_are_kept_from_the_second_product_on_but_for_trained_weights() {
         let cpu = Cpu::new(CpuOptions { precision: Precision::Bf16, ..CpuOptions::default() }).unwrap();
         let mut weight = Weight::new(&[1.0; 6], WeightShape { rows: 2, columns: 3 });
         let kept = |weight: &Weight| matches!(weight.transposed(&cpu), Right::Panels(_));
         assert_eq!([kept(&weight), kept(&weight), kept(&weight)], [false, true, true]);
-        weight.train().fill(2.0);
-        assert_eq!([kept(&weight), kept(&weight)], [false, false]);
-        weight.write(&[3.0; 6]);
+        weight.write(&[2.0; 6]);
         assert_eq!([kept(&weight), kept(&weight)], [false, true]);
+        weight.train().fill(3.0);
+        assert_eq!([kept(&weight), kept(&weight)], [false, false]);
+        weight.write(&[4.0; 6]);
+        assert_eq!([kept(&weight), kept(&weight)], [false, false]);
     }
 }

@@ -100,7 +100,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn weight(&self, values: &[Self::Real], shape: WeightShape) -> Self::Weight;
     /// Copies the master values at `range`, row by row, to `values`, which has the same length.
     fn read_weight(&self, values: &mut [Self::Real], weight: &Self::Weight, range: Range<usize>);
-    /// Replaces the master values and refreshes the packed forms.
+    /// Replaces the master values; what was packed of the old ones is not used again.
     fn write_weight(&self, weight: &mut Self::Weight, values: &[Self::Real]);
     /// Waits for all work and reports what failed.
     ///
@@ -348,7 +348,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// Euclidean norm of the values at the spans, which do not overlap.
     fn global_norm(&self, grads: &Self::Buffer, spans: &[Span]) -> f64;
     /// One decoupled-weight-decay Adam step on `weight`, whose gradient and moments lie at `span`. On the way the gradient
-    /// is set to zero and the packed forms are rebuilt. <https://arxiv.org/abs/1711.05101>
+    /// is set to zero; what was packed of the old values is not used again. <https://arxiv.org/abs/1711.05101>
     ///
     /// `rows`, ascending, says that the gradients and moments of all other rows are zero: these only decay, which gives
     /// the same bits, and their gradients and moments are not looked at.

@@ -1,6 +1,6 @@
 //! How much memory a run will need, and how much there is.
 
-use finetone_model::{Capacity, Memory, ModelConfig, ParamTable, Transformer, workspace_values};
+use finetone_model::{Capacity, Memory, ModelConfig, ParamId, ParamTable, Transformer, workspace_values};
 
 use crate::error::TrainError;
 use crate::run_config::RunConfig;
@@ -11,26 +11,30 @@ const MIB: usize = 1 << 20;
 /// What the program, the tokenizer, the threads and some thousands of texts take: measured, as all the rest is not.
 const PROGRAM: usize = 96 * MIB;
 
-/// An estimate in bytes: the weights and the packed copies of those that matrix products read, and beside them either
-/// gradients, two moments and the activations of the largest batches in training and in measuring, or, after the last
-/// step, the model as it is exported. Values have four bytes.
+/// An estimate in bytes: the weights, the packed copies of those that matrix products read and nothing trains, and beside
+/// them either gradients, two moments and the activations of the largest batches in training and in measuring, or, after the
+/// last step, the model as it is exported. Values have four bytes.
 pub fn estimate(config: &ModelConfig, table: &ParamTable, batches: &Batches) -> usize {
     let largest = table.iter().map(|(_, spec)| spec.shape.len()).max().unwrap_or(0);
     let measuring = workspace_values(config, batches.measuring, None);
     let training = 3 * table.gradient_len() + workspace_values(config, batches.training, Some(batches.memory));
     let export = table.numbers() + 2 * largest;
-    PROGRAM + batches.kept + 4 * (table.numbers() + packed(table) + (training + measuring).max(export))
+    let frozen: usize = multiplied(table).filter(|&(id, _)| table.span(id).is_none()).map(|(_, values)| values).sum();
+    // What is trained is packed for one product at a time.
+    let packed = frozen + multiplied(table).map(|(_, values)| values).max().unwrap_or(0);
+    PROGRAM + batches.kept + 4 * (table.numbers() + packed + (training + measuring).max(export))
 }
 
 /// An estimate in bytes for a model beside that, which reads batches of this size and learns nothing.
 pub fn of_reading(config: &ModelConfig, table: &ParamTable, batch: Capacity) -> usize {
-    4 * (table.numbers() + packed(table) + workspace_values(config, batch, None))
+    let packed: usize = multiplied(table).map(|(_, values)| values).sum();
+    4 * (table.numbers() + packed + workspace_values(config, batch, None))
 }
 
-/// Values of the weights that matrix products read, of which there are packed copies.
-fn packed(table: &ParamTable) -> usize {
+/// The weights that matrix products read, with the number of their values.
+fn multiplied(table: &ParamTable) -> impl Iterator<Item = (ParamId, usize)> {
     let multiplied = table.iter().filter(|(_, spec)| spec.decay && !spec.looked_up);
-    multiplied.map(|(_, spec)| spec.shape.len()).sum()
+    multiplied.map(|(id, spec)| (id, spec.shape.len()))
 }
 
 /// An estimate in bytes for a training of all layers that has not been set up: of a model, on texts of which the longest has
