@@ -291,6 +291,7 @@ mod tests {
                 let (panel, scales) = (panels.view().panel(0, 0), super::super::kernel::Scales::NONE);
                 let at = Strip {
                     m,
+                    group: TILE,
                     n,
                     k: count,
                     c: (c.as_mut_ptr(), n),
@@ -336,6 +337,7 @@ mod tests {
             let tile = (tiles.as_ptr(), [count.div_ceil(TILE) * TILE_WORDS; 3]);
             let at = Strip {
                 m,
+                group: Chunk::group(chunk.a, m),
                 n,
                 k: count,
                 c: (by_tiles.as_mut_ptr(), n),

@@ -5,7 +5,7 @@ use super::product::{Pairs, Product, Quads, Singles};
 use crate::simd::{Vector, kernel, prefetch};
 use crate::{Isa, Precision};
 
-/// Rows of the tallest tile that any instruction set keeps in registers; packed left rows come in such groups.
+/// Rows of the tallest tile that any instruction set keeps in registers, and the most of a group of packed left rows.
 pub(super) const ROWS: usize = 12;
 
 /// One column panel of a block of the result: `c[m, n] = a[m, k] · panel[k, WIDTH]`, where `k` counts words of 32 bits:
@@ -14,6 +14,8 @@ pub(super) const ROWS: usize = 12;
 pub(super) struct Strip<'a> {
     /// Rows of the result.
     pub m: usize,
+    /// Rows of a group of left words, at most [`ROWS`].
+    pub group: usize,
     /// Columns of the result, at most [`WIDTH`].
     pub n: usize,
     /// Words in a sum.
@@ -22,7 +24,7 @@ pub(super) struct Strip<'a> {
     pub c: (*mut f32, usize),
     /// An array like the result that will be read soon, where its part for this strip begins; or null.
     pub reads: *const f32,
-    /// Where the left words begin, and the distances from a group of [`ROWS`] to the next, a row to the next, and a
+    /// Where the left words begin, and the distances from a group to the next, a row to the next, and a
     /// word to the next.
     pub a: (*const f32, [usize; 3]),
     /// `k` rows of [`WIDTH`] words.
@@ -64,10 +66,10 @@ pub(super) enum Start<'a> {
 /// The pointers of the strip are valid for its sizes, and nobody else touches its part of the result.
 #[inline(always)]
 unsafe fn strip_body<P: Product>(strip: Strip<'_>, start: Start<'_>) {
-    for first in (0..strip.m).step_by(ROWS) {
+    for (index, first) in (0..strip.m).step_by(strip.group).enumerate() {
         // SAFETY: `first < m`; the caller grants all rows.
         unsafe {
-            let rows = Strip { m: ROWS.min(strip.m - first), ..strip.below(first, first / ROWS * strip.a.1[0]) };
+            let rows = Strip { m: strip.group.min(strip.m - first), ..strip.below(first, index * strip.a.1[0]) };
             rows.ask_for_next();
             if strip.n == WIDTH { group_of_rows::<P>(rows, start) } else { narrow::<P>(rows, start) }
         }
@@ -80,11 +82,11 @@ impl Strip<'_> {
     #[inline(always)]
     fn ask_for_next(&self) {
         let (c, stride) = self.c;
-        for row in ROWS..2 * ROWS {
+        for row in self.group..2 * self.group {
             prefetch(c.wrapping_add(row * stride), WIDTH);
         }
         if !self.reads.is_null() {
-            for row in 0..ROWS {
+            for row in 0..self.group {
                 prefetch(self.reads.wrapping_add(row * stride), WIDTH);
             }
         }

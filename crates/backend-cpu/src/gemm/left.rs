@@ -85,23 +85,31 @@ impl Chunk<'_> {
         }
     }
 
+    /// Rows of a group, as even as possible: a sum takes as long as its rows. Columns are spread over the tallest.
+    pub fn group(a: Left<'_>, rows: usize) -> usize {
+        match a {
+            Left::Rows(_) => rows.div_ceil(rows.div_ceil(ROWS)),
+            Left::Columns(..) => ROWS,
+        }
+    }
+
     /// Rows as the vector kernels read them: where they begin, and the distances from a group to the next, a row to the
     /// next, and a word to the next. Numbers in f32 that lie row by row stay where they are.
     ///
     /// To `sums`, one for each row or none, the sums of rows that lie column by column are added.
     pub fn streams(&self, to: &mut [f32], reciprocals: &[f32], sums: &mut [f32]) -> (*const f32, [usize; 3]) {
         let (_, count) = self.words;
-        let mut partial = Partial::default();
+        let (group, mut partial) = (Self::group(self.a, self.rows.1), Partial::default());
         match self.a {
             Left::Rows(values) if self.precision == Precision::F32 => {
                 let k = self.whole.1;
-                (values[self.rows.0 * k + self.words.0..].as_ptr(), [ROWS * k, k, 1])
+                (values[self.rows.0 * k + self.words.0..].as_ptr(), [group * k, k, 1])
             }
             Left::Rows(values) => {
                 for (row, to) in to.chunks_exact_mut(count).take(self.rows.1).enumerate() {
                     self.pack_row(to, values, row, reciprocals);
                 }
-                (to.as_ptr(), [ROWS * count, count, 1])
+                (to.as_ptr(), [group * count, count, 1])
             }
             Left::Columns(values, _) => {
                 assert!(to.len() >= self.rows.1.next_multiple_of(ROWS) * count, "room for {} rows", self.rows.1);

@@ -172,13 +172,15 @@ pub(crate) fn multiply(
 /// The product with a packed right matrix, cut into blocks for all threads.
 fn multiply_panels(cpu: &Cpu, c: &mut [f32], whole: Whole<'_>) {
     let Size { m, n, .. } = whole.size;
-    let group = if in_tiles(cpu, whole.b.precision) { TILED_ROWS } else { ROWS };
+    let tiles = in_tiles(cpu, whole.b.precision);
+    let group = if tiles { TILED_ROWS } else { ROWS };
     let (groups, columns) = (m.div_ceil(group), columns_of(whole.size, cpu.threads()));
     let (down, across) = (blocks_down(groups, BLOCK_ROWS / group, cpu.threads()), n.div_ceil(columns));
+    // As many rows in one block as in another, or one more; of columns and of tiles whole groups.
+    let unit = if tiles || matches!(whole.a, Left::Columns(..)) { group } else { 1 };
     let result = Disjoint::new(c);
     cpu.parallel(down * across, |i| {
-        // As many groups of rows in one block as in another, or one more.
-        let first_row = |block: usize| (block * groups / down * group).min(m);
+        let first_row = |block: usize| (block * m.div_ceil(unit) / down * unit).min(m);
         let (row, column) = (first_row(i / across), i % across * columns);
         let rows = first_row(i / across + 1) - row;
         let block = Block { row, rows, column, columns: columns.min(n - column) };
@@ -281,6 +283,7 @@ unsafe fn compute_strips(
     let (isa, precision) = (cpu.isa(), whole.b.precision);
     let tiles = in_tiles(cpu, precision);
     let _configured = tiles.then(amx::Configured::new);
+    let group = Chunk::group(whole.a, block.rows);
     let end = block.column + block.columns;
     for column in (block.column..end).step_by(WIDTH) {
         let n = WIDTH.min(end - column);
@@ -295,7 +298,7 @@ unsafe fn compute_strips(
             let reads = if reads.is_empty() || depth > 0 { std::ptr::null() } else { reads[first..].as_ptr() };
             let place = (c.pointer(first), stride);
             let panel = whole.b.panel(column / WIDTH, depth);
-            let at = Strip { m: block.rows, n, k: count, c: place, reads, a, panel, scales };
+            let at = Strip { m: block.rows, group, n, k: count, c: place, reads, a, panel, scales };
             // SAFETY: the strip lies in this block, which is the caller's alone; `a` and `panel` hold `count` words of
             // all its rows and columns.
             unsafe { if tiles { amx::strip(isa, precision, at, start) } else { strip(isa, precision, at, start) } };
