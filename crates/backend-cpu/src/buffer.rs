@@ -15,7 +15,7 @@ const PAGES_FROM: usize = 1 << 18;
 /// A cache line.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Line(#[expect(dead_code, reason = "read through a pointer")] [f32; LINE]);
+struct Line(#[expect(dead_code, reason = "it is read through a pointer")] [f32; LINE]);
 
 /// What owns the values.
 #[expect(dead_code, reason = "it is held, not looked at")]

@@ -16,8 +16,8 @@ pub struct Weight {
     panels: OnceLock<Panels>,
     /// Whether these values were multiplied before.
     multiplied: AtomicBool,
-    /// Whether an optimiser has changed it: panels would not last until the next step, nor be a surprise for the memory when
-    /// a long training ends.
+    /// Whether an optimiser has changed it: panels would not last until the next step, and those of the best values would be
+    /// a surprise for the memory when a long training ends.
     trained: bool,
 }
 

@@ -24,8 +24,7 @@ pub(super) struct Strip<'a> {
     pub c: (*mut f32, usize),
     /// An array like the result that will be read soon, where its part for this strip begins; or null.
     pub reads: *const f32,
-    /// Where the left words begin, and the distances from a group to the next, a row to the next, and a
-    /// word to the next.
+    /// Where the left words begin, and the distances from a group to the next, a row to the next, and a word to the next.
     pub a: (*const f32, [usize; 3]),
     /// `k` rows of [`WIDTH`] words.
     pub panel: *const f32,
