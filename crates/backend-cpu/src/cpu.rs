@@ -153,8 +153,6 @@ impl Cpu {
         let lock = || self.inner.partials.lock().unwrap_or_else(PoisonError::into_inner);
         let mut values = lock().pop().unwrap_or_else(|| Buffer::zeros(0));
         if values.len() < len {
-            // The old memory goes before the new is asked for.
-            drop(std::mem::replace(&mut values, Buffer::zeros(0)));
             values = Buffer::zeros(len);
         }
         let result = work(&mut values[..len]);

@@ -304,12 +304,10 @@ pub fn workspace_values(config: &ModelConfig, capacity: impl Into<Capacity>, tra
     };
     let adapters = config.lora.as_ref().map_or(0, |lora| tokens * lora.scratch_width(training.is_some()));
     let sublayers = tokens * outer + angles + adapters;
-    let scratch = if training.is_some() {
-        backward
-    } else if pre {
-        tokens * d
-    } else {
-        0
+    let scratch = match training {
+        Some(_) => backward,
+        None if pre => tokens * d,
+        None => 0,
     };
     entrance + blocks + sublayers + last + head + features + scratch
 }
